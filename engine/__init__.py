@@ -1,0 +1,1 @@
+"""Text in, text out: search, judging, training. Knows no chat and no database."""

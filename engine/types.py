@@ -1,0 +1,87 @@
+"""The values that pass between the parts of the engine. Knows no model and no chat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+TokenIds: TypeAlias = tuple[int, ...]
+
+
+class Role(StrEnum):
+    """Who speaks in a turn."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class Mode(StrEnum):
+    """How much search an answer gets."""
+
+    FAST = "fast"  # one sample
+    BEST = "best"  # n whole samples, judged
+    WEAVE = "weave"  # the tree search
+    AUTO = "auto"  # little first, more where the judge is not content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """An earlier answer to this person and what they thought of it (1 to 5)."""
+
+    request: str
+    reply: str
+    rating: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A conversation to be answered, and what is known of the person who asks. Ends with a user turn."""
+
+    turns: tuple[Turn, ...]
+    persona: str = ""
+    name: str | None = None
+    facts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+    def bare(self) -> Prompt:
+        """The same conversation as a model sees it that has no memory of the person."""
+        return replace(self, facts=(), notes=(), examples=())
+
+    def then(self, reply: str, request: str) -> Prompt:
+        """The conversation after a reply and a further turn of the person."""
+        more = (Turn(role=Role.ASSISTANT, text=reply), Turn(role=Role.USER, text=request))
+        return replace(self, turns=self.turns + more)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What a backend generated after a prefix. `finished`: the model ended it, not the token limit."""
+
+    token_ids: TokenIds
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoraRef:
+    """One immutable version of a person's LoRA. Name and id are never used twice."""
+
+    name: str
+    id: int
+    path: Path
