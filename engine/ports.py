@@ -1,0 +1,99 @@
+"""What the engine asks of the world below it, and the errors it raises.
+
+    EngineError
+    ├── ModelError        the model cannot be loaded as configured: say why, exit
+    ├── RequestError      this request failed; another may succeed
+    ├── EngineDownError   the engine died; it is being restarted, ask again later
+    ├── LoraError         a LoRA is damaged, unknown or does not fit the base
+    └── TrainingError     a training job could not finish
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
+
+
+class EngineError(Exception):
+    """Something below the bot failed. The text says what to do next."""
+
+
+class ModelError(EngineError):
+    """The model cannot be loaded as configured."""
+
+
+class RequestError(EngineError):
+    """This one request failed."""
+
+
+class EngineDownError(EngineError):
+    """The engine is not running now; it restarts by itself."""
+
+
+class LoraError(EngineError):
+    """A LoRA is damaged, unknown or does not fit the base model."""
+
+
+class TrainingError(EngineError):
+    """A training job could not finish."""
+
+
+class BackendState(StrEnum):
+    LOADING = "loading"  # the model is being read
+    READY = "ready"
+    RESTARTING = "restarting"  # died, coming back
+    STOPPED = "stopped"
+
+
+class Backend(Protocol):
+    """A model that continues token ids and answers yes/no questions about them.
+
+    Token ids go in and come out: nothing is tokenised twice. Cancelling a call stops the generation.
+    """
+
+    @property
+    def model(self) -> str:
+        """Name and fingerprint of the base model: what a LoRA must have been trained on."""
+
+    @property
+    def state(self) -> BackendState: ...
+
+    @property
+    def max_context(self) -> int:
+        """Tokens of prompt and reply together."""
+
+    async def start(self, report: Callable[[str], None]) -> None:
+        """Load the model, saying in words how far it is. Raises ModelError."""
+
+    async def stop(self) -> None: ...
+
+    def encode(self, prompt: Prompt) -> TokenIds:
+        """The prompt in the model's chat template, up to where the reply begins."""
+
+    def encode_text(self, text: str) -> TokenIds:
+        """Plain text, without any template: how a text is counted and a given reply is scored."""
+
+    def encode_question(self, text: str) -> TokenIds:
+        """What stands between the last token of a reply, whole or not, and the answer yes or no."""
+
+    def decode(self, token_ids: TokenIds) -> str:
+        """The text of a reply's tokens, without special tokens."""
+
+    async def sample(
+        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+    ) -> Sequence[Completion]:
+        """n continuations of the prefix. Raises RequestError or EngineDownError."""
+
+    async def ask(self, prompts: Sequence[TokenIds], *, lora: LoraRef | None = None) -> Sequence[float]:
+        """The log-odds of yes over no as each prompt's next token, finite.
+
+        The probability that is on neither is split evenly between the two.
+        """
+
+    async def load(self, lora: LoraRef) -> None:
+        """Make a LoRA ready to answer without delay. Raises LoraError."""
+
+    async def unload(self, lora: LoraRef) -> None: ...
