@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
@@ -85,3 +85,48 @@ class LoraRef:
     name: str
     id: int
     path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one answer may cost."""
+
+    max_reply_tokens: int = 256
+    budget_tokens: int = 2304  # generated, over all branches
+    deadline_s: float = 60.0
+    samples: int = 8  # whole samples in mode `best`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A finished reply that the search found. `answers`: the probability of yes, by question."""
+
+    token_ids: TokenIds
+    text: str
+    score: float
+    answers: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeNode:
+    """One branch of the search as it is shown to people: what it added, how it was judged."""
+
+    id: int
+    parent: int | None
+    text: str
+    score: float
+    is_finished: bool
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composed:
+    """What was made for one prompt: the best reply, the other finished ones (best first), the tree."""
+
+    best: Candidate
+    others: tuple[Candidate, ...]
+    tree: tuple[TreeNode, ...]
+    mode: Mode  # the one that was used; never `auto`
+    seed: int
+    generated_tokens: int
+    seconds: float
