@@ -1,0 +1,490 @@
+"""What a Slack workspace holds and refuses: people, channels, messages, reactions, views.
+
+The Web API's methods as plain functions over state. Knows no HTTP and no sockets; whoever changes
+something that Slack would announce, gets the events to announce back in `workspace.announcements`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any  # the Web API speaks JSON
+
+from tests.fakes.slack_blocks import complaints_about_blocks, complaints_about_view
+
+Json = dict[str, Any]
+
+# Slack's documented maxima (docs.slack.dev, chat.postMessage and chat.update).
+MAX_POST_CHARS = 40_000
+MAX_UPDATE_CHARS = 4_000
+MAX_MARKDOWN_CHARS = 12_000
+TRIGGER_LIFE_S = 3.0
+
+ALL_SCOPES = frozenset(
+    {
+        *("app_mentions:read", "assistant:write", "chat:write", "commands"),
+        *("channels:history", "channels:read", "groups:history", "groups:read", "mpim:history", "mpim:read"),
+        *("im:history", "im:read", "im:write", "reactions:read", "reactions:write", "users:read"),
+        *("files:read", "files:write"),
+    }
+)
+
+
+class Refusal(Exception):
+    """Slack's `ok: false`, with the error's name and what comes with it."""
+
+    def __init__(self, error: str, **extra: object) -> None:
+        super().__init__(error)
+        self.body: Json = {"ok": False, "error": error, **extra}
+
+
+@dataclass(slots=True, kw_only=True)
+class Channel:
+    id: str
+    kind: str  # channel | group | im | mpim: what `channel_type` says in events
+    members: set[str]
+    is_archived: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Post:
+    """One message. `reactions` is emoji name → users, in the order they reacted."""
+
+    ts: str
+    channel: str
+    user: str
+    text: str
+    thread_ts: str | None = None
+    blocks: list[Json] = field(default_factory=list)
+    metadata: Json | None = None
+    reactions: dict[str, list[str]] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    is_edited: bool = False
+    is_tombstone: bool = False
+    only_for: str | None = None  # an ephemeral message's reader
+
+    def as_json(self, bot: str) -> Json:
+        shown: Json = {"type": "message", "ts": self.ts, "user": self.user, "text": self.text}
+        if self.user == bot:
+            shown |= {"bot_id": "B" + bot[1:], "app_id": "A1"}
+        if self.thread_ts:
+            shown["thread_ts"] = self.thread_ts
+        if self.blocks:
+            shown["blocks"] = self.blocks
+        if self.metadata:
+            shown["metadata"] = self.metadata
+        if self.is_edited:
+            shown["edited"] = {"user": self.user, "ts": self.ts}
+        if self.is_tombstone:
+            shown["subtype"] = "tombstone"
+        if self.reactions:
+            shown["reactions"] = [
+                {"name": name, "users": users, "count": len(users)} for name, users in self.reactions.items()
+            ]
+        return shown
+
+
+class Workspace:
+    """One team with the app installed as the user `bot`."""
+
+    def __init__(self, team: str = "T1", *, bot: str = "UBOT", token: str = "xoxb-1") -> None:
+        self.team = team
+        self.bot = bot
+        self.token = token
+        self.is_revoked = False
+        self.scopes = set(ALL_SCOPES)
+        self.users: dict[str, str] = {bot: "nightloom"}
+        self.channels: dict[str, Channel] = {}
+        self.posts: dict[tuple[str, str], Post] = {}
+        self.views: dict[str, Json] = {}
+        self.homes: dict[str, Json] = {}
+        self.statuses: list[Json] = []
+        self.titles: dict[tuple[str, str], str] = {}
+        self.suggested: dict[tuple[str, str], list[Json]] = {}
+        self.uploads: dict[str, Json] = {}
+        self.triggers: dict[str, float] = {}
+        self.announcements: list[Json] = []
+        self.now: Callable[[], float] = lambda: 0.0
+        self._count = itertools.count(1)
+
+    # What people and the test do.
+
+    def add_user(self, user: str, name: str) -> None:
+        self.users[user] = name
+
+    def add_channel(self, channel: str, *members: str, kind: str = "channel") -> None:
+        self.channels[channel] = Channel(id=channel, kind=kind, members={self.bot, *members})
+
+    def direct_channel(self, user: str) -> str:
+        """The direct-message channel between the app and a person."""
+        channel = f"D{user[1:]}"
+        if channel not in self.channels:
+            self.add_channel(channel, user, kind="im")
+        return channel
+
+    def next_ts(self) -> str:
+        return f"{int(self.now())}.{next(self._count):06d}"
+
+    def new_trigger(self) -> str:
+        trigger = f"trigger-{next(self._count)}"
+        self.triggers[trigger] = self.now()
+        return trigger
+
+    def replies_of_bot(self, channel: str) -> list[Post]:
+        """What the app posted for all to read, in order."""
+        return [
+            post
+            for post in self.posts.values()
+            if post.channel == channel and post.user == self.bot and post.only_for is None
+        ]
+
+    def whispers_to(self, user: str) -> list[Post]:
+        """What the app posted for one person's eyes alone."""
+        return [post for post in self.posts.values() if post.only_for == user]
+
+    def say(self, user: str, channel: str, text: str, *, thread: str | None = None) -> str:
+        """A person posts. In a channel a mention of the app is announced twice, as Slack does."""
+        place = self.channels[channel]
+        post = Post(ts=self.next_ts(), channel=channel, user=user, text=text, thread_ts=thread)
+        self.posts[channel, post.ts] = post
+        event = post.as_json(self.bot) | {"channel": channel, "team": self.team, "event_ts": post.ts}
+        self.announce(event | {"channel_type": place.kind})
+        if f"<@{self.bot}>" in text and place.kind != "im":
+            self.announce(event | {"type": "app_mention"})
+        return post.ts
+
+    def edit(self, user: str, channel: str, ts: str, text: str) -> None:
+        """A person changes their message. A mention is announced anew, as Slack does."""
+        post = self.posts[channel, ts]
+        before = post.as_json(self.bot)
+        post.text, post.is_edited = text, True
+        self._announce_change("message_changed", post, before, message=post.as_json(self.bot))
+        if f"<@{self.bot}>" in text and self.channels[channel].kind != "im":
+            again = post.as_json(self.bot) | {"type": "app_mention", "channel": channel}
+            self.announce(again | {"team": self.team, "event_ts": self.next_ts()})
+
+    def withdraw(self, user: str, channel: str, ts: str) -> None:
+        """A person deletes their message. Under a thread a tombstone stays, as Slack does."""
+        post = self.posts[channel, ts]
+        before = post.as_json(self.bot)
+        if any(other.thread_ts == ts for other in self.posts.values()):
+            post.is_tombstone, post.text, post.user = True, "This message was deleted.", "USLACKBOT"
+            self._announce_change("message_changed", post, before, message=post.as_json(self.bot))
+        else:
+            del self.posts[channel, ts]
+            self._announce_change("message_deleted", post, before, deleted_ts=ts)
+
+    def _announce_change(self, subtype: str, post: Post, before: Json, **what: object) -> None:
+        event: Json = {"type": "message", "subtype": subtype, "channel": post.channel, "hidden": True}
+        event |= {"channel_type": self.channels[post.channel].kind, "previous_message": before}
+        self.announce(event | {"ts": self.next_ts(), "event_ts": self.next_ts()} | what)
+
+    def react(self, user: str, channel: str, ts: str, name: str) -> None:
+        users = self.post_at(channel, ts).reactions.setdefault(name, [])
+        if user in users:
+            raise Refusal("already_reacted")
+        users.append(user)
+        self._announce_reaction("reaction_added", user, channel, ts, name)
+
+    def unreact(self, user: str, channel: str, ts: str, name: str) -> None:
+        reactions = self.post_at(channel, ts).reactions
+        if user not in reactions.get(name, []):
+            raise Refusal("no_reaction")
+        reactions[name].remove(user)
+        if not reactions[name]:
+            del reactions[name]
+        self._announce_reaction("reaction_removed", user, channel, ts, name)
+
+    def _announce_reaction(self, kind: str, user: str, channel: str, ts: str, name: str) -> None:
+        item = {"type": "message", "channel": channel, "ts": ts}
+        author = self.posts[channel, ts].user
+        event = {"type": kind, "user": user, "reaction": name, "item": item, "item_user": author}
+        self.announce(event | {"event_ts": self.next_ts()})
+
+    # The Web API.
+
+    def call(self, method: str, arguments: Json) -> Json:
+        """Answer one method as Slack would; raises Refusal."""
+        if self.is_revoked:
+            raise Refusal("token_revoked")
+        entry = _METHODS.get(method)
+        if entry is None:
+            raise Refusal("unknown_method")
+        handler, needed = entry
+        if needed and needed not in self.scopes:
+            raise Refusal("missing_scope", needed=needed, provided=",".join(sorted(self.scopes)))
+        return {"ok": True, **handler(self, arguments)}
+
+    def channel(self, channel: str, *, to_write: bool = False) -> Channel:
+        found = self.channels.get(channel)
+        if found is None and channel in self.users:
+            found = self.channels[self.direct_channel(channel)]
+        if found is None:
+            raise Refusal("channel_not_found")
+        if self.bot not in found.members:
+            raise Refusal("not_in_channel")
+        if to_write and found.is_archived:
+            raise Refusal("is_archived")
+        return found
+
+    def post_at(self, channel: str, ts: str) -> Post:
+        post = self.posts.get((channel, ts))
+        if post is None or post.only_for:
+            raise Refusal("message_not_found")
+        return post
+
+    def announce(self, event: Json) -> None:
+        self.announcements.append(event)
+
+
+def _auth_test(workspace: Workspace, arguments: Json) -> Json:
+    return {
+        "url": f"https://{workspace.team.lower()}.slack.com/",
+        "team": workspace.team,
+        "team_id": workspace.team,
+        "user": "nightloom",
+        "user_id": workspace.bot,
+        "bot_id": "B" + workspace.bot[1:],
+    }
+
+
+def _post_message(workspace: Workspace, arguments: Json) -> Json:
+    channel = workspace.channel(arguments["channel"], to_write=True)
+    _check_text(arguments, MAX_POST_CHARS)
+    if arguments.get("thread_ts"):
+        workspace.post_at(channel.id, arguments["thread_ts"])
+    post = Post(
+        ts=workspace.next_ts(),
+        channel=channel.id,
+        user=workspace.bot,
+        text=arguments.get("text") or arguments.get("markdown_text") or "",
+        thread_ts=arguments.get("thread_ts"),
+        blocks=arguments.get("blocks") or [],
+        metadata=arguments.get("metadata"),
+    )
+    workspace.posts[channel.id, post.ts] = post
+    event = post.as_json(workspace.bot) | {"channel": channel.id, "channel_type": channel.kind}
+    workspace.announce(event | {"event_ts": post.ts})
+    return {"channel": channel.id, "ts": post.ts, "message": post.as_json(workspace.bot)}
+
+
+def _post_ephemeral(workspace: Workspace, arguments: Json) -> Json:
+    channel = workspace.channel(arguments["channel"], to_write=True)
+    if arguments["user"] not in channel.members:
+        raise Refusal("user_not_in_channel")
+    _check_text(arguments, MAX_POST_CHARS)
+    ts = workspace.next_ts()
+    workspace.posts[channel.id, ts] = Post(
+        ts=ts,
+        channel=channel.id,
+        user=workspace.bot,
+        text=arguments.get("text") or arguments.get("markdown_text") or "",
+        thread_ts=arguments.get("thread_ts"),
+        blocks=arguments.get("blocks") or [],
+        only_for=arguments["user"],
+    )
+    return {"message_ts": ts}
+
+
+def _update(workspace: Workspace, arguments: Json) -> Json:
+    channel = workspace.channel(arguments["channel"], to_write=True)
+    post = workspace.post_at(channel.id, arguments["ts"])
+    if post.user != workspace.bot:
+        raise Refusal("cant_update_message")
+    _check_text(arguments, MAX_UPDATE_CHARS)
+    post.text = arguments.get("text") or arguments.get("markdown_text") or post.text
+    post.blocks = arguments.get("blocks") or []
+    if arguments.get("metadata"):
+        post.metadata = arguments["metadata"]
+    post.is_edited = True
+    return {"channel": channel.id, "ts": post.ts, "text": post.text}
+
+
+def _delete(workspace: Workspace, arguments: Json) -> Json:
+    channel = workspace.channel(arguments["channel"])
+    post = workspace.post_at(channel.id, arguments["ts"])
+    if post.user != workspace.bot:
+        raise Refusal("cant_delete_message")
+    del workspace.posts[channel.id, post.ts]
+    return {"channel": channel.id, "ts": post.ts}
+
+
+def _check_text(arguments: Json, limit: int) -> None:
+    text, markdown, blocks = (arguments.get(key) for key in ("text", "markdown_text", "blocks"))
+    if not text and not markdown and not blocks:
+        raise Refusal("no_text")
+    if markdown and (text or blocks):
+        raise Refusal("markdown_text_conflict")
+    if len(text or "") > limit or len(markdown or "") > MAX_MARKDOWN_CHARS:
+        raise Refusal("msg_too_long")
+    complaints = complaints_about_blocks(blocks) if blocks else []
+    if complaints:
+        raise Refusal("invalid_blocks", response_metadata={"messages": complaints})
+
+
+def _conversation_open(workspace: Workspace, arguments: Json) -> Json:
+    user = arguments["users"]
+    if user not in workspace.users:
+        raise Refusal("user_not_found")
+    return {"channel": {"id": workspace.direct_channel(user)}}
+
+
+def _conversation_info(workspace: Workspace, arguments: Json) -> Json:
+    channel = workspace.channel(arguments["channel"])
+    kinds = {"is_channel": "channel", "is_group": "group", "is_im": "im", "is_mpim": "mpim"}
+    shown = {flag: channel.kind == kind for flag, kind in kinds.items()}
+    return {"channel": {"id": channel.id, "is_archived": channel.is_archived, **shown}}
+
+
+def _user_conversations(workspace: Workspace, arguments: Json) -> Json:
+    kinds = {"public_channel": "channel", "private_channel": "group", "im": "im", "mpim": "mpim"}
+    wanted = {kinds[kind] for kind in (arguments.get("types") or "public_channel").split(",")}
+    mine = [c for c in workspace.channels.values() if workspace.bot in c.members and c.kind in wanted]
+    return {"channels": [{"id": c.id, "is_im": c.kind == "im"} for c in mine], **_no_more()}
+
+
+def _history(workspace: Workspace, arguments: Json) -> Json:
+    channel = workspace.channel(arguments["channel"])
+    return _page(workspace, arguments, (p for p in _visible(workspace, channel) if not p.thread_ts))
+
+
+def _replies(workspace: Workspace, arguments: Json) -> Json:
+    channel = workspace.channel(arguments["channel"])
+    root = arguments["ts"]
+    if (channel.id, root) not in workspace.posts:
+        raise Refusal("thread_not_found")
+    thread = [p for p in _visible(workspace, channel) if root in (p.ts, p.thread_ts)]
+    return _page(workspace, arguments, iter(thread), newest_first=False)
+
+
+def _visible(workspace: Workspace, channel: Channel) -> Iterator[Post]:
+    return (p for p in workspace.posts.values() if p.channel == channel.id and p.only_for is None)
+
+
+def _page(workspace: Workspace, arguments: Json, posts: Iterator[Post], *, newest_first: bool = True) -> Json:
+    oldest, latest = float(arguments.get("oldest") or 0), float(arguments.get("latest") or "inf")
+    inclusive = str(arguments.get("inclusive", "")).lower() in {"1", "true"}
+    within = [
+        p for p in posts if oldest < float(p.ts) < latest or (inclusive and float(p.ts) in (oldest, latest))
+    ]
+    within.sort(key=lambda post: float(post.ts), reverse=newest_first)
+    start, size = int(arguments.get("cursor") or 0), int(arguments.get("limit") or 100)
+    shown = [post.as_json(workspace.bot) for post in within[start : start + size]]
+    rest = str(start + size) if len(within) > start + size else ""
+    return {"messages": shown, "has_more": bool(rest), "response_metadata": {"next_cursor": rest}}
+
+
+def _no_more() -> Json:
+    return {"response_metadata": {"next_cursor": ""}}
+
+
+def _reactions_get(workspace: Workspace, arguments: Json) -> Json:
+    post = workspace.post_at(arguments["channel"], arguments["timestamp"])
+    return {"type": "message", "channel": post.channel, "message": post.as_json(workspace.bot)}
+
+
+def _reactions_add(workspace: Workspace, arguments: Json) -> Json:
+    workspace.react(workspace.bot, arguments["channel"], arguments["timestamp"], arguments["name"])
+    return {}
+
+
+def _user_info(workspace: Workspace, arguments: Json) -> Json:
+    user = arguments["user"]
+    if user not in workspace.users:
+        raise Refusal("user_not_found")
+    name = workspace.users[user]
+    profile = {"display_name": name, "real_name": name}
+    return {"user": {"id": user, "team_id": workspace.team, "name": name, "profile": profile, "tz": "UTC"}}
+
+
+def _open_view(workspace: Workspace, arguments: Json) -> Json:
+    born = workspace.triggers.pop(arguments.get("trigger_id", ""), None)
+    if born is None:
+        raise Refusal("invalid_trigger_id")
+    if workspace.now() - born > TRIGGER_LIFE_S:
+        raise Refusal("expired_trigger_id")
+    view = _checked_view(arguments["view"])
+    view_id = f"V{len(workspace.views) + 1}"
+    workspace.views[view_id] = view | {"id": view_id}
+    return {"view": workspace.views[view_id]}
+
+
+def _update_view(workspace: Workspace, arguments: Json) -> Json:
+    view_id = arguments["view_id"]
+    if view_id not in workspace.views:
+        raise Refusal("not_found")
+    workspace.views[view_id] = _checked_view(arguments["view"]) | {"id": view_id}
+    return {"view": workspace.views[view_id]}
+
+
+def _publish_view(workspace: Workspace, arguments: Json) -> Json:
+    if arguments["user_id"] not in workspace.users:
+        raise Refusal("user_not_found")
+    workspace.homes[arguments["user_id"]] = _checked_view(arguments["view"])
+    return {"view": arguments["view"]}
+
+
+def _checked_view(view: Json) -> Json:
+    complaints = complaints_about_view(view)
+    if complaints:
+        raise Refusal("invalid_arguments", response_metadata={"messages": complaints})
+    return view
+
+
+def _set_status(workspace: Workspace, arguments: Json) -> Json:
+    workspace.post_at(arguments["channel_id"], arguments["thread_ts"])
+    workspace.statuses.append(arguments)
+    return {}
+
+
+def _set_title(workspace: Workspace, arguments: Json) -> Json:
+    workspace.titles[arguments["channel_id"], arguments["thread_ts"]] = arguments["title"]
+    return {}
+
+
+def _set_prompts(workspace: Workspace, arguments: Json) -> Json:
+    if len(arguments["prompts"]) > 4:
+        raise Refusal("invalid_arguments")
+    workspace.suggested[arguments["channel_id"], arguments["thread_ts"]] = arguments["prompts"]
+    return {}
+
+
+def _upload_url(workspace: Workspace, arguments: Json) -> Json:
+    file_id = f"F{len(workspace.uploads) + 1}"
+    workspace.uploads[file_id] = {"name": arguments["filename"], "length": int(arguments["length"])}
+    return {"upload_url": f"{arguments['base_url']}upload/{file_id}", "file_id": file_id}
+
+
+def _complete_upload(workspace: Workspace, arguments: Json) -> Json:
+    for file in arguments["files"]:
+        upload = workspace.uploads.get(file["id"])
+        if upload is None or "content" not in upload:
+            raise Refusal("file_not_found")
+        upload["channel"] = arguments.get("channel_id")
+    return {"files": [{"id": file["id"]} for file in arguments["files"]]}
+
+
+_METHODS: dict[str, tuple[Callable[[Workspace, Json], Json], str]] = {
+    "auth.test": (_auth_test, ""),
+    "chat.postMessage": (_post_message, "chat:write"),
+    "chat.postEphemeral": (_post_ephemeral, "chat:write"),
+    "chat.update": (_update, "chat:write"),
+    "chat.delete": (_delete, "chat:write"),
+    "conversations.open": (_conversation_open, "im:write"),
+    "conversations.info": (_conversation_info, "channels:read"),
+    "users.conversations": (_user_conversations, "channels:read"),
+    "conversations.history": (_history, "channels:history"),
+    "conversations.replies": (_replies, "channels:history"),
+    "reactions.get": (_reactions_get, "reactions:read"),
+    "reactions.add": (_reactions_add, "reactions:write"),
+    "users.info": (_user_info, "users:read"),
+    "views.open": (_open_view, ""),
+    "views.update": (_update_view, ""),
+    "views.publish": (_publish_view, ""),
+    "assistant.threads.setStatus": (_set_status, "assistant:write"),
+    "assistant.threads.setTitle": (_set_title, "assistant:write"),
+    "assistant.threads.setSuggestedPrompts": (_set_prompts, "assistant:write"),
+    "files.getUploadURLExternal": (_upload_url, "files:write"),
+    "files.completeUploadExternal": (_complete_upload, "files:write"),
+}
