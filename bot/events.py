@@ -106,12 +106,16 @@ class ReactionState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadReply:
-    """A person answered under a reply without mentioning the bot: it teaches."""
+    """A person answered under a reply without mentioning the bot: it teaches.
+
+    `to` is the message replied to; None where the platform tells only the thread: then it is the
+    latest answer to this person in that place.
+    """
 
     event: str
     ref: Ref
     place: Place
-    to: Ref
+    to: Ref | None
     person: Person
     text: str
     at: datetime
