@@ -231,3 +231,46 @@ class Outgoing:
     question: Ref | None
     actions: tuple[Action, ...] = ()
     replaces: tuple[Ref, ...] = field(default=())  # after an edit: the messages whose text it replaces
+
+
+class MessageState(StrEnum):
+    """How far a question or a thread reply is."""
+
+    WAITING = "waiting"  # in the inbox, or being worked on
+    ANSWERED = "answered"  # its reply is stored, or it needed none
+    CANCELLED = "cancelled"  # withdrawn, or no longer wanted
+    FAILED = "failed"  # given up; `problem` says why
+
+
+class TeachingKind(StrEnum):
+    """What a reply under an answer was understood as."""
+
+    CRITIQUE = "critique"
+    CORRECTION = "correction"
+    QUESTION = "question"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a question or a thread reply so far. `replies`: the current ones, oldest first."""
+
+    message: str
+    person: str
+    conversation: str
+    text: str
+    state: MessageState
+    replies: tuple[Reply, ...] = ()
+    problem: str | None = None
+    kind: TeachingKind | None = None  # of a thread reply
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightProgress:
+    """How far a night is, for one of the people in it."""
+
+    night: str
+    person: str
+    phase: str
+    done: int
+    total: int
