@@ -1,0 +1,114 @@
+"""What every test runs under: no network beyond this machine, no proxy, a loop that is never blocked.
+
+The children that a test starts are told by environment to stay offline too.
+"""
+
+from __future__ import annotations
+
+import asyncio.events
+import ipaddress
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+# A busy machine may stop a thread for a while; one callback that computes for this long is a fault.
+LOOP_CPU_LIMIT_S = 1.0
+LOOP_WALL_LIMIT_S = 3.0
+REAL_FACTOR = 5
+
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "DO_NOT_TRACK": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "NO_PROXY": "*",
+}
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+
+
+class NetworkForbidden(BaseException):
+    """A test tried to leave this machine. Not an Exception, so that no retry swallows it."""
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy, offline children, and none of the developer's own settings."""
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in OFFLINE.items():
+        monkeypatch.setenv(name, value)
+    for name in [name for name in os.environ if name.startswith("NIGHTLOOM_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every connection and every name look-up beyond this machine fails the test, whoever catches it."""
+    attempts: list[str] = []
+
+    def refuse(target: object) -> None:
+        attempts.append(str(target))
+        raise NetworkForbidden(f"a test tried to reach {target}; tests stay on this machine")
+
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        if not _stays_here(self, address):
+            refuse(address)
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        if not _stays_here(self, address):
+            refuse(address)
+        return connect_ex(self, address)
+
+    def guarded_getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if not _is_local(host):
+            refuse(host)
+        return getaddrinfo(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+    yield
+    assert not attempts, f"the test tried to leave this machine: {attempts}"
+
+
+@pytest.fixture(autouse=True)
+def _loop_never_blocked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A callback that keeps an event loop busy for long fails the test in which it ran."""
+    factor = REAL_FACTOR if request.node.get_closest_marker("real") else 1
+    blocked: list[str] = []
+    run: Callable[[asyncio.events.Handle], None] = asyncio.events.Handle._run
+
+    def timed_run(handle: asyncio.events.Handle) -> None:
+        wall, cpu = time.monotonic(), time.thread_time()
+        run(handle)
+        wall, cpu = time.monotonic() - wall, time.thread_time() - cpu
+        if wall > LOOP_WALL_LIMIT_S * factor or cpu > LOOP_CPU_LIMIT_S * factor:
+            blocked.append(f"{handle!r} for {wall:.1f} s ({cpu:.1f} s of it computing)")
+
+    monkeypatch.setattr(asyncio.events.Handle, "_run", timed_run)
+    yield
+    assert not blocked, f"the event loop was blocked: {blocked}"
+
+
+def _stays_here(sock: socket.socket, address: Any) -> bool:
+    if sock.family == socket.AF_UNIX:
+        return True
+    return isinstance(address, tuple) and _is_local(address[0])
+
+
+def _is_local(host: Any) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host
+    if name in (None, "", "localhost", socket.gethostname()):
+        return True
+    try:
+        address = ipaddress.ip_address(str(name).split("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
