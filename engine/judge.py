@@ -1,0 +1,216 @@
+"""Asks yes/no questions about replies and turns the answers into one score. Knows no search and no chat.
+
+A question comes last, after the very tokens that generated the reply and under the same LoRA, so a
+backend with a prefix cache computes only the question's own few tokens. The wording of a question is
+added here, once: a backend's `encode_question` only sets the text into the chat template.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine import wording
+from engine.ports import Backend
+from engine.types import LoraRef, TokenIds
+
+# Beyond this a score says no more than "certain", and a search over it would never look elsewhere.
+MAX_SCORE = 12.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A yes/no question about a reply. A negative weight means that no is the good answer."""
+
+    name: str
+    text: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """A way in which replies differ. Of the manners in one group a reply has one.
+
+    `note` is the standing note of somebody who wants it, `opposite` of somebody who wants the contrary;
+    it is empty where the contrary is no wish of its own, as in a group of several manners.
+    """
+
+    name: str
+    group: str
+    text: str
+    note: str
+    opposite: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rubric:
+    questions: tuple[Question, ...] = ()
+    manners: tuple[Manner, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the judge thinks of one reply. `answers`: the probability of yes, by question."""
+
+    score: float
+    answers: dict[str, float] = field(default_factory=dict)
+
+
+# Turns the answers of a reply, and its tokens' text, into log-odds that the person likes it.
+Opinion = Callable[[Mapping[str, float], str], float]
+
+
+class RubricError(ValueError):
+    """The rubric file cannot be used. The text names the entry and what to do."""
+
+
+def load_rubric(path: Path) -> Rubric:
+    """The rubric that an operator can edit. Raises RubricError."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RubricError(f"The rubric {path} cannot be read: {error}") from error
+    questions = tuple(_question(entry, path) for entry in _tables(document, "question", path))
+    manners = tuple(_manner(entry, path) for entry in _tables(document, "manner", path))
+    names = [question.name for question in questions] + [manner.name for manner in manners]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise RubricError(f"The rubric {path} uses a name twice: {', '.join(twice)}. Rename one of them.")
+    return Rubric(questions=questions, manners=manners)
+
+
+def note_questions(notes: Sequence[str], *, weight: float = 2.0) -> tuple[Question, ...]:
+    """One question for each of a person's notes. They weigh more than what holds for everybody."""
+    return tuple(
+        Question(name=f"note: {note}", text=wording.note_question(note), weight=weight)
+        for note in dict.fromkeys(notes)
+    )
+
+
+def manner_questions(manners: Sequence[Manner]) -> tuple[Question, ...]:
+    """The questions that describe a reply. They weigh nothing: a taste says what they are worth."""
+    return tuple(Question(name=manner.name, text=manner.text, weight=0.0) for manner in manners)
+
+
+class Judge:
+    """Scores replies to one prompt by their answers to a fixed set of questions.
+
+    The score is the log-odds that every weighted question is answered as it should be; an `opinion`
+    (a person's taste) adds its own log-odds. With no question at all every score is 0.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        questions: Sequence[Question],
+        lora: LoraRef | None = None,
+        taste: Opinion | None = None,
+    ) -> None:
+        self.questions = tuple(questions)
+        self._backend = backend
+        self._lora = lora
+        self._opinion = taste
+        self._suffixes = tuple(
+            backend.encode_question(wording.question(question.text)) for question in self.questions
+        )
+
+    @property
+    def longest_question(self) -> int:
+        """Tokens of context that must stay free after a reply for it to be judged."""
+        return max((len(suffix) for suffix in self._suffixes), default=0) + 1
+
+    async def score(self, prompt_ids: TokenIds, replies: Sequence[TokenIds]) -> Sequence[Verdict]:
+        """A verdict for each reply, whole or not. All questions about all replies go in one call."""
+        if not replies or not self.questions:
+            return [self._verdict({}, reply) for reply in replies]
+        prompts = [prompt_ids + reply + suffix for reply in replies for suffix in self._suffixes]
+        log_odds = await self._backend.ask(prompts, lora=self._lora)
+        count = len(self.questions)
+        rows = [log_odds[start : start + count] for start in range(0, len(prompts), count)]
+        return [
+            self._verdict(
+                dict(zip((q.name for q in self.questions), map(probability, row), strict=True)), reply
+            )
+            for row, reply in zip(rows, replies, strict=True)
+        ]
+
+    def is_content(self, verdict: Verdict) -> bool:
+        """Whether nothing is left to wish for: every weighted question is answered as it should be."""
+        asked = [question for question in self.questions if question.weight]
+        return bool(asked) and all(_wanted(q, verdict.answers.get(q.name, 0.5)) >= 0.8 for q in asked)
+
+    def _verdict(self, answers: dict[str, float], reply: TokenIds) -> Verdict:
+        score = combined(self.questions, answers)
+        if self._opinion is not None:
+            score += self._opinion(answers, self._backend.decode(reply))
+        return Verdict(score=bounded(score), answers=answers)
+
+
+def combined(questions: Sequence[Question], answers: Mapping[str, float]) -> float:
+    """The log-odds that all weighted questions are answered as they should be.
+
+    Unlike a plain sum of log-odds this does not let one certain yes pay for a no elsewhere.
+    """
+    weighted = [question for question in questions if question.weight and question.name in answers]
+    if not weighted:
+        return 0.0
+    log_p = sum(abs(q.weight) * math.log(max(_wanted(q, answers[q.name]), 1e-9)) for q in weighted)
+    log_p /= sum(abs(q.weight) for q in weighted) / len(weighted)
+    return bounded(log_p - math.log(max(-math.expm1(log_p), 1e-9)))
+
+
+def bounded(score: float) -> float:
+    """A score that is finite, whatever it was: what is no number says nothing."""
+    return 0.0 if math.isnan(score) else min(max(score, -MAX_SCORE), MAX_SCORE)
+
+
+def probability(log_odds: float) -> float:
+    if math.isnan(log_odds):
+        return 0.5
+    return 1.0 / (1.0 + math.exp(-min(max(log_odds, -30.0), 30.0)))
+
+
+def _wanted(question: Question, p_yes: float) -> float:
+    return p_yes if question.weight > 0 else 1.0 - p_yes
+
+
+def _tables(document: Mapping[str, object], key: str, path: Path) -> list[Mapping[str, object]]:
+    entries = document.get(key, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise RubricError(f"In the rubric {path}, write every {key} as a table headed [[{key}]].")
+    return entries
+
+
+def _question(entry: Mapping[str, object], path: Path) -> Question:
+    weight = entry.get("weight", 1.0)
+    if not isinstance(weight, (int, float)) or not math.isfinite(weight):
+        raise RubricError(
+            f"In the rubric {path}, the weight of question {entry.get('name')!r} must be a number."
+        )
+    return Question(
+        name=_text(entry, "name", "question", path),
+        text=_text(entry, "text", "question", path),
+        weight=float(weight),
+    )
+
+
+def _manner(entry: Mapping[str, object], path: Path) -> Manner:
+    return Manner(
+        name=_text(entry, "name", "manner", path),
+        group=_text(entry, "group", "manner", path),
+        text=_text(entry, "text", "manner", path),
+        note=_text(entry, "note", "manner", path),
+        opposite=_text(entry, "opposite", "manner", path) if "opposite" in entry else "",
+    )
+
+
+def _text(entry: Mapping[str, object], key: str, kind: str, path: Path) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str) or not value.strip():
+        raise RubricError(
+            f"In the rubric {path}, {kind} {entry.get('name', '?')!r} needs a text for {key!r}."
+        )
+    return value
