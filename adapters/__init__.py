@@ -1,0 +1,1 @@
+"""The outside world: chat platforms and the command line."""
