@@ -72,7 +72,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """What a backend generated after a prefix. `finished`: the model ended it, not the token limit."""
+    """What a backend generated after a prefix, without the token that ends a turn.
+
+    `finished`: the model ended it, not the token limit.
+    """
 
     token_ids: TokenIds
     finished: bool
