@@ -1,0 +1,79 @@
+"""Slack's Web API for each workspace, with its errors told in the bot's terms. Knows no events.
+
+A post whose outcome is unknown is looked for before it is sent again: each message carries its key in
+its metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Any  # the Web API speaks JSON
+
+import aiohttp
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from bot.ports import ChatError, RateLimited, Undeliverable, Unreachable
+
+TIMEOUT_S = 20
+RATE_LIMIT_TRIES = 2
+
+# Slack's own troubles pass; everything else that it refuses, it will refuse again.
+_PASSING = {"fatal_error", "internal_error", "request_timeout", "service_unavailable", "team_added_to_org"}
+
+_ADVICE = {
+    "account_inactive": "the app was uninstalled; install it again",
+    "channel_not_found": "the channel is gone, or the bot was never in it",
+    "invalid_auth": "the bot token is wrong: see README, Slack",
+    "is_archived": "the channel is archived",
+    "not_in_channel": "the bot is not in the channel; invite it with /invite",
+    "token_revoked": "the bot token was revoked; install the app again",
+}
+
+
+def new_client(token: str, api_url: str | None) -> AsyncWebClient:
+    """A client that waits out short rate limits and repeats nothing else.
+
+    The default handler also repeats a post whose connection broke, which may then stand twice.
+    """
+    client = AsyncWebClient(token=token, timeout=TIMEOUT_S, **({"base_url": api_url} if api_url else {}))
+    client.retry_handlers = [AsyncRateLimitErrorRetryHandler(max_retry_count=RATE_LIMIT_TRIES)]
+    return client
+
+
+async def call(client: AsyncWebClient, method: str, **arguments: Any) -> Mapping[str, Any]:
+    """One call of a method that writes: its arguments go as JSON. Raises ChatError."""
+    return await _checked(method, client.api_call(method, json=arguments))
+
+
+async def read(client: AsyncWebClient, method: str, **arguments: Any) -> Mapping[str, Any]:
+    """One call of a method that reads: Slack takes those as a form only. Raises ChatError."""
+    return await _checked(method, client.api_call(method, data=arguments))
+
+
+async def _checked(method: str, calling: Awaitable[AsyncSlackResponse]) -> Mapping[str, Any]:
+    try:
+        response = await calling
+    except SlackApiError as error:
+        raise chat_error(method, error) from error
+    except (TimeoutError, aiohttp.ClientError, SlackClientError, OSError) as error:
+        raise Unreachable(f"Slack did not answer {method}: {error!r}") from error
+    return response.data if isinstance(response.data, dict) else {}
+
+
+def chat_error(method: str, error: SlackApiError) -> ChatError:
+    """What Slack said, as the bot's own error, with what to do."""
+    name = str(error.response.get("error", "unknown_error"))
+    if error.response.status_code == 429 or name == "ratelimited":
+        retry_after_s = float(error.response.headers.get("Retry-After", 1))
+        return RateLimited(f"Slack allows no more {method} for now.", retry_after_s=retry_after_s)
+    if name == "missing_scope":
+        needed = error.response.get("needed")
+        return Undeliverable(f"{method} needs the scope {needed}: add it and install the app again.")
+    if name in _PASSING or error.response.status_code >= 500:
+        return Unreachable(f"Slack could not carry out {method}: {name}.")
+    advice = _ADVICE.get(name, name)
+    complaints = (error.response.get("response_metadata") or {}).get("messages") or []
+    return Undeliverable(f"Slack refused {method}: {advice}. {' '.join(complaints)}".strip())
