@@ -212,7 +212,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something said to one person that is no answer: consent, "Noted", a command's result, the morning note."""
+    """Something said to one person that is no answer: consent, a command's result, the morning note."""
 
     text: str
     actions: tuple[Action, ...] = ()

@@ -127,9 +127,7 @@ inbox = Table(
     Column("state", String(16), nullable=False),  # events.MessageState
     Column("problem", Text),  # why it failed or was cancelled, in words for the person
     Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("not_before", UtcTime),  # a retry waits until then
     Column("owner", Id),  # the process that works on it
-    Column("leased_until", UtcTime),
     Column("revision", Integer, nullable=False, server_default="0"),  # how often the question was edited
     Column("never_learn", Boolean, nullable=False, server_default=false()),
     Column("outcome", Json),  # of a thread reply: {"kind", "note"}
@@ -143,7 +141,8 @@ replies = Table(
     metadata,
     Column("seq", Counter, primary_key=True, autoincrement=True),
     Column("id", Id, nullable=False, unique=True),
-    _belongs_to("inbox", "id", name="message", is_optional=True),  # null: imported
+    _belongs_to("inbox", "id", name="message", is_optional=True),  # the question; null: imported
+    _belongs_to("inbox", "id", name="cause", is_optional=True),  # what it was made for; it is sent there
     _belongs_to("people", "key", name="person"),
     Column("conversation", Key, nullable=False),
     Column("revision", Integer, nullable=False, server_default="0"),  # of the question
@@ -167,10 +166,8 @@ replies = Table(
     Column("is_current", Boolean, nullable=False, server_default=true()),  # false: the question was edited
     Column("delivery", String(16), nullable=False),  # store.replies.Delivery
     Column("delivery_problem", Text),
-    Column("delivery_attempts", Integer, nullable=False, server_default="0"),
-    Column("not_before", UtcTime),
-    Column("owner", Id),
-    Column("leased_until", UtcTime),
+    Column("posting", Integer, nullable=False, server_default="0"),  # counts the texts that were to be shown
+    Column("owner", Id),  # the process that sends it
     Column("at", UtcTime, nullable=False),
     Column("import_key", Key),  # what makes an import repeatable
     UniqueConstraint("person", "import_key"),

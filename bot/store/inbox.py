@@ -1,0 +1,408 @@
+"""Questions and thread replies, from their arrival until they are settled. Knows no chat and no model.
+
+An item is owned by the process that took it in. A process that lives says so every few seconds
+(`store.leases`); what a dead one owned is taken up by another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, and_, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.events import (
+    Deletion,
+    Edit,
+    Message,
+    MessageState,
+    Person,
+    Place,
+    Platform,
+    Ref,
+    TeachingKind,
+    ThreadReply,
+)
+from bot.store import tables
+from bot.store.database import Database, insert
+from bot.store.people import meet
+from engine.types import Mode
+
+inbox = tables.inbox
+
+
+class ItemKind(StrEnum):
+    MESSAGE = "message"  # a question: it is answered
+    THREAD_REPLY = "thread_reply"  # said under an answer: it teaches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One thing to be worked on, as it stands now."""
+
+    seq: int
+    id: str
+    kind: ItemKind
+    person: Person
+    ref: Ref
+    place: Place
+    conversation: str
+    text: str
+    mode: Mode | None
+    reply_to: str | None
+    is_correction: bool | None
+    at: datetime
+    state: MessageState
+    problem: str | None
+    attempts: int
+    revision: int
+    never_learn: bool
+    taught_as: TeachingKind | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Where an event went. `is_new` False: it was here before, and nothing was changed."""
+
+    id: str
+    is_new: bool
+
+
+class Inbox:
+    def __init__(self, database: Database, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+
+    async def take(self, message: Message, *, conversation: str, owner: str) -> Taken:
+        """Keep a question, once."""
+        values = {
+            "kind": ItemKind.MESSAGE,
+            "mode": message.mode,
+            "reply_to": message.reply_to,
+        }
+        return await self._keep(message, conversation, owner, values)
+
+    async def take_thread_reply(
+        self, thread_reply: ThreadReply, *, reply: str, conversation: str, owner: str
+    ) -> Taken:
+        """Keep what was said under an answer, once."""
+        values = {
+            "kind": ItemKind.THREAD_REPLY,
+            "reply_to": reply,
+            "is_correction": thread_reply.is_correction,
+        }
+        return await self._keep(thread_reply, conversation, owner, values)
+
+    async def edit(self, edit: Edit, item_id: str, *, owner: str) -> bool:
+        """The question has another text and waits again; its old replies are no longer current.
+
+        False: the event was here before, or the text is the same, and nothing was changed.
+        """
+
+        async def work(connection: AsyncConnection) -> bool:
+            platform = edit.ref.platform
+            if not await first_time(connection, platform, edit.event, "edit", item_id, self._clock()):
+                return False
+            changed = await connection.execute(
+                update(inbox)
+                .where(inbox.c.id == item_id, inbox.c.text != edit.text)
+                .values(
+                    text=edit.text,
+                    revision=inbox.c.revision + 1,
+                    state=MessageState.WAITING,
+                    problem=None,
+                    attempts=0,
+                    owner=owner,
+                )
+            )
+            if changed.rowcount == 0:
+                return False
+            replies = tables.replies
+            await connection.execute(
+                update(replies).where(replies.c.message == item_id).values(is_current=False)
+            )
+            return True
+
+        return await self._database.write(work)
+
+    async def delete(self, deletion: Deletion, item_id: str) -> bool:
+        """The question is withdrawn: cancelled, its unsent replies too, and nothing of it is learned from."""
+
+        async def work(connection: AsyncConnection) -> bool:
+            is_new = await first_time(
+                connection, deletion.ref.platform, deletion.event, "deletion", item_id, self._clock()
+            )
+            if not is_new:
+                return False
+            withdrawn = {"state": MessageState.CANCELLED, "never_learn": True, "problem": "withdrawn"}
+            await connection.execute(update(inbox).where(inbox.c.id == item_id).values(**withdrawn))
+            replies, teachings = tables.replies, tables.teachings
+            of_it = select(replies.c.id).where(replies.c.message == item_id)
+            await connection.execute(
+                update(teachings).where(teachings.c.reply.in_(of_it)).values(never_learn=True)
+            )
+            await connection.execute(
+                update(replies).where(replies.c.message == item_id).values(never_learn=True)
+            )
+            await connection.execute(
+                update(replies)
+                .where(replies.c.message == item_id, replies.c.delivery == "stored")
+                .values(delivery="withdrawn")
+            )
+            return True
+
+        return await self._database.write(work)
+
+    async def get(self, item_id: str) -> Item | None:
+        async with self._database.reading() as connection:
+            row = (await connection.execute(_items().where(inbox.c.id == item_id))).one_or_none()
+        return None if row is None else _item(row)
+
+    async def at(self, ref: Ref) -> Item | None:
+        """The question that this platform message is."""
+        here = _items().where(
+            inbox.c.platform == ref.platform, inbox.c.ref_channel == ref.channel, inbox.c.ref_id == ref.id
+        )
+        async with self._database.reading() as connection:
+            row = (await connection.execute(here.order_by(inbox.c.seq.desc()).limit(1))).one_or_none()
+        return None if row is None else _item(row)
+
+    async def waiting(self, owner: str) -> int:
+        """How much this process has still to do."""
+        async with self._database.reading() as connection:
+            found = await connection.execute(
+                select(func.count())
+                .select_from(inbox)
+                .where(inbox.c.state == MessageState.WAITING, inbox.c.owner == owner)
+            )
+        return int(found.scalar_one())
+
+    async def adopt(self, owner: str, *, limit: int) -> Sequence[Item]:
+        """Take up what waits and is owned by nobody alive, oldest first."""
+
+        async def work(connection: AsyncConnection) -> Sequence[str]:
+            orphans = (
+                select(inbox.c.id)
+                .where(inbox.c.state == MessageState.WAITING, is_orphan(inbox, self._clock()))
+                .order_by(inbox.c.seq)
+                .limit(limit)
+                .with_for_update(skip_locked=True)  # another process adopts others; SQLite has no need
+            )
+            ids = list((await connection.execute(orphans)).scalars())
+            if ids:
+                await connection.execute(update(inbox).where(inbox.c.id.in_(ids)).values(owner=owner))
+            return ids
+
+        ids = await self._database.write(work)
+        async with self._database.reading() as connection:
+            rows = await connection.execute(_items().where(inbox.c.id.in_(ids)).order_by(inbox.c.seq))
+            return [_item(row) for row in rows]
+
+    async def begin(self, item_id: str, *, owner: str) -> Item | None:
+        """Work on it begins: it is counted, so that what kills a process is not tried for ever.
+
+        None: it is settled, or another process has it.
+        """
+
+        async def work(connection: AsyncConnection) -> bool:
+            begun = await connection.execute(
+                update(inbox).where(_is_mine(item_id, owner)).values(attempts=inbox.c.attempts + 1)
+            )
+            return begun.rowcount == 1
+
+        return await self.get(item_id) if await self._database.write(work) else None
+
+    async def fail(self, item_id: str, problem: str, *, owner: str) -> bool:
+        """It is given up. False: it was settled meanwhile."""
+
+        async def work(connection: AsyncConnection) -> bool:
+            failed = await connection.execute(
+                update(inbox)
+                .where(_is_mine(item_id, owner))
+                .values(state=MessageState.FAILED, problem=problem)
+            )
+            return failed.rowcount == 1
+
+        return await self._database.write(work)
+
+    async def taught(self, item_id: str, kind: TeachingKind, note: str | None) -> None:
+        """What a thread reply was understood as. A question is then answered like any other."""
+        values: dict[str, Any] = {"outcome": {"kind": kind, "note": note}}  # Any: JSON
+        if kind is TeachingKind.QUESTION:
+            values["kind"] = ItemKind.MESSAGE
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(update(inbox).where(inbox.c.id == item_id).values(**values))
+
+        await self._database.write(work)
+
+    async def settle(self, item_id: str, *, owner: str) -> bool:
+        """It needs no reply, or has it. False: it was settled meanwhile."""
+
+        async def work(connection: AsyncConnection) -> bool:
+            settled = await connection.execute(
+                update(inbox).where(_is_mine(item_id, owner)).values(state=MessageState.ANSWERED)
+            )
+            return settled.rowcount == 1
+
+        return await self._database.write(work)
+
+    async def earlier(self, item: Item, *, limit: int) -> Sequence[Item]:
+        """The person's answered questions before this one in its conversation, newest first."""
+        before = (
+            _items()
+            .where(
+                inbox.c.person == item.person.key,
+                inbox.c.conversation == item.conversation,
+                inbox.c.kind == ItemKind.MESSAGE,
+                inbox.c.state == MessageState.ANSWERED,
+                inbox.c.seq < item.seq,
+            )
+            .order_by(inbox.c.seq.desc())
+            .limit(limit)
+        )
+        async with self._database.reading() as connection:
+            return [_item(row) for row in await connection.execute(before)]
+
+    async def of_conversation(self, person: str, conversation: str, *, limit: int = 500) -> Sequence[Item]:
+        """The person's questions in a conversation, oldest first, at most the newest `limit`."""
+        newest = (
+            _items()
+            .where(
+                inbox.c.person == person,
+                inbox.c.conversation == conversation,
+                inbox.c.kind == ItemKind.MESSAGE,
+            )
+            .order_by(inbox.c.seq.desc())
+            .limit(limit)
+        )
+        async with self._database.reading() as connection:
+            return [_item(row) for row in await connection.execute(newest)][::-1]
+
+    async def conversations(self, person: str, *, limit: int = 200) -> Sequence[tuple[str, str, datetime]]:
+        """(conversation, first question, time of the last one), the newest first."""
+        spans = (
+            select(
+                inbox.c.conversation,
+                func.min(inbox.c.seq).label("first"),
+                func.max(inbox.c.seq).label("last"),
+            )
+            .where(inbox.c.person == person, inbox.c.kind == ItemKind.MESSAGE)
+            .group_by(inbox.c.conversation)
+            .subquery()
+        )
+        first, last = inbox.alias("first_item"), inbox.alias("last_item")
+        query = (
+            select(spans.c.conversation, first.c.text, last.c.at)
+            .join(first, first.c.seq == spans.c.first)
+            .join(last, last.c.seq == spans.c.last)
+            .order_by(spans.c.last.desc())
+            .limit(limit)
+        )
+        async with self._database.reading() as connection:
+            return [(row[0], row[1], row[2]) for row in await connection.execute(query)]
+
+    async def _keep(
+        self, event: Message | ThreadReply, conversation: str, owner: str, values: dict[str, Any]
+    ) -> Taken:  # Any: the values of columns
+        item_id, now = self._new_id(), self._clock()
+
+        async def work(connection: AsyncConnection) -> Taken:
+            platform = event.ref.platform
+            if not await first_time(connection, platform, event.event, str(values["kind"]), item_id, now):
+                return Taken(id=await _subject(connection, platform, event.event), is_new=False)
+            await meet(connection, event.person, now)
+            await connection.execute(
+                inbox.insert().values(
+                    id=item_id,
+                    person=event.person.key,
+                    platform=event.place.platform,
+                    ref_channel=event.ref.channel,
+                    ref_id=event.ref.id,
+                    place_channel=event.place.channel,
+                    place_thread=event.place.thread,
+                    is_private=event.place.is_private,
+                    conversation=conversation,
+                    text=event.text,
+                    at=event.at,
+                    received_at=now,
+                    state=MessageState.WAITING,
+                    owner=owner,
+                    **values,
+                )
+            )
+            return Taken(id=item_id, is_new=True)
+
+        return await self._database.write(work)
+
+
+async def first_time(
+    connection: AsyncConnection, platform: Platform, event: str, kind: str, subject: str | None, now: datetime
+) -> bool:
+    """Note a platform's delivery, within a transaction. False: it was here before."""
+    row = insert(connection, tables.events).values(
+        platform=platform, event=event, kind=kind, subject=subject, at=now
+    )
+    return (await connection.execute(row.on_conflict_do_nothing())).rowcount == 1
+
+
+def is_orphan(table: Any, now: datetime) -> Any:  # Any: the inbox or the replies; SQLAlchemy's expression
+    """Whether a row's owner is no process that lives."""
+    leases = tables.leases
+    alive = select(leases.c.owner).where(leases.c.name.startswith("process:"), leases.c.until > now)
+    return or_(table.c.owner.is_(None), table.c.owner.not_in(alive))
+
+
+async def _subject(connection: AsyncConnection, platform: Platform, event: str) -> str:
+    events = tables.events
+    found = await connection.execute(
+        select(events.c.subject).where(events.c.platform == platform, events.c.event == event)
+    )
+    return str(found.scalar_one())
+
+
+def _is_mine(item_id: str, owner: str) -> Any:  # Any: SQLAlchemy's expression
+    return and_(inbox.c.id == item_id, inbox.c.state == MessageState.WAITING, inbox.c.owner == owner)
+
+
+def _items() -> Any:  # Any: SQLAlchemy's select over columns of many types
+    name = tables.people.c.name.label("person_name")
+    return select(inbox, name, tables.people.c.platform.label("person_platform")).join(
+        tables.people, tables.people.c.key == inbox.c.person
+    )
+
+
+def _item(row: Row[Any]) -> Item:  # Any: a row that is described by columns, not by types
+    platform = Platform(row.platform)
+    outcome = row.outcome or {}
+    person = Person(key=row.person, platform=Platform(row.person_platform), name=row.person_name)
+    place = Place(
+        platform=platform, channel=row.place_channel, thread=row.place_thread, is_private=row.is_private
+    )
+    return Item(
+        seq=row.seq,
+        id=row.id,
+        kind=ItemKind(row.kind),
+        person=person,
+        ref=Ref(platform=platform, channel=row.ref_channel, id=row.ref_id),
+        place=place,
+        conversation=row.conversation,
+        text=row.text,
+        mode=None if row.mode is None else Mode(row.mode),
+        reply_to=row.reply_to,
+        is_correction=row.is_correction,
+        at=row.at,
+        state=MessageState(row.state),
+        problem=row.problem,
+        attempts=row.attempts,
+        revision=row.revision,
+        never_learn=row.never_learn,
+        taught_as=TeachingKind(outcome["kind"]) if "kind" in outcome else None,
+        note=outcome.get("note"),
+    )

@@ -1,0 +1,133 @@
+"""The people, and what each has set. Erases them. Knows no feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.events import Person, Platform
+from bot.store import tables
+from bot.store.database import Database, insert
+from engine.types import Mode
+
+# What is counted when a person is erased; everything else that is theirs goes with these.
+COUNTED: Final = ("inbox", "replies", "reactions", "teachings", "notes", "choices", "documents", "loras")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A person as the store knows them. `learning` None: they were not asked yet."""
+
+    key: str
+    platform: Platform
+    name: str | None
+    learning: bool | None
+    consent_asked_at: datetime | None
+    memory: bool
+    lora: bool
+    mode: Mode | None
+    timezone: str
+    is_blocked: bool
+    live_lora: int | None
+    taste: dict[str, Any] | None  # Any: engine.taste's own JSON
+    night_told_at: datetime | None
+    created_at: datetime
+
+
+class People:
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def meet(self, person: Person) -> None:
+        """Make sure that a row for this person exists."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await meet(connection, person, self._clock())
+
+        await self._database.write(work)
+
+    async def get(self, key: str) -> Known | None:
+        async with self._database.reading() as connection:
+            found = await connection.execute(select(tables.people).where(tables.people.c.key == key))
+            row = found.one_or_none()
+        return None if row is None else _known(row)
+
+    async def all(self) -> Sequence[Known]:
+        """Everybody, by key."""
+        async with self._database.reading() as connection:
+            found = await connection.execute(select(tables.people).order_by(tables.people.c.key))
+            return [_known(row) for row in found]
+
+    async def change(self, key: str, **values: object) -> bool:
+        """Set columns of `people` (learning, memory, mode, timezone, taste, …). False: unknown person."""
+
+        async def work(connection: AsyncConnection) -> bool:
+            changed = await connection.execute(
+                update(tables.people).where(tables.people.c.key == key).values(**values)
+            )
+            return changed.rowcount == 1
+
+        return await self._database.write(work)
+
+    async def erase(self, key: str) -> dict[str, int]:
+        """Delete the person and everything of theirs; how many rows of each kind there were.
+
+        On SQLite the freed pages are overwritten and the write-ahead log is emptied, so that no byte
+        of their text is left in the files.
+        """
+
+        async def work(connection: AsyncConnection) -> dict[str, int]:
+            counts = {name: await _count(connection, name, key) for name in COUNTED}
+            gone = await connection.execute(delete(tables.people).where(tables.people.c.key == key))
+            return {**counts, "people": gone.rowcount}
+
+        counts = await self._database.write(work)
+        await self._database.wipe_freed()
+        return counts
+
+
+async def meet(connection: AsyncConnection, person: Person, now: datetime) -> None:
+    """The row for this person, within a transaction. A name that is not known now leaves the old one."""
+    row = insert(connection, tables.people).values(
+        key=person.key, platform=person.platform, name=person.name, created_at=now
+    )
+    if person.name is None:
+        await connection.execute(row.on_conflict_do_nothing())
+        return
+    is_renamed = tables.people.c.name.is_distinct_from(row.excluded.name)
+    renamed = row.on_conflict_do_update(
+        index_elements=["key"], set_={"name": row.excluded.name}, where=is_renamed
+    )
+    await connection.execute(renamed)
+
+
+async def _count(connection: AsyncConnection, name: str, key: str) -> int:
+    table = tables.metadata.tables[name]
+    found = await connection.execute(select(func.count()).select_from(table).where(table.c.person == key))
+    return int(found.scalar_one())
+
+
+# Any: a row of a table that is described by columns, not by types.
+def _known(row: Row[Any]) -> Known:
+    return Known(
+        key=row.key,
+        platform=Platform(row.platform),
+        name=row.name,
+        learning=row.learning,
+        consent_asked_at=row.consent_asked_at,
+        memory=row.memory,
+        lora=row.lora,
+        mode=None if row.mode is None else Mode(row.mode),
+        timezone=row.timezone,
+        is_blocked=row.is_blocked,
+        live_lora=row.live_lora,
+        taste=row.taste,
+        night_told_at=row.night_told_at,
+        created_at=row.created_at,
+    )

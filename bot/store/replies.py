@@ -1,0 +1,452 @@
+"""Recorded answers: how each was made, where it stands on its platform, and what was thought of it.
+
+A reply is recorded in the transaction that settles what it answers, and is sent from here. Knows no
+chat and no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from sqlalchemy import Row, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.errors import Unknown
+from bot.events import Action, MessageState, Outgoing, Person, Place, Platform, Ref, Reply
+from bot.store import tables
+from bot.store.database import Database, insert
+from bot.store.inbox import is_orphan
+from bot.store.snapshots import (
+    Branch,
+    actions_json,
+    actions_of,
+    branches_json,
+    branches_of,
+    prompt_json,
+    prompt_of,
+    tree_json,
+    tree_of,
+)
+from engine.types import Mode, Prompt, TreeNode
+
+replies, refs, inbox, reactions = tables.replies, tables.reply_refs, tables.inbox, tables.reactions
+
+Rate: TypeAlias = Callable[[frozenset[str]], int | None]
+
+
+class Delivery(StrEnum):
+    """How far a recorded reply is on its way to the platform."""
+
+    STORED = "stored"  # to be sent
+    SENT = "sent"
+    UNDELIVERABLE = "undeliverable"  # it can never arrive; `delivery_problem` says why
+    WITHDRAWN = "withdrawn"  # its question was deleted before it was sent
+    IMPORTED = "imported"  # it came with an archive and is not for sending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A reply as it is about to be recorded."""
+
+    message: str  # the question
+    cause: str  # the inbox row that it was made for: the question, or what was said under an answer
+    person: str
+    conversation: str
+    revision: int = 0
+    revises: str | None = None
+    text: str
+    prompt: Prompt
+    model: str
+    lora: int | None
+    seed: int
+    mode: Mode
+    score: float | None
+    answers: Mapping[str, float]
+    branches: tuple[Branch, ...] = ()
+    tree: tuple[TreeNode, ...] = ()
+    generated_tokens: int = 0
+    seconds: float = 0.0
+    heading: str | None = None
+    duel: str | None = None
+    actions: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A recorded reply with all that is kept of how it was made."""
+
+    reply: Reply
+    cause: str | None
+    prompt: Prompt
+    model: str
+    lora: int | None
+    answers: dict[str, float]
+    branches: tuple[Branch, ...]
+    tree: tuple[TreeNode, ...]
+    generated_tokens: int
+    seconds: float
+    never_learn: bool
+    is_current: bool
+    delivery: Delivery
+    delivery_problem: str | None
+    at: datetime
+
+
+class Replies:
+    def __init__(
+        self, database: Database, clock: Callable[[], datetime], new_id: Callable[[], str], rate: Rate
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+        self._rate = rate
+
+    async def record(self, draft: Draft, *, owner: str, reply_id: str | None = None) -> str | None:
+        """Keep a reply and settle what it was made for, at once; its id.
+
+        None: the question was edited, deleted or answered meanwhile, and nothing was kept.
+        """
+        new_id = reply_id or self._new_id()
+
+        async def work(connection: AsyncConnection) -> str | None:
+            settled = update(inbox).where(
+                inbox.c.id == draft.cause, inbox.c.state == MessageState.WAITING, inbox.c.owner == owner
+            )
+            if draft.cause == draft.message:
+                settled = settled.where(inbox.c.revision == draft.revision)
+            if (await connection.execute(settled.values(state=MessageState.ANSWERED))).rowcount == 0:
+                return None
+            await connection.execute(replies.insert().values(_values(draft, new_id, owner, self._clock())))
+            return new_id
+
+        return await self._database.write(work)
+
+    async def get(self, reply_id: str) -> Reply:
+        """The reply as people see it. Raises Unknown."""
+        return (await self.recorded(reply_id)).reply
+
+    async def recorded(self, reply_id: str) -> Recorded:
+        """The reply with all that is kept of it. Raises Unknown."""
+        async with self._database.reading() as connection:
+            row = (await connection.execute(_replies().where(replies.c.id == reply_id))).one_or_none()
+            if row is None:
+                raise Unknown("unknown_reply", f"There is no reply {reply_id!r}.")
+            return _recorded(row, await self._rating(connection, row))
+
+    async def of_messages(self, messages: Sequence[str]) -> dict[str, tuple[Reply, ...]]:
+        """The current replies to each question, oldest first."""
+        of_them = _replies().where(replies.c.message.in_(messages), replies.c.is_current)
+        found: dict[str, list[Reply]] = {message: [] for message in messages}
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(of_them.order_by(replies.c.seq))).all()
+            ratings = await self._ratings(connection, rows)
+        for row in rows:
+            found[row.message].append(_recorded(row, ratings.get(row.id)).reply)
+        return {message: tuple(of_it) for message, of_it in found.items()}
+
+    async def of_cause(self, item_id: str) -> tuple[Reply, ...]:
+        """The current replies that were made for an inbox row, oldest first."""
+        query = _replies().where(replies.c.cause == item_id, replies.c.is_current).order_by(replies.c.seq)
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+            ratings = await self._ratings(connection, rows)
+        return tuple(_recorded(row, ratings.get(row.id)).reply for row in rows)
+
+    async def of_person(self, person: str, *, limit: int = 1000) -> Sequence[Recorded]:
+        """A person's replies with all that is kept of them, the newest first."""
+        query = _replies().where(replies.c.person == person).order_by(replies.c.seq.desc()).limit(limit)
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+            ratings = await self._ratings(connection, rows)
+        return [_recorded(row, ratings.get(row.id)) for row in rows]
+
+    async def last_texts(self, messages: Sequence[str]) -> dict[str, str]:
+        """What was said last to each question: a revision where there is one."""
+        query = (
+            select(replies.c.message, replies.c.text)
+            .where(replies.c.message.in_(messages), replies.c.is_current)
+            .order_by(replies.c.seq)
+        )
+        async with self._database.reading() as connection:
+            return {row.message: row.text for row in await connection.execute(query)}
+
+    async def at(self, ref: Ref) -> Reply | None:
+        """The reply of which this platform message is a piece. On the web a reply's ref is its id."""
+        query = select(refs.c.reply).where(
+            refs.c.platform == ref.platform, refs.c.channel == ref.channel, refs.c.id == ref.id
+        )
+        async with self._database.reading() as connection:
+            found = (await connection.execute(query)).scalar_one_or_none()
+        if found is None and ref.platform is not Platform.WEB:
+            return None
+        try:
+            return await self.get(found or ref.id)
+        except Unknown:
+            return None
+
+    async def latest_in(self, place: Place, person: str) -> Reply | None:
+        """The latest answer to this person in this place."""
+        query = (
+            _replies()
+            .join(inbox, inbox.c.id == replies.c.cause)
+            .where(
+                replies.c.person == person,
+                replies.c.is_current,
+                inbox.c.platform == place.platform,
+                inbox.c.place_channel == place.channel,
+                inbox.c.place_thread.is_not_distinct_from(place.thread),
+            )
+            .order_by(replies.c.seq.desc())
+            .limit(1)
+        )
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+            return None if row is None else _recorded(row, await self._rating(connection, row)).reply
+
+    async def never_learn(self, reply_id: str, is_never: bool) -> None:
+        """Whether this reply may be learned from."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(
+                update(replies).where(replies.c.id == reply_id).values(never_learn=is_never)
+            )
+
+        await self._database.write(work)
+
+    async def adopt_unsent(self, owner: str, *, limit: int) -> Sequence[str]:
+        """Take up replies that are to be sent and are owned by nobody alive, oldest first."""
+
+        async def work(connection: AsyncConnection) -> Sequence[str]:
+            orphans = (
+                select(replies.c.id)
+                .where(replies.c.delivery == Delivery.STORED, is_orphan(replies, self._clock()))
+                .order_by(replies.c.seq)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            )
+            ids = list((await connection.execute(orphans)).scalars())
+            if ids:
+                await connection.execute(update(replies).where(replies.c.id.in_(ids)).values(owner=owner))
+            return ids
+
+        return await self._database.write(work)
+
+    async def outgoing(self, reply_id: str, *, owner: str) -> tuple[Outgoing, Person] | None:
+        """The reply as it is to be posted now, and for whom. None: not to be sent any more, or not by us."""
+        query = (
+            _replies()
+            .add_columns(inbox, tables.people.c.name.label("person_name"))
+            .join(inbox, inbox.c.id == replies.c.cause)
+            .join(tables.people, tables.people.c.key == replies.c.person)
+            .where(replies.c.id == reply_id, replies.c.delivery == Delivery.STORED, replies.c.owner == owner)
+        )
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+            if row is None:
+                return None
+            rating = await self._rating(connection, row)
+            replaced = await self._replaced(connection, row)
+        platform = Platform(row.platform)
+        person = Person(key=row.person, platform=platform, name=row.person_name)
+        place = Place(
+            platform=platform, channel=row.place_channel, thread=row.place_thread, is_private=row.is_private
+        )
+        outgoing = Outgoing(
+            key=f"{row.id}.{row.posting}",
+            reply=_recorded(row, rating).reply,
+            place=place,
+            question=Ref(platform=platform, channel=row.ref_channel, id=row.ref_id),
+            actions=actions_of(row.actions),
+            replaces=replaced,
+        )
+        return outgoing, person
+
+    async def sent(self, outgoing: Outgoing, pieces: Sequence[Ref]) -> None:
+        """It stands on the platform, in these pieces; they are this reply's from now on."""
+        reply_id = outgoing.reply.id
+
+        async def work(connection: AsyncConnection) -> None:
+            key_holds = replies.c.posting == int(outgoing.key.rpartition(".")[2])
+            await connection.execute(
+                update(replies).where(replies.c.id == reply_id, key_holds).values(delivery=Delivery.SENT)
+            )
+            for ref in outgoing.replaces:
+                await connection.execute(delete(refs).where(_is_ref(ref)))
+            for piece, ref in enumerate(pieces):
+                row = insert(connection, refs).values(
+                    platform=ref.platform, channel=ref.channel, id=ref.id, reply=reply_id, piece=piece
+                )
+                await connection.execute(
+                    row.on_conflict_do_update(
+                        index_elements=["platform", "channel", "id"],
+                        set_={"reply": reply_id, "piece": piece},
+                    )
+                )
+
+        await self._database.write(work)
+
+    async def undeliverable(self, reply_id: str, problem: str) -> None:
+        """It can never arrive."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(
+                update(replies)
+                .where(replies.c.id == reply_id)
+                .values(delivery=Delivery.UNDELIVERABLE, delivery_problem=problem)
+            )
+
+        await self._database.write(work)
+
+    async def posted(self, platform: Platform, *, since: datetime, limit: int) -> Sequence[tuple[Ref, Place]]:
+        """The pieces of the answers made since then, the newest first, and where they stand."""
+        query = (
+            select(refs, inbox.c.place_channel, inbox.c.place_thread, inbox.c.is_private)
+            .join(replies, replies.c.id == refs.c.reply)
+            .join(inbox, inbox.c.id == replies.c.cause)
+            .where(refs.c.platform == platform, replies.c.at >= since)
+            .order_by(replies.c.seq.desc(), refs.c.piece)
+            .limit(limit)
+        )
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            (
+                Ref(platform=platform, channel=row.channel, id=row.id),
+                Place(
+                    platform=platform,
+                    channel=row.place_channel,
+                    thread=row.place_thread,
+                    is_private=row.is_private,
+                ),
+            )
+            for row in rows
+        ]
+
+    async def pieces(self, reply_id: str) -> tuple[Ref, ...]:
+        """Where the reply stands on its platform, in order."""
+        async with self._database.reading() as connection:
+            return await _pieces(connection, [reply_id])
+
+    async def _replaced(self, connection: AsyncConnection, row: Row[Any]) -> tuple[Ref, ...]:
+        """What stands of this reply itself, or of the replies to the question before it was edited."""
+        earlier = select(replies.c.id).where(
+            replies.c.message == row.message, ~replies.c.is_current, replies.c.seq < row.seq
+        )
+        ids = [row.id]
+        if row.cause == row.message:
+            ids += list((await connection.execute(earlier)).scalars())
+        return await _pieces(connection, ids)
+
+    async def _rating(self, connection: AsyncConnection, row: Row[Any]) -> int | None:
+        return (await self._ratings(connection, [row])).get(row.id)
+
+    async def _ratings(self, connection: AsyncConnection, rows: Sequence[Row[Any]]) -> dict[str, int]:
+        """What the person to whom each reply was given thinks of it."""
+        if not rows:
+            return {}
+        query = (
+            select(reactions.c.reply, reactions.c.emoji)
+            .join(replies, replies.c.id == reactions.c.reply)
+            .where(
+                reactions.c.reply.in_([row.id for row in rows]),
+                reactions.c.person == replies.c.person,
+                reactions.c.is_on,
+            )
+        )
+        sets: dict[str, set[str]] = {}
+        for reply, emoji in await connection.execute(query):
+            sets.setdefault(reply, set()).add(emoji)
+        rated = {reply: self._rate(frozenset(emoji)) for reply, emoji in sets.items()}
+        return {reply: rating for reply, rating in rated.items() if rating is not None}
+
+
+async def _pieces(connection: AsyncConnection, ids: Sequence[str]) -> tuple[Ref, ...]:
+    query = (
+        select(refs)
+        .join(replies, replies.c.id == refs.c.reply)
+        .where(refs.c.reply.in_(ids))
+        .order_by(replies.c.seq, refs.c.piece)
+    )
+    rows = (await connection.execute(query)).all()
+    return tuple(Ref(platform=Platform(row.platform), channel=row.channel, id=row.id) for row in rows)
+
+
+def _is_ref(ref: Ref) -> Any:  # Any: SQLAlchemy's expression
+    return (refs.c.platform == ref.platform) & (refs.c.channel == ref.channel) & (refs.c.id == ref.id)
+
+
+def _values(draft: Draft, reply_id: str, owner: str, now: datetime) -> dict[str, Any]:  # Any: columns' values
+    return {
+        "id": reply_id,
+        "message": draft.message,
+        "cause": draft.cause,
+        "person": draft.person,
+        "conversation": draft.conversation,
+        "revision": draft.revision,
+        "revises": draft.revises,
+        "text": draft.text,
+        "prompt": prompt_json(draft.prompt),
+        "model": draft.model,
+        "lora": draft.lora,
+        "seed": draft.seed,
+        "mode": draft.mode,
+        "score": draft.score,
+        "answers": dict(draft.answers),
+        "alternatives": branches_json(draft.branches),
+        "tree": tree_json(draft.tree),
+        "generated_tokens": draft.generated_tokens,
+        "seconds": draft.seconds,
+        "heading": draft.heading,
+        "duel": draft.duel,
+        "actions": actions_json(draft.actions),
+        "delivery": Delivery.STORED,
+        "owner": owner,
+        "at": now,
+    }
+
+
+def _replies() -> Any:  # Any: SQLAlchemy's select over columns of many types
+    name = select(tables.loras.c.name).where(tables.loras.c.id == replies.c.lora).scalar_subquery()
+    return select(replies, name.label("lora_name"))
+
+
+def _recorded(row: Row[Any], rating: int | None) -> Recorded:  # Any: a row described by columns
+    branches = branches_of(row.alternatives)
+    reply = Reply(
+        id=row.id,
+        message=row.message or "",
+        conversation=row.conversation,
+        person=row.person,
+        text=row.text,
+        mode=Mode(row.mode),
+        score=row.score,
+        lora=row.lora_name,
+        seed=row.seed,
+        revises=row.revises,
+        rating=rating,
+        alternatives=tuple(branch.shown() for branch in branches),
+        at=row.at,
+        heading=row.heading,
+        duel=row.duel,
+    )
+    return Recorded(
+        reply=reply,
+        cause=row.cause,
+        prompt=prompt_of(row.prompt),
+        model=row.model,
+        lora=row.lora,
+        answers=row.answers,
+        branches=branches,
+        tree=tree_of(row.tree),
+        generated_tokens=row.generated_tokens,
+        seconds=row.seconds,
+        never_learn=row.never_learn,
+        is_current=row.is_current,
+        delivery=Delivery(row.delivery),
+        delivery_problem=row.delivery_problem,
+        at=row.at,
+    )
