@@ -1,0 +1,207 @@
+"""Many LoRAs side by side over one frozen base: each row of a batch under the LoRA of its seat.
+
+A person trained in company gets the LoRA they would have got alone: nothing in here mixes seats. The
+optimiser keeps its step, its moments and its clipping per seat. Knows no losses, no files but a LoRA's.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from engine.ports import LoraError
+
+WEIGHTS_FILE = "adapter_model.safetensors"
+CONFIG_FILE = "adapter_config.json"
+LoraTensors = dict[str, Tensor]
+
+
+class Bank:
+    """Puts a seat bank on every linear layer of the model except its output layer, and freezes the rest."""
+
+    def __init__(self, model: PreTrainedModel, *, seats: int, rank: int, alpha: float) -> None:
+        model.requires_grad_(False)
+        self.model = model
+        self.rank, self.alpha, self.seats = rank, alpha, seats
+        self._switch = _Switch()
+        self.layers: dict[str, BankLinear] = {}
+        for name, linear in _trained_linears(model):
+            layer = BankLinear(linear, self._switch, seats=seats, rank=rank, scale=alpha / rank)
+            parent_name, _, child_name = name.rpartition(".")
+            setattr(model.get_submodule(parent_name), child_name, layer)
+            self.layers[name] = layer
+
+    @contextmanager
+    def seated(self, rows: Tensor | None) -> Iterator[None]:
+        """Inside, row i of a batch runs under the LoRA in seat rows[i]; with None, on the bare base."""
+        before, self._switch.rows = self._switch.rows, rows
+        try:
+            yield
+        finally:
+            self._switch.rows = before
+
+    def parameters(self) -> list[nn.Parameter]:
+        return [part for layer in self.layers.values() for part in (layer.down, layer.up)]
+
+    @torch.no_grad()
+    def seat_fresh(self, seat: int, seed: int) -> None:
+        """A new LoRA in a seat: it changes nothing yet, and its seed alone says where it starts from."""
+        generator = torch.Generator().manual_seed(seed)
+        for layer in self.layers.values():
+            bound = 1 / math.sqrt(layer.down.shape[-1])
+            start = torch.empty(layer.down.shape[1:]).uniform_(-bound, bound, generator=generator)
+            layer.down[seat] = start.to(layer.down)
+            layer.up[seat] = 0
+
+    @torch.no_grad()
+    def seat_saved(self, seat: int, tensors: Mapping[str, Tensor]) -> None:
+        """A LoRA as `read` returns it. A smaller rank is filled up with zeros."""
+        for layer in self.layers.values():
+            layer.down[seat] = 0
+            layer.up[seat] = 0
+        for name, layer in self.layers.items():
+            try:
+                down, up = tensors[f"{name}.lora_A"], tensors[f"{name}.lora_B"]
+            except KeyError as error:
+                raise LoraError(f"the LoRA has nothing for {name}: it was made for another model") from error
+            if down.shape[0] > self.rank or down.shape[1:] != layer.down.shape[2:]:
+                raise LoraError(f"the LoRA does not fit {name}: it was made for another model")
+            layer.down[seat, : down.shape[0]] = down.to(layer.down)
+            layer.up[seat, :, : up.shape[1]] = up.to(layer.up)
+
+    def taken(self, seat: int) -> LoraTensors:
+        """A seat's LoRA as it is now, copied."""
+        tensors: LoraTensors = {}
+        for name, layer in self.layers.items():
+            tensors[f"{name}.lora_A"] = layer.down[seat].detach().cpu().clone()
+            tensors[f"{name}.lora_B"] = layer.up[seat].detach().cpu().clone()
+        return tensors
+
+    def bytes_per_seat(self) -> int:
+        """What one seat holds: the LoRA, its gradient and the optimiser's two moments."""
+        return sum(part[0].numel() * part.element_size() for part in self.parameters()) * 4
+
+
+class BankLinear(nn.Module):
+    """One frozen linear layer with a low-rank update for every seat."""
+
+    def __init__(self, base: nn.Linear, switch: _Switch, *, seats: int, rank: int, scale: float) -> None:
+        super().__init__()
+        self.base, self.scale = base, scale
+        self._switch = switch
+        device = base.weight.device
+        self.down = nn.Parameter(torch.zeros(seats, rank, base.in_features, device=device))
+        self.up = nn.Parameter(torch.zeros(seats, base.out_features, rank, device=device))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        output: Tensor = self.base(inputs)
+        rows = self._switch.rows
+        if rows is None:
+            return output
+        down = self.down.index_select(0, rows).to(inputs.dtype)
+        up = self.up.index_select(0, rows).to(inputs.dtype) * self.scale
+        narrow = torch.bmm(inputs, down.transpose(1, 2))
+        return torch.baddbmm(output, narrow, up.transpose(1, 2))
+
+
+class BankOptimizer:
+    """AdamW over all seats at once, each with its own step, rate and clipping."""
+
+    def __init__(self, bank: Bank, *, betas: tuple[float, float] = (0.9, 0.99), clip: float = 1.0) -> None:
+        self._parts = bank.parameters()
+        self._betas, self._clip = betas, clip
+        self.first = [torch.zeros_like(part) for part in self._parts]
+        self.second = [torch.zeros_like(part) for part in self._parts]
+        self.steps = [0] * bank.seats
+
+    def reset(self, seat: int) -> None:
+        for moment in (*self.first, *self.second):
+            moment[seat] = 0
+        self.steps[seat] = 0
+
+    @torch.no_grad()
+    def step(self, rates: Mapping[int, float]) -> None:
+        """One step of the seats in `rates`, at their learning rates. Clears the gradients."""
+        seats = len(self.steps)
+        for seat in rates:
+            self.steps[seat] += 1
+        squares = sum(part.grad.square().sum(dim=(1, 2)) for part in self._parts if part.grad is not None)
+        assert isinstance(squares, Tensor), "step() follows backward()"
+        shrink = (self._clip / (squares.sqrt() + 1e-6)).clamp(max=1.0)
+        device = squares.device
+        beta_1, beta_2 = self._betas
+        done = [max(1, step) for step in self.steps]
+        unbias_1 = torch.tensor([1 - beta_1**step for step in done], device=device)
+        unbias_2 = torch.tensor([1 - beta_2**step for step in done], device=device)
+        rate = torch.tensor([rates.get(seat, 0.0) for seat in range(seats)], device=device) / unbias_1
+        for part, first, second in zip(self._parts, self.first, self.second, strict=True):
+            if part.grad is None:
+                continue
+            gradient = part.grad.mul_(shrink[:, None, None])
+            first.lerp_(gradient, 1 - beta_1)
+            second.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
+            # The small constant is larger than usual: elements whose gradient is only rounding stay put,
+            # which keeps a LoRA trained in company equal to the one trained alone.
+            width = (second / unbias_2[:, None, None]).sqrt_().add_(1e-6)
+            part.sub_(first / width * rate[:, None, None])
+            part.grad = None
+
+
+def write(folder: Path, tensors: Mapping[str, Tensor], *, rank: int, alpha: float, base_model: str) -> None:
+    """The LoRA in PEFT's format, which vLLM loads too. The files are on the disk when this returns."""
+    folder.mkdir(parents=True, exist_ok=True)
+    saved = {f"base_model.model.{name}.weight": tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(saved, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    targets = sorted({name.rpartition(".lora_")[0].rpartition(".")[2] for name in tensors})
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base_model,
+        "r": rank,
+        "lora_alpha": alpha,
+        "target_modules": targets,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "use_rslora": False,
+        "use_dora": False,
+        "modules_to_save": None,
+    }
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=1, sort_keys=True), encoding="utf-8")
+    for name in (WEIGHTS_FILE, CONFIG_FILE):
+        with (folder / name).open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def read(folder: Path) -> LoraTensors:
+    """A LoRA in PEFT's format. What its config scales otherwise than this bank is left to the caller."""
+    try:
+        saved = load_file(folder / WEIGHTS_FILE)
+    except Exception as error:  # safetensors raises bare errors of its own for damaged files
+        raise LoraError(f"the LoRA in {folder} cannot be read: {error}") from error
+    return {name.removeprefix("base_model.model.").removesuffix(".weight"): saved[name] for name in saved}
+
+
+class _Switch:
+    """Which seat each row of the batch under way belongs to; shared by all layers."""
+
+    rows: Tensor | None = None
+
+
+def _trained_linears(model: PreTrainedModel) -> Iterable[tuple[str, nn.Linear]]:
+    output = model.get_output_embeddings()
+    return [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module is not output
+    ]

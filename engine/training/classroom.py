@@ -1,0 +1,305 @@
+"""One step's work: lessons of several people through the model, each row under its own LoRA, to their losses.
+
+Knows the model and the losses; not who sits where or for how long, and no files but a LoRA's.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from engine.ports import ModelError, TrainingError
+from engine.training import bank as loras
+from engine.training import losses
+from engine.training.bank import Bank
+from engine.training.lessons import Kind, Lesson, Recipe, Trial, TrialScore
+from engine.types import TokenIds
+
+SMALLEST_PASS_TOKENS = 256
+DIVERGENCE_LESSONS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One sequence through the model: its tokens, where the reply begins, whose LoRA (None: the base)."""
+
+    tokens: TokenIds
+    start: int
+    seat: int | None
+
+    @property
+    def reply_tokens(self) -> int:
+        return len(self.tokens) - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a step says afterwards, by seat: its mean loss, and how far its rated replies have moved."""
+
+    losses: dict[int, float]
+    baselines: dict[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A forward pass: logits and targets of all reply tokens, and the row that each belongs to."""
+
+    logits: Tensor
+    targets: Tensor
+    owner: Tensor
+    lengths: Tensor
+
+    def token_log_probs(self) -> Tensor:
+        return losses.token_log_probs(self.logits, self.targets)
+
+    def row_log_probs(self) -> Tensor:
+        return losses.total(self.token_log_probs(), self.owner, len(self.lengths))
+
+
+class Classroom:
+    bank: Bank
+
+    def __init__(self, model: PreTrainedModel, recipe: Recipe) -> None:
+        self._model, self._recipe = model, recipe
+        self._device = next(model.parameters()).device
+        self._pass_tokens = recipe.tokens_per_step
+        self.width = int(model.config.get_text_config().hidden_size)
+        self._keep: tuple[Tensor, Tensor] | None = None
+        output = model.get_output_embeddings()
+        # Only the replies' positions reach the output layer: on a wide vocabulary it is the larger half.
+        output.register_forward_pre_hook(self._keep_replies)
+
+    def lesson(self, work: Mapping[int, Sequence[Lesson]], baselines: Mapping[int, float]) -> Told:
+        """The gradients of one step for everybody in `work`. Each person's loss is their own mean."""
+        shares = {seat: 1 / max(1e-9, sum(one.weight for one in items)) for seat, items in work.items()}
+        told_losses = dict.fromkeys(work, 0.0)
+        moved: dict[int, list[float]] = {}
+        tagged = [(seat, one) for seat, items in work.items() for one in items]
+        for kind in Kind:
+            mine = [(seat, one) for seat, one in tagged if one.kind is kind]
+            for chunk in packed(mine, self._pass_tokens):
+                values, gains = self._losses(kind, chunk, baselines)
+                weights = torch.tensor(
+                    [one.weight * shares[seat] for seat, one in chunk], device=self._device
+                )
+                (values * weights).sum().backward()
+                for (seat, _), value in zip(chunk, (values * weights).tolist(), strict=True):
+                    told_losses[seat] += value
+                for (seat, _), gain in zip(chunk, gains, strict=False):
+                    moved.setdefault(seat, []).append(gain)
+                self._watch_memory()
+        fresh = {seat: max(0.0, sum(gains) / len(gains)) for seat, gains in moved.items()}
+        return Told(told_losses, fresh)
+
+    def _losses(
+        self, kind: Kind, chunk: Sequence[tuple[int, Lesson]], baselines: Mapping[int, float]
+    ) -> tuple[Tensor, list[float]]:
+        """One value per lesson of a chunk, all of one kind; for ratings also how far each has moved."""
+        recipe = self._recipe
+        if kind is Kind.PAIR:
+            return self._pair_losses(chunk), []
+        if kind is Kind.ASK:
+            mine = self._forward([Row((*one.prefix, 0), len(one.prefix), seat) for seat, one in chunk])
+            yes, no = torch.tensor(recipe.yes_ids), torch.tensor(recipe.no_ids)
+            wanted = torch.tensor([one.wanted for _, one in chunk], device=self._device)
+            return losses.answer_loss(mine.logits, yes.to(self._device), no.to(self._device), wanted), []
+        mine = self._forward([Row(one.prefix + one.reply, len(one.prefix), seat) for seat, one in chunk])
+        count = len(chunk)
+        if kind is Kind.SAY:
+            per_token = -mine.token_log_probs() / mine.lengths[mine.owner]
+            return losses.total(per_token, mine.owner, count), []
+        teachers = [one.teacher or one.prefix for _, one in chunk]
+        with torch.no_grad():
+            base = self._forward(
+                [
+                    Row(teacher + one.reply, len(teacher), None)
+                    for teacher, (_, one) in zip(teachers, chunk, strict=True)
+                ]
+            )
+        if kind is Kind.RATED:
+            gain = mine.row_log_probs() - base.row_log_probs()
+            is_good = torch.tensor([one.wanted > 0.5 for _, one in chunk], device=self._device)
+            baseline = torch.tensor([baselines[seat] for seat, _ in chunk], device=self._device)
+            return losses.rating_loss(gain, is_good, baseline, beta=recipe.rating_beta), gain.tolist()
+        per_token = losses.divergence(base.logits, mine.logits, is_reverse=recipe.is_reverse_divergence)
+        return losses.total(per_token / mine.lengths[mine.owner], mine.owner, count), []
+
+    def _pair_losses(self, chunk: Sequence[tuple[int, Lesson]]) -> Tensor:
+        recipe = self._recipe
+        better = [Row(one.prefix + one.reply, len(one.prefix), seat) for seat, one in chunk]
+        worse = [Row(one.prefix + one.against, len(one.prefix), seat) for seat, one in chunk]
+        mine = self._forward(better + worse)
+        with torch.no_grad():
+            base = self._forward([Row(row.tokens, row.start, None) for row in better + worse])
+        count = len(chunk)
+        now, before = mine.row_log_probs(), base.row_log_probs()
+        return losses.pair_loss(
+            now[:count],
+            now[count:],
+            before[:count],
+            before[count:],
+            beta=recipe.pair_beta,
+            lengths=(mine.lengths[:count], mine.lengths[count:]) if recipe.is_pair_per_token else None,
+        )
+
+    @torch.no_grad()
+    def divergence(self, seat: int, lessons: Sequence[Lesson]) -> float:
+        """How far a seat's LoRA is from the base, in nats per token of replies that it learned to give."""
+        told = [one for one in lessons if one.kind in (Kind.DISTIL, Kind.SAY)][:DIVERGENCE_LESSONS]
+        spread, tokens = 0.0, 0
+        for chunk in packed([(seat, one) for one in told], self._pass_tokens):
+            rows = [Row(one.prefix + one.reply, len(one.prefix), seat) for _, one in chunk]
+            mine = self._forward(rows)
+            base = self._forward([Row(row.tokens, row.start, None) for row in rows])
+            spread += float(losses.divergence(mine.logits, base.logits).sum())
+            tokens += len(mine.targets)
+        return spread / max(1, tokens)
+
+    @torch.no_grad()
+    def trials(self, seat: int, trials: Sequence[Trial], current: str | None) -> tuple[TrialScore, ...]:
+        """What the new LoRA, the one that answers now and the base make of held-out feedback.
+
+        The seat's LoRA is replaced by the current one on the way: it must have been saved.
+        """
+        if not trials:
+            return ()
+        candidate = self._trial_log_probs(trials, seat)
+        base = self._trial_log_probs(trials, None)
+        now = base
+        if current is not None:
+            self.bank.seat_saved(seat, loras.read(Path(current)))
+            now = self._trial_log_probs(trials, seat)
+        return tuple(
+            TrialScore(
+                id=trial.id,
+                rating=trial.rating,
+                tokens=len(trial.reply),
+                candidate=candidate[index][0],
+                current=now[index][0],
+                base=base[index][0],
+                candidate_against=candidate[index][1],
+                current_against=now[index][1],
+                base_against=base[index][1],
+            )
+            for index, trial in enumerate(trials)
+        )
+
+    def _trial_log_probs(self, trials: Sequence[Trial], seat: int | None) -> list[tuple[float, float | None]]:
+        rows = [Row(trial.prefix + trial.reply, len(trial.prefix), seat) for trial in trials]
+        rows += [Row(one.prefix + one.against, len(one.prefix), seat) for one in trials if one.against]
+        values: list[float] = []
+        size = max(1, self._pass_tokens // max(len(row.tokens) for row in rows))
+        for start in range(0, len(rows), size):
+            values += self._forward(rows[start : start + size]).row_log_probs().tolist()
+        others = iter(values[len(trials) :])
+        return [
+            (values[index], next(others) if trial.against else None) for index, trial in enumerate(trials)
+        ]
+
+    def _forward(self, rows: Sequence[Row]) -> Outcome:
+        """All rows at once, padded on the right: a causal model never looks there, so no mask is needed."""
+        longest = max(len(row.tokens) for row in rows)
+        tokens = torch.zeros(len(rows), longest, dtype=torch.long)
+        for index, row in enumerate(rows):
+            tokens[index, : len(row.tokens)] = torch.tensor(row.tokens)
+        lengths = torch.tensor([row.reply_tokens for row in rows])
+        owner = torch.repeat_interleave(torch.arange(len(rows)), lengths)
+        position = torch.cat([torch.arange(row.start - 1, len(row.tokens) - 1) for row in rows])
+        targets = tokens[owner, position + 1]
+        seats = [row.seat for row in rows]
+        with self._keeping(owner.to(self._device), position.to(self._device)), self._seated(seats):
+            output = self._model(input_ids=tokens.to(self._device), use_cache=False)
+        logits = output.logits[0].float()
+        return Outcome(
+            logits, targets.to(self._device), owner.to(self._device), lengths.to(self._device, logits.dtype)
+        )
+
+    @contextmanager
+    def _seated(self, seats: Sequence[int | None]) -> Iterator[None]:
+        known = [seat for seat in seats if seat is not None]
+        if known and len(known) < len(seats):
+            raise TrainingError("rows of the base and of LoRAs do not mix in one pass")
+        with self.bank.seated(torch.tensor(known, device=self._device) if known else None):
+            yield
+
+    @contextmanager
+    def _keeping(self, owner: Tensor, position: Tensor) -> Iterator[None]:
+        self._keep = (owner, position)
+        try:
+            yield
+        finally:
+            self._keep = None
+
+    def _keep_replies(self, _module: torch.nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        if self._keep is None:
+            return arguments
+        return (arguments[0][self._keep].unsqueeze(0), *arguments[1:])
+
+    def _watch_memory(self) -> None:
+        """Over the bound the passes get smaller; where they cannot, the job ends rather than the machine."""
+        bound = self._recipe.memory_gib * 2**30
+        if self._device.type == "cuda":
+            used = float(torch.cuda.max_memory_allocated())
+            torch.cuda.reset_peak_memory_stats()
+        else:
+            used = resident_bytes()
+        if used <= bound:
+            return
+        if self._pass_tokens <= SMALLEST_PASS_TOKENS:
+            raise TrainingError(
+                f"training needs more than the {self._recipe.memory_gib:g} GiB it is allowed: "
+                "allow more memory, lower the rank, or train a smaller model"
+            )
+        self._pass_tokens //= 2
+
+
+def load_model(recipe: Recipe) -> PreTrainedModel:
+    """The base, frozen: float32 on a CPU, where it is small, bfloat16 on a GPU."""
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    device = recipe.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    try:
+        model = AutoModelForCausalLM.from_pretrained(recipe.model, dtype=dtype, attn_implementation="sdpa")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"the base model {recipe.model} cannot be loaded for training: {error}") from error
+    return model.to(device).eval()
+
+
+def packed(items: Iterable[tuple[int, Lesson]], tokens_per_pass: int) -> Iterator[list[tuple[int, Lesson]]]:
+    """Chunks of lessons of like length whose padded rows stay within the bound. One item always fits."""
+    chunk: list[tuple[int, Lesson]] = []
+    for item in sorted(items, key=lambda item: _longest(item[1])):
+        longest = _longest(item[1])  # the sort makes it the chunk's longest
+        if chunk and longest * sum(_rows(one) for _, one in (*chunk, item)) > tokens_per_pass:
+            yield chunk
+            chunk = []
+        chunk.append(item)
+    if chunk:
+        yield chunk
+
+
+def resident_bytes() -> float:
+    """What this process holds now, or its peak where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return float(peak) if sys.platform == "darwin" else peak * 1024.0
+    return float(pages * resource.getpagesize())
+
+
+def _rows(lesson: Lesson) -> int:
+    return 2 if lesson.kind is Kind.PAIR else 1
+
+
+def _longest(lesson: Lesson) -> int:
+    return max(len(lesson.prefix), len(lesson.teacher)) + max(len(lesson.reply), len(lesson.against))

@@ -1,0 +1,92 @@
+"""One training job in a process of its own: `python -m engine.training.job FOLDER`.
+
+Reads a job folder, trains everybody in it in one bank, and writes each person's LoRA and result as they
+finish. Runs at low priority, says on standard output how far it is (one JSON object a line), keeps a
+deadline and a memory bound, and goes on from its checkpoint after a kill. Knows no chat and no database.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from engine.ports import EngineError, TrainingError
+from engine.training.lessons import JobFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Say = Callable[[dict[str, object]], None]
+
+
+def main(arguments: list[str]) -> int:
+    """0 when everybody in the job has a result, 2 with one line of what went wrong otherwise."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m engine.training.job FOLDER\n")
+        return 2
+    os.nice(10)
+    try:
+        run(Path(arguments[0]), say=_say)
+    except EngineError as error:
+        _say({"phase": "failed", "reason": str(error)})
+        return 2
+    except BrokenPipeError:
+        # Whoever listened is gone. The checkpoint stays for the one that comes after; what is left in the
+        # buffer goes nowhere, or Python would complain at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    return 0
+
+
+def run(path: Path, *, say: Say) -> None:
+    """Train everybody in the folder who has no result yet."""
+    folder = JobFolder(path)
+    recipe, pupils = folder.job()
+    with _alone(path):
+        waiting = [pupil for pupil in pupils if folder.result(pupil.key) is None]
+        if waiting:
+            say({"phase": "loading", "people": len(pupils)})
+            # torch and transformers take seconds to import: not before there is something to train.
+            from engine.training.school import School
+
+            School(folder, recipe, say=say, started=time.monotonic()).teach(pupils)
+        folder.checkpoint.unlink(missing_ok=True)
+    say({"phase": "done", "people": len(pupils)})
+
+
+def clean(path: Path) -> None:
+    """Delete a job folder whose results have been taken. It holds people's words."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _say(line: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _alone(path: Path, *, wait_s: float = 30.0) -> Iterator[IO[bytes]]:
+    """One process per folder. One that outlived its bot ends at its next line of progress: wait for it."""
+    with (path / "lock").open("wb") as lock:
+        until = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > until:
+                    raise TrainingError(f"another process is training {path}") from error
+                time.sleep(0.1)
+        yield lock
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

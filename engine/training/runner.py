@@ -1,0 +1,113 @@
+"""Starts a training job as a process of its own, hands on its progress, and ends it when asked.
+
+Knows job folders and processes; no torch, no chat, no database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.ports import TrainingError
+from engine.training.lessons import JobFolder
+
+GRACE_S = 5.0
+LINE_BYTES = 2**20
+KEPT_ERROR_LINES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """How far a job is, in lessons over all people."""
+
+    phase: str
+    done: int = 0
+    total: int = 0
+
+
+class Trainer:
+    """Runs job folders. Cancelling `run` ends the process; its checkpoint stays for the next."""
+
+    def __init__(self, *, python: str = sys.executable, silence_s: float = 1800.0) -> None:
+        self._python = python
+        self._silence_s = silence_s
+
+    async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
+        """Train what the folder asks for. Raises TrainingError when the process fails or falls silent."""
+        process = await asyncio.create_subprocess_exec(
+            self._python,
+            "-m",
+            "engine.training.job",
+            str(folder),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=Path(__file__).resolve().parents[2],
+            limit=LINE_BYTES,
+        )
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                errors = tasks.create_task(_last_lines(process.stderr))
+                heard = tasks.create_task(self._listen(process, on_progress))
+            code = await process.wait()
+        except* TrainingError as group:
+            raise group.exceptions[0] from None
+        finally:
+            await _end(process)
+        if code != 0:
+            reason = heard.result() or " / ".join(errors.result()) or "it gave no reason"
+            raise TrainingError(f"the training process ended with {code}: {reason}")
+
+    async def _listen(
+        self, process: asyncio.subprocess.Process, on_progress: Callable[[Step], None]
+    ) -> str | None:
+        """Reads the job's lines to the end; the reason, if it said that it failed."""
+        assert process.stdout is not None, "it was started with a pipe"
+        reason = None
+        while True:
+            try:
+                async with asyncio.timeout(self._silence_s):
+                    line = await process.stdout.readline()
+            except TimeoutError as error:
+                said = f"the training process has said nothing for {self._silence_s:.0f} s"
+                raise TrainingError(said) from error
+            if not line:
+                return reason
+            try:
+                told = json.loads(line)
+            except ValueError:
+                continue  # a library printed something of its own
+            if not isinstance(told, dict) or "phase" not in told:
+                continue
+            if told["phase"] == "failed":
+                reason = str(told.get("reason"))
+            on_progress(Step(phase=told["phase"], done=told.get("done", 0), total=told.get("total", 0)))
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether the job was written whole, so that running it again goes on with it."""
+    return (JobFolder(folder).path / "job.json").is_file()
+
+
+async def _last_lines(stream: asyncio.StreamReader | None) -> list[str]:
+    assert stream is not None, "it was started with a pipe"
+    kept: list[str] = []
+    while piece := await stream.read(LINE_BYTES):
+        lines = [line for line in piece.decode(errors="replace").splitlines() if line.strip()]
+        kept = [*kept, *lines][-KEPT_ERROR_LINES:]
+    return kept
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(GRACE_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

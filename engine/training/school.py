@@ -1,0 +1,262 @@
+"""Teaches everybody of a job in one bank: who sits where, which lessons are next, the steps, the exports.
+
+Seats are taken like places in a queue: whoever has the most to learn comes first, and a seat that falls
+free is taken by the next, so people with little and much do not wait for each other. A person's batches,
+steps and learning rate depend on that person alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from engine.ports import TrainingError
+from engine.training import bank as loras
+from engine.training.bank import Bank, BankOptimizer
+from engine.training.classroom import Classroom, load_model
+from engine.training.lessons import JobFolder, Lesson, Pupil, Recipe, Result, ended
+
+WIDEST_RATE = 3e-3
+RATE_TIMES_WIDTH = 0.8  # 3e-3 for the practice model, 2e-4 for a width of 4096
+PROGRESS_EVERY_S = 0.25
+
+
+@dataclass(slots=True)
+class Seat:
+    """A person in training."""
+
+    pupil: Pupil
+    lessons: list[Lesson]
+    plan: list[list[int]]  # the lessons of each step
+    step: int = 0
+    baseline: float = 0.0  # how far rated replies have moved on average (KTO)
+    losses: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class School:
+    def __init__(
+        self, folder: JobFolder, recipe: Recipe, *, say: Callable[[dict[str, object]], None], started: float
+    ) -> None:
+        self._folder, self._recipe, self._say = folder, recipe, say
+        self._started = started
+        self._saved = self._said = time.monotonic()
+        self._done = self._total = 0
+        self._seats: dict[int, Seat] = {}
+
+    def teach(self, pupils: Sequence[Pupil]) -> None:
+        """Everybody gets a result: a LoRA, or the reason why not."""
+        recipe = self._recipe
+        model = load_model(recipe)
+        queue = self._queue(pupils)
+        self._room = Classroom(model, recipe)
+        self._bank = Bank(
+            model, seats=self._seat_count(model, len(queue)), rank=recipe.rank, alpha=recipe.alpha
+        )
+        self._room.bank = self._bank
+        self._optimizer = BankOptimizer(self._bank)
+        self._resume(queue)
+        while queue or self._seats:
+            self._fill(queue)
+            if time.monotonic() - self._started > recipe.deadline_s:
+                self._give_up(
+                    [*(seat.pupil for seat in self._seats.values()), *(seat.pupil for seat in queue)]
+                )
+                return
+            self._step()
+            self._release()
+            self._report()
+            self._checkpoint()
+
+    def _queue(self, pupils: Sequence[Pupil]) -> list[Seat]:
+        """Everybody who still has to learn, the longest first."""
+        seats = []
+        for pupil in pupils:
+            lessons = [ended(one, self._recipe.end_ids) for one in self._folder.lessons(pupil.key)]
+            plan = batches(len(lessons), self._recipe.batch_lessons, self._recipe.passes, pupil.seed)
+            self._total += len(lessons) * self._recipe.passes
+            if self._folder.result(pupil.key) is not None:
+                self._done += len(lessons) * self._recipe.passes
+            elif not lessons:
+                reason = "there was nothing to learn"
+                self._folder.write_result(Result(key=pupil.key, is_trained=False, reason=reason))
+            else:
+                seats.append(Seat(pupil, lessons, plan))
+        return sorted(seats, key=lambda seat: (-len(seat.plan), seat.pupil.key))
+
+    def _seat_count(self, model: torch.nn.Module, people: int) -> int:
+        """As many seats as the memory allows beside the model and one forward pass."""
+        probe = sum(
+            self._recipe.rank * (module.in_features + module.out_features)
+            for module in model.modules()
+            if isinstance(module, torch.nn.Linear)
+        )
+        room = self._recipe.memory_gib * 2**30 * 0.5
+        return max(1, min(people, self._recipe.seats, int(room / (probe * 4 * 4))))
+
+    def _fill(self, queue: list[Seat]) -> None:
+        for number in range(self._bank.seats):
+            if number not in self._seats and queue:
+                seat = queue.pop(0)
+                self._bank.seat_fresh(number, seat.pupil.seed)
+                self._optimizer.reset(number)
+                self._seats[number] = seat
+
+    def _step(self) -> None:
+        """Everybody who sits takes one step."""
+        began = time.monotonic()
+        work = {
+            number: [seat.lessons[index] for index in seat.plan[seat.step]]
+            for number, seat in self._seats.items()
+        }
+        baselines = {number: seat.baseline for number, seat in self._seats.items()}
+        told = self._room.lesson(work, baselines)
+        self._optimizer.step({number: self._rate(seat) for number, seat in self._seats.items()})
+        share_s = (time.monotonic() - began) / len(self._seats)
+        for number, seat in self._seats.items():
+            seat.step += 1
+            seat.seconds += share_s
+            seat.losses.append(told.losses[number])
+            seat.baseline = told.baselines.get(number, seat.baseline)
+            self._done += len(work[number])
+
+    def _rate(self, seat: Seat) -> float:
+        """Up over the first tenth of a person's own steps, then down to a tenth of the rate."""
+        peak = self._recipe.learning_rate
+        if peak is None:
+            peak = min(WIDEST_RATE, RATE_TIMES_WIDTH / self._room.width)
+        steps = len(seat.plan)
+        warm = max(1, steps // 10)
+        if seat.step < warm:
+            return peak * (seat.step + 1) / warm
+        return peak * (1 - 0.9 * (seat.step - warm) / max(1, steps - warm))
+
+    def _release(self) -> None:
+        """Whoever is through gets their LoRA and their result, and the seat falls free."""
+        for number, seat in list(self._seats.items()):
+            if seat.step < len(seat.plan):
+                continue
+            key = seat.pupil.key
+            # A LoRA that was being written when the machine died is written anew.
+            shutil.rmtree(self._folder.lora(key), ignore_errors=True)
+            loras.write(
+                self._folder.lora(key),
+                self._bank.taken(number),
+                rank=self._bank.rank,
+                alpha=self._bank.alpha,
+                base_model=self._recipe.model,
+            )
+            self._folder.write_result(self._result(number, seat))
+            del self._seats[number]
+
+    def _result(self, number: int, seat: Seat) -> Result:
+        key = seat.pupil.key
+        divergence = self._room.divergence(number, seat.lessons)
+        trials = [ended(one, self._recipe.end_ids) for one in self._folder.trials(key)]
+        scores = self._room.trials(number, trials, seat.pupil.current)
+        edge = max(1, len(seat.losses) // 5)
+        return Result(
+            key=key,
+            is_trained=True,
+            steps=seat.step,
+            lessons=len(seat.lessons),
+            seconds=round(seat.seconds, 3),
+            first_loss=sum(seat.losses[:edge]) / edge,
+            last_loss=sum(seat.losses[-edge:]) / edge,
+            divergence=divergence,
+            trials=scores,
+        )
+
+    def _give_up(self, pupils: Sequence[Pupil]) -> None:
+        reason = f"the deadline of {self._recipe.deadline_s:.0f} s came before the end of the training"
+        for pupil in pupils:
+            self._folder.write_result(Result(key=pupil.key, is_trained=False, reason=reason))
+
+    def _report(self) -> None:
+        if time.monotonic() - self._said < PROGRESS_EVERY_S and self._seats:
+            return
+        self._said = time.monotonic()
+        seconds = round(self._said - self._started, 1)
+        self._say({"phase": "training", "done": self._done, "total": self._total, "seconds": seconds})
+
+    def _checkpoint(self) -> None:
+        if time.monotonic() - self._saved < self._recipe.checkpoint_s or not self._seats:
+            return
+        tensors: dict[str, torch.Tensor] = {}
+        for number in self._seats:
+            for index, part in enumerate(self._bank.parameters()):
+                tensors[f"{number}.{index}.part"] = part[number].detach().cpu().clone()
+                tensors[f"{number}.{index}.first"] = self._optimizer.first[index][number].cpu().clone()
+                tensors[f"{number}.{index}.second"] = self._optimizer.second[index][number].cpu().clone()
+        state = {
+            str(number): {
+                "key": seat.pupil.key,
+                "step": seat.step,
+                "baseline": seat.baseline,
+                "losses": seat.losses,
+                "seconds": seat.seconds,
+            }
+            for number, seat in self._seats.items()
+        }
+        part_path = self._folder.checkpoint.with_suffix(".part")
+        save_file(tensors, part_path, metadata={"state": json.dumps(state)})
+        _to_disk(part_path)
+        part_path.replace(self._folder.checkpoint)
+        self._saved = time.monotonic()
+
+    @torch.no_grad()
+    def _resume(self, queue: list[Seat]) -> None:
+        """Seats those whom the checkpoint has and who are not done. A damaged one costs only its time."""
+        try:
+            with safe_open(self._folder.checkpoint, framework="pt") as saved:
+                state = json.loads(saved.metadata()["state"])
+                tensors = {name: saved.get_tensor(name) for name in saved.keys()}  # noqa: SIM118 (no mapping)
+        except Exception:  # noqa: BLE001 (missing or damaged in whatever way: starting over loses nothing)
+            return
+        waiting = {seat.pupil.key: seat for seat in queue}
+        for name, was in state.items():
+            seat, number = waiting.get(was["key"]), int(name)
+            if seat is None or number >= self._bank.seats:
+                continue
+            queue.remove(seat)
+            for index, part in enumerate(self._bank.parameters()):
+                part[number] = tensors[f"{number}.{index}.part"].to(part)
+                self._optimizer.first[index][number] = tensors[f"{number}.{index}.first"].to(part)
+                self._optimizer.second[index][number] = tensors[f"{number}.{index}.second"].to(part)
+            self._optimizer.steps[number] = seat.step = was["step"]
+            seat.baseline, seat.losses, seat.seconds = was["baseline"], was["losses"], was["seconds"]
+            self._done += sum(len(batch) for batch in seat.plan[: seat.step])
+            self._seats[number] = seat
+
+
+def batches(count: int, size: int, passes: int, seed: int) -> list[list[int]]:
+    """The lessons of each step: every pass shuffles anew and is cut into even batches of at most `size`."""
+    if count == 0:
+        return []
+    if size < 1 or passes < 1:
+        raise TrainingError("batch_lessons and passes must be at least 1")
+    random_source = random.Random(seed)
+    per_pass = -(-count // size)
+    plan = []
+    for _ in range(passes):
+        order = list(range(count))
+        random_source.shuffle(order)
+        edges = [count * index // per_pass for index in range(per_pass + 1)]
+        plan += [order[start:end] for start, end in pairwise(edges)]
+    return plan
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,232 @@
+"""A whole job in this process on a tiny model: who learns what, alone and in company, and what is written."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging
+
+from engine.ports import LoraError, ModelError, TrainingError
+from engine.training import bank, job
+from engine.training.classroom import packed
+from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe, Trial
+from engine.training.school import batches
+from tests.engine.training.tiny import VOCABULARY, save_tiny_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    logging.disable_progress_bar()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield save_tiny_model(tmp_path_factory.mktemp("model"))
+    torch.set_num_threads(threads)
+
+
+def recipe_for(model: Path, **changes: object) -> Recipe:
+    recipe = Recipe(model=str(model), threads=1, batch_lessons=4, yes_ids=(5, 6), no_ids=(7,), end_ids=(2,))
+    return replace(recipe, **changes)  # type: ignore[arg-type]  # the names are checked at run time
+
+
+def ids(source: random.Random, count: int) -> tuple[int, ...]:
+    return tuple(source.randrange(8, VOCABULARY) for _ in range(count))
+
+
+def lesson(kind: Kind, source: random.Random) -> Lesson:
+    return Lesson(
+        kind=kind,
+        prefix=ids(source, source.randrange(3, 12)),
+        reply=() if kind is Kind.ASK else ids(source, source.randrange(2, 9)),
+        against=ids(source, 5) if kind is Kind.PAIR else (),
+        teacher=ids(source, 15) if kind is Kind.DISTIL else (),
+        wanted=float(source.random() < 0.5),
+        weight=source.choice((0.3, 1.0, 2.0)),
+    )
+
+
+def lessons_of_all_kinds(seed: int, count: int) -> list[Lesson]:
+    source = random.Random(seed)
+    return [lesson(list(Kind)[index % len(Kind)], source) for index in range(count)]
+
+
+def difference(one: bank.LoraTensors, other: bank.LoraTensors) -> float:
+    squares = sum(float((one[name] - other[name]).square().sum()) for name in other)
+    return (squares / sum(float(part.square().sum()) for part in other.values())) ** 0.5
+
+
+def train(folder: Path, recipe: Recipe, work: dict[str, list[Lesson]]) -> JobFolder:
+    pupils = [Pupil(key=key, seed=int(key[1:])) for key in work]
+    made = JobFolder.create(folder, recipe, pupils, work, {})
+    job.run(folder, say=lambda line: None)
+    return made
+
+
+@pytest.mark.parametrize("tokens_per_step", [64, 4096])
+def test_in_company_everybody_gets_the_lora_they_would_have_got_alone(
+    tmp_path: Path, model: Path, tokens_per_step: int
+) -> None:
+    work = {f"p{seed}": lessons_of_all_kinds(seed, count) for seed, count in enumerate((3, 17, 6, 25, 9))}
+    together = train(tmp_path / "all", recipe_for(model, seats=3, tokens_per_step=tokens_per_step), work)
+    for key, lessons in work.items():
+        alone = train(tmp_path / key, recipe_for(model), {key: lessons})
+        assert difference(bank.read(together.lora(key)), bank.read(alone.lora(key))) < 1e-3
+
+
+def test_people_do_not_learn_from_each_other(tmp_path: Path, model: Path) -> None:
+    say = Lesson(kind=Kind.SAY, prefix=(9, 10), reply=(20, 21, 22))
+    other = Lesson(kind=Kind.SAY, prefix=(9, 10), reply=(30, 31, 32))
+    recipe = recipe_for(model, passes=40, learning_rate=2e-2)
+    made = train(tmp_path / "job", recipe, {"p1": [say] * 4, "p2": [other] * 4})
+    said = {}
+    for key in ("p1", "p2"):
+        base = AutoModelForCausalLM.from_pretrained(model)
+        tuned = PeftModel.from_pretrained(base, made.lora(key))
+        said[key] = tuned.generate(
+            input_ids=torch.tensor([[9, 10]]),
+            attention_mask=torch.ones(1, 2, dtype=torch.long),
+            max_new_tokens=4,
+            do_sample=False,
+        )[0, 2:].tolist()
+    assert said == {"p1": [20, 21, 22, 2], "p2": [30, 31, 32, 2]}
+
+
+def test_peft_computes_with_the_export_what_the_bank_computed(tmp_path: Path, model: Path) -> None:
+    made = train(tmp_path / "job", recipe_for(model), {"p1": lessons_of_all_kinds(1, 12)})
+    plain = AutoModelForCausalLM.from_pretrained(model)
+    shelf = bank.Bank(plain, seats=3, rank=8, alpha=16.0)
+    shelf.seat_saved(1, bank.read(made.lora("p1")))
+    tokens = torch.tensor([[9, 10, 11, 12]])
+    with torch.no_grad(), shelf.seated(torch.tensor([1])):
+        mine = plain(input_ids=tokens).logits
+    with torch.no_grad(), shelf.seated(None):
+        bare = plain(input_ids=tokens).logits
+    tuned = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), made.lora("p1"))
+    with torch.no_grad():
+        theirs = tuned(input_ids=tokens).logits
+    assert torch.allclose(mine, theirs, atol=1e-4)
+    assert not torch.allclose(mine, bare, atol=1e-2)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_kind_of_lesson_is_learned(tmp_path: Path, model: Path, kind: Kind) -> None:
+    source = random.Random(3)
+    lessons = [replace(lesson(kind, source), weight=1.0) for _ in range(4)]
+    made = train(tmp_path / "job", recipe_for(model, passes=30, learning_rate=1e-2), {"p1": lessons})
+    result = made.result("p1")
+    assert result is not None
+    assert result.is_trained
+    if kind is Kind.HOLD:  # it starts where it is to stay
+        assert result.last_loss < 0.05
+    else:
+        assert result.last_loss < result.first_loss
+
+
+def test_trials_score_the_candidate_the_current_one_and_the_base(tmp_path: Path, model: Path) -> None:
+    work = {"p1": [Lesson(kind=Kind.SAY, prefix=(9, 10), reply=(20, 21))] * 4}
+    recipe = recipe_for(model, passes=10, learning_rate=1e-2)
+    first = train(tmp_path / "first", recipe, work)
+    trials = {"p1": [Trial(id="t", prefix=(9, 10), reply=(20, 21), against=(33,))]}
+    pupils = [Pupil(key="p1", seed=7, current=str(first.lora("p1")))]
+    second = JobFolder.create(tmp_path / "second", recipe, pupils, work, trials)
+    job.run(tmp_path / "second", say=lambda line: None)
+    result = second.result("p1")
+    assert result is not None
+    (score,) = result.trials
+    assert score.candidate > score.base
+    assert score.current > score.base
+    assert score.current != score.candidate
+    assert score.candidate_against is not None
+    assert score.base_against is not None
+    assert score.candidate - score.candidate_against > score.base - score.base_against
+    assert result.divergence > 0
+
+
+def test_progress_reaches_its_total(tmp_path: Path, model: Path) -> None:
+    lines: list[dict[str, object]] = []
+    work = {"p1": lessons_of_all_kinds(1, 9), "p2": lessons_of_all_kinds(2, 3)}
+    pupils = [Pupil(key=key, seed=1) for key in work]
+    JobFolder.create(tmp_path, recipe_for(model), pupils, work, {})
+    job.run(tmp_path, say=lines.append)
+    trained = [line for line in lines if line["phase"] == "training"]
+    assert lines[0]["phase"] == "loading"
+    assert lines[-1]["phase"] == "done"
+    assert trained[-1]["done"] == trained[-1]["total"] == 24
+
+
+def test_who_has_nothing_to_learn_is_told_so(tmp_path: Path, model: Path) -> None:
+    made = train(tmp_path, recipe_for(model), {"p1": [], "p2": lessons_of_all_kinds(2, 3)})
+    result = made.result("p1")
+    assert result is not None
+    assert (result.is_trained, result.reason) == (False, "there was nothing to learn")
+
+
+def test_past_the_deadline_everybody_gets_a_reason(tmp_path: Path, model: Path) -> None:
+    made = train(tmp_path, recipe_for(model, deadline_s=0.0), {"p1": lessons_of_all_kinds(1, 9)})
+    result = made.result("p1")
+    assert result is not None
+    assert not result.is_trained
+    assert "deadline" in result.reason
+
+
+def test_over_the_memory_bound_it_ends_with_what_to_do(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(TrainingError, match="allow more memory"):
+        train(tmp_path, recipe_for(model, memory_gib=0.001), {"p1": lessons_of_all_kinds(1, 40)})
+
+
+def test_a_job_that_is_done_does_nothing_when_run_again(tmp_path: Path, model: Path) -> None:
+    made = train(tmp_path, recipe_for(model), {"p1": lessons_of_all_kinds(1, 3)})
+    before = made.lora("p1").stat().st_mtime_ns
+    lines: list[dict[str, object]] = []
+    job.run(tmp_path, say=lines.append)
+    assert made.lora("p1").stat().st_mtime_ns == before
+    assert [line["phase"] for line in lines] == ["done"]
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no-such-model"):
+        train(tmp_path / "job", recipe_for(tmp_path / "no-such-model"), {"p1": lessons_of_all_kinds(1, 3)})
+
+
+def test_a_folder_without_a_job_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="cannot be read"):
+        job.run(tmp_path, say=lambda line: None)
+
+
+def test_a_lora_of_another_model_does_not_sit(model: Path) -> None:
+    shelf = bank.Bank(AutoModelForCausalLM.from_pretrained(model), seats=1, rank=8, alpha=16.0)
+    with pytest.raises(LoraError, match="another model"):
+        shelf.seat_saved(0, {"some.layer.lora_A": torch.zeros(8, 32)})
+
+
+@pytest.mark.parametrize(("count", "size", "passes"), [(1, 16, 1), (16, 16, 2), (17, 16, 2), (150, 16, 3)])
+def test_batches_hold_every_lesson_once_a_pass_and_are_even(count: int, size: int, passes: int) -> None:
+    plan = batches(count, size, passes, seed=5)
+    flat = [index for batch in plan for index in batch]
+    assert sorted(flat) == sorted(list(range(count)) * passes)
+    assert max(map(len, plan)) <= size
+    assert max(map(len, plan)) - min(map(len, plan)) <= 1
+
+
+def test_packed_chunks_keep_the_bound_and_lose_nothing() -> None:
+    items = [(index % 3, one) for index, one in enumerate(lessons_of_all_kinds(4, 60))]
+    for kind in (Kind.SAY, Kind.PAIR):
+        mine = [item for item in items if item[1].kind is kind]
+        chunks = list(packed(mine, 80))
+        assert sorted(map(id, (one for chunk in chunks for _, one in chunk))) == sorted(
+            id(one) for _, one in mine
+        )
+        assert all(_padded(chunk) <= 80 for chunk in chunks if len(chunk) > 1)
+
+
+def _padded(chunk: Sequence[tuple[int, Lesson]]) -> int:
+    rows = 2 if chunk[0][1].kind is Kind.PAIR else 1
+    return (
+        rows * len(chunk) * max(len(one.prefix) + max(len(one.reply), len(one.against)) for _, one in chunk)
+    )
