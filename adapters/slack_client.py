@@ -38,7 +38,7 @@ def new_client(token: str, api_url: str | None) -> AsyncWebClient:
 
     The default handler also repeats a post whose connection broke, which may then stand twice.
     """
-    client = AsyncWebClient(token=token, timeout=TIMEOUT_S, **({"base_url": api_url} if api_url else {}))
+    client = AsyncWebClient(token=token, timeout=TIMEOUT_S, base_url=api_url or AsyncWebClient.BASE_URL)
     client.retry_handlers = [AsyncRateLimitErrorRetryHandler(max_retry_count=RATE_LIMIT_TRIES)]
     return client
 

@@ -194,7 +194,7 @@ class SlackServer:
         """Send out what has happened in a workspace since last time."""
         while workspace.announcements:
             event = workspace.announcements.pop(0)
-            body = {"type": "event_callback", "token": "x", "team_id": workspace.team, "api_app_id": "A1"}
+            body: Json = {"type": "event_callback", "token": "x", "team_id": workspace.team, "api_app_id": "A1"}
             body |= {"event": event, "event_id": f"Ev{next(self._count):06d}", "event_time": int(time.time())}
             body["authorizations"] = [{"team_id": workspace.team, "user_id": workspace.bot, "is_bot": True}]
             self._spawn(self._deliver_until_acknowledged(body))
