@@ -1,0 +1,387 @@
+"""One frozen Settings, read once from nightloom.toml and the environment. Nothing else reads either.
+
+Each section is a class of its own; each setting has a help line. A key that is unknown is an error that
+names the nearest right one. Secrets are in no repr and no log.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from bot.errors import BotError
+from bot.feedback import DEFAULT_RATINGS, is_emoji
+from engine.types import Mode
+
+PREFIX: Final = "NIGHTLOOM_"
+FILE_VARIABLE: Final = "NIGHTLOOM_CONFIG"
+DEFAULT_FILE: Final = Path("nightloom.toml")
+
+
+class SettingsError(BotError):
+    """The settings cannot be used. `problems`: each with what to do."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("settings", "\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class DatabaseSettings(Section):
+    url: SecretStr | None = Field(
+        default=None,
+        description="`sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`; default: in the data folder",
+    )
+
+
+class BackendSettings(Section):
+    kind: Literal["vllm", "servers", "scripted"] = Field(
+        default="vllm",
+        description="`vllm`: in process; `servers`: vLLM servers over HTTP; `scripted`: an echo, for tests",
+    )
+    urls: tuple[str, ...] = Field(
+        default=(), description="with `servers`: the servers' addresses, as http://gpu1:8000"
+    )
+    max_context: int = Field(
+        default=4096, ge=256, description="tokens of prompt and reply together, at most the model's own"
+    )
+    gpu_memory_share: float = Field(
+        default=0.85, gt=0, le=1, description="share of a GPU's memory that vLLM takes"
+    )
+    cpu_cache_gib: int = Field(default=1, ge=1, description="GiB that vLLM's KV cache takes on a CPU")
+    max_loras: int = Field(
+        default=8, ge=1, description="LoRAs that answer at the same time; more are swapped in as needed"
+    )
+    max_lora_rank: Literal[8, 16, 32, 64, 128, 256] = Field(
+        default=16, description="the largest rank that is served"
+    )
+    start_timeout_s: float = Field(default=900, gt=0, description="how long the model may take to load")
+    delay_s: float = Field(default=0.0, ge=0, description="with `scripted`: seconds that each call takes")
+
+
+class LimitSettings(Section):
+    mode: Mode = Field(
+        default=Mode.AUTO, description="how much search an answer gets: `fast`, `best`, `weave` or `auto`"
+    )
+    budget_tokens: int = Field(
+        default=2304, ge=16, description="tokens generated for one answer, over all branches"
+    )
+    deadline_s: float = Field(
+        default=60.0, gt=0, description="seconds after which the best answer so far is taken"
+    )
+    samples: int = Field(default=8, ge=1, le=64, description="whole samples in mode `best`")
+    max_reply_tokens: int = Field(default=256, ge=1, description="tokens of one answer")
+    max_message_chars: int = Field(default=16_000, ge=1, description="characters of one question or remark")
+    messages_per_minute: int = Field(
+        default=240, ge=1, description="questions and remarks of one person, in a minute"
+    )
+    waiting_per_person: int = Field(
+        default=300, ge=1, description="of one person, that may wait to be answered"
+    )
+    waiting: int = Field(default=10_000, ge=1, description="of all people, that may wait to be answered")
+    at_once: int = Field(default=32, ge=1, description="people who are answered at the same time")
+    tries: int = Field(default=4, ge=1, description="how often an answer is tried before it is given up")
+    conversation_gap_hours: float = Field(
+        default=12.0,
+        gt=0,
+        description="on chat platforms, outside threads: silence after which a new conversation begins",
+    )
+
+
+class WebSettings(Section):
+    enabled: bool = Field(default=True, description="the web chat, its JSON interface, health and metrics")
+    host: str = Field(default="127.0.0.1", description="where it listens; `0.0.0.0` is everywhere")
+    port: int = Field(default=8765, ge=0, le=65535, description="where it listens; 0 takes any free port")
+    token: SecretStr | None = Field(
+        default=None, description="opens it; default: made at first start, kept in the data folder"
+    )
+
+
+class DiscordSettings(Section):
+    token: SecretStr | None = Field(default=None, description="the bot's token; without it Discord is off")
+    api_url: str | None = Field(default=None, description="another server that speaks Discord's interface")
+    gateway_url: str | None = Field(default=None, description="that server's gateway, as ws://HOST:PORT/")
+    allowed_servers: tuple[int, ...] = Field(
+        default=(), description="ids of the servers it answers in; empty: all"
+    )
+    allowed_channels: tuple[int, ...] = Field(
+        default=(), description="ids of the channels it answers in; empty: all"
+    )
+    allowed_roles: tuple[int, ...] = Field(
+        default=(), description="ids of roles, one of which a person must have; empty: none"
+    )
+    allowed_people: tuple[int, ...] = Field(
+        default=(), description="ids of the people it answers; empty: all"
+    )
+    operators: tuple[int, ...] = Field(default=(), description="ids of the people who may start a night")
+    shards: int | None = Field(
+        default=None, ge=1, description="how many shards; default: as many as Discord advises"
+    )
+    missed_max_age_s: float = Field(
+        default=3600.0,
+        ge=0,
+        description="mentions that came while it was away are answered up to this age; 0: never",
+    )
+    channel_modes: dict[int, Mode] = Field(
+        default={}, description="how much search answers get, by channel id"
+    )
+    channel_rubrics: dict[int, Path] = Field(default={}, description="another rubric file, by channel id")
+
+
+class SlackSettings(Section):
+    bot_token: SecretStr | None = Field(default=None, description="`xoxb-…`; without it Slack is off")
+    app_token: SecretStr | None = Field(default=None, description="`xapp-…`, for Socket Mode")
+    signing_secret: SecretStr | None = Field(
+        default=None, description="for events over HTTP, instead of the app token"
+    )
+    client_id: str | None = Field(default=None, description="to be installed in several workspaces (OAuth)")
+    client_secret: SecretStr | None = Field(
+        default=None, description="to be installed in several workspaces (OAuth)"
+    )
+    api_url: str | None = Field(default=None, description="another server that speaks Slack's interface")
+    allowed_teams: tuple[str, ...] = Field(
+        default=(), description="ids of the workspaces it answers in; empty: all"
+    )
+    allowed_channels: tuple[str, ...] = Field(
+        default=(), description="ids of the channels it answers in; empty: all"
+    )
+    allowed_people: tuple[str, ...] = Field(
+        default=(), description="ids of the people it answers; empty: all"
+    )
+    operators: tuple[str, ...] = Field(default=(), description="ids of the people who may start a night")
+    missed_max_age_s: float = Field(
+        default=3600.0,
+        ge=0,
+        description="messages that came while it was away are answered up to this age; 0: never",
+    )
+    channel_modes: dict[str, Mode] = Field(
+        default={}, description="how much search answers get, by channel id"
+    )
+    channel_rubrics: dict[str, Path] = Field(default={}, description="another rubric file, by channel id")
+
+
+class PlatformLearningSettings(Section):
+    acknowledged: bool = Field(
+        default=False,
+        description="you have the right to train on what people write there; until then nothing is learned",
+    )
+
+
+class LearningSettings(Section):
+    discord: PlatformLearningSettings = Field(
+        default=PlatformLearningSettings(), description="learning on Discord"
+    )
+    slack: PlatformLearningSettings = Field(
+        default=PlatformLearningSettings(), description="learning on Slack"
+    )
+    hour: int = Field(
+        default=3,
+        ge=0,
+        le=23,
+        description="the hour, in each person's own time zone, after which a night may begin",
+    )
+    min_feedback: int = Field(
+        default=8, ge=1, description="new pieces of feedback that make a night worth its while"
+    )
+
+
+class MemorySettings(Section):
+    budget_tokens: int = Field(
+        default=768, ge=0, description="tokens of notes, facts and examples in a prompt"
+    )
+    max_notes: int = Field(
+        default=24, ge=0, description="standing notes of one person that are active at once"
+    )
+    max_examples: int = Field(default=4, ge=0, description="earlier answers that are shown to the model")
+
+
+class DuelSettings(Section):
+    one_in: int = Field(
+        default=12, ge=0, description="of so many answers at most one shows two candidates; 0: never"
+    )
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="what is logged")
+    form: Literal["auto", "human", "json"] = Field(
+        default="auto", description="`auto`: human in a terminal, JSON elsewhere"
+    )
+
+
+def _ratings(ratings: Mapping[str, int]) -> Mapping[str, int]:
+    for symbol, rating in ratings.items():
+        if not is_emoji(symbol):
+            raise ValueError(f"{symbol!r} is no emoji: write one such as 👍 or :name:")
+        if not 1 <= rating <= 5:
+            raise ValueError(f"{symbol} is rated {rating}: write a number from 1 to 5")
+    return ratings
+
+
+class Settings(BaseSettings):
+    """Everything that an operator decides."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", validate_default=True
+    )
+
+    data: Path = Field(
+        default=Path("nightloom-data"), description="folder of the database, the LoRAs and the token"
+    )
+    model: str = Field(default="practice", description="`practice`, a folder, or a name on the hub")
+    persona: str = Field(default="", description="how the bot is told to be; default: `You are Nightloom.`")
+    rubric: Path | None = Field(
+        default=None, description="file of the judge's questions; default: the one that ships"
+    )
+    reactions: Annotated[Mapping[str, int], AfterValidator(_ratings)] = Field(
+        default=dict(DEFAULT_RATINGS), description="the rating, 1 to 5, that each emoji stands for"
+    )
+    database: DatabaseSettings = Field(default=DatabaseSettings(), description="where everything is kept")
+    backend: BackendSettings = Field(default=BackendSettings(), description="what runs the model")
+    limits: LimitSettings = Field(default=LimitSettings(), description="what an answer may cost")
+    web: WebSettings = Field(default=WebSettings(), description="the web chat")
+    discord: DiscordSettings = Field(default=DiscordSettings(), description="Discord")
+    slack: SlackSettings = Field(default=SlackSettings(), description="Slack")
+    learning: LearningSettings = Field(default=LearningSettings(), description="what is learned by night")
+    memory: MemorySettings = Field(default=MemorySettings(), description="what is remembered by day")
+    duels: DuelSettings = Field(default=DuelSettings(), description="asking which of two answers is better")
+    log: LogSettings = Field(default=LogSettings(), description="what it says of itself")
+
+    @property
+    def database_url(self) -> str:
+        if self.database.url is not None:
+            return self.database.url.get_secret_value()
+        return f"sqlite:///{self.data.absolute() / 'nightloom.db'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The command line's own wishes, then the environment, then nightloom.toml."""
+        file = TomlConfigSettingsSource(settings_cls, toml_file=settings_file())
+        return init_settings, env_settings, file
+
+
+def load(**wishes: Any) -> Settings:  # Any: values of settings, validated here
+    """The settings of this process. Raises SettingsError with everything that is wrong at once."""
+    problems = [*_unknown_variables(os.environ), *_unknown_keys(settings_file())]
+    try:
+        settings = Settings(**wishes)
+    except ValidationError as error:
+        problems += [text for text in map(_worded, error.errors()) if text is not None]
+        raise SettingsError(problems) from None  # the cause would show the values, secrets among them
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, ValueError) as error:
+        raise SettingsError([*problems, f"The settings cannot be read: {error}"]) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def settings_file() -> Path:
+    """Where nightloom.toml is: here, or where NIGHTLOOM_CONFIG says."""
+    return Path(os.environ.get(FILE_VARIABLE) or DEFAULT_FILE)
+
+
+def described() -> Iterator[tuple[str, str, object]]:
+    """(key, help line, default) of every setting, as `web.port`: for the README's table and `check`."""
+    yield from _described(Settings, "")
+
+
+def variable(key: str) -> str:
+    """The environment's spelling of a key: `web.port` is NIGHTLOOM_WEB__PORT."""
+    return PREFIX + key.upper().replace(".", "__")
+
+
+def _described(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, object]]:
+    for name, field in model.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            yield from _described(section, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field.description or "", field.default
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    known = {variable(key): key for key, _, _ in described()} | {FILE_VARIABLE: ""}
+    tables = tuple(name for name, key in known.items() if key in TABLES)
+    for name in sorted(environment):
+        upper = name.upper()
+        if (
+            not upper.startswith(PREFIX)
+            or upper in known
+            or upper.startswith(tuple(f"{t}__" for t in tables))
+        ):
+            continue
+        yield f"{name} is no setting.{_nearest(upper, known)}"
+
+
+# Tables whose keys an operator chooses.
+TABLES: Final = frozenset(
+    {
+        "reactions",
+        "discord.channel_modes",
+        "discord.channel_rubrics",
+        "slack.channel_modes",
+        "slack.channel_rubrics",
+    }
+)
+
+
+def _unknown_keys(file: Path) -> Iterator[str]:
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if FILE_VARIABLE in os.environ:
+            yield f"{FILE_VARIABLE} names {file}, which is not there."
+        return
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return  # told when the settings are read
+    known = {key: key for key, _, _ in described()}
+    for key in _keys(document, ""):
+        if key not in known:
+            yield f"{file}: {key} is no setting.{_nearest(key, known)}"
+
+
+def _keys(document: Mapping[str, Any], prefix: str) -> Iterator[str]:  # Any: a TOML document
+    for name, value in document.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, dict) and key not in TABLES:
+            yield from _keys(value, f"{key}.")
+        else:
+            yield key
+
+
+def _nearest(name: str, known: Mapping[str, str]) -> str:
+    last = re.split(r"__|\.", name)[-1]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    near = near or [one for one in known if re.split(r"__|\.", one)[-1] == last][:1]
+    near = near or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _worded(error: Any) -> str | None:  # Any: pydantic's ErrorDetails, whose keys differ by kind
+    """One problem in words. None: it is told already, as an unknown key. Never shows the value."""
+    if error["type"] == "extra_forbidden":
+        return None
+    key = ".".join(str(part) for part in error["loc"])
+    return f"{key} ({variable(key)}): {error['msg'].removeprefix('Value error, ')}."
