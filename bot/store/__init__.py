@@ -13,9 +13,11 @@ from bot.store.choices import Choices
 from bot.store.database import Database
 from bot.store.inbox import Inbox
 from bot.store.leases import Leases
+from bot.store.notes import Notes
 from bot.store.people import People
 from bot.store.reactions import Reactions
 from bot.store.replies import Rate, Replies
+from bot.store.teachings import Teachings
 
 
 class Store:
@@ -30,6 +32,8 @@ class Store:
         self.replies = Replies(database, clock, new_id, rate)
         self.reactions = Reactions(database, clock)
         self.choices = Choices(database, clock, new_id)
+        self.teachings = Teachings(database, clock)
+        self.notes = Notes(database, clock)
         self.leases = Leases(database, clock)
         self._lock: IO[str] | None = None
 

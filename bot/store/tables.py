@@ -155,6 +155,7 @@ replies = Table(
     Column("mode", String(16), nullable=False),
     Column("score", Float),
     Column("answers", Json, nullable=False),  # question → probability of yes
+    Column("manners", Json),  # the same for the rubric's manners; asked once the reply is rated
     Column("alternatives", Json, nullable=False),  # [{id, text, score, answers}], best first
     Column("tree", Json, nullable=False),  # [engine.types.TreeNode]
     Column("generated_tokens", Integer, nullable=False, server_default="0"),
@@ -224,6 +225,8 @@ notes = Table(
     Column("kind", String(16), nullable=False),  # note | fact
     Column("text", Text, nullable=False),
     Column("source", Text, nullable=False),  # what the person had said
+    Column("origin", String(16), nullable=False),  # store.notes.Origin
+    Column("manner", String(64)),  # the rubric's manner that it asks for; with a "!" for its contrary
     Column("teaching", Id),
     Column("replaces", Id),
     Column("created_at", UtcTime, nullable=False),

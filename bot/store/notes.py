@@ -1,0 +1,194 @@
+"""What stands about a person in every prompt: notes and facts. Knows no model.
+
+A note that was deleted stays as a row, so that the same evidence does not bring it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.errors import NotYours, Unknown
+from bot.store import tables
+from bot.store.database import Database, insert
+
+notes = tables.notes
+
+MAX_ACTIVE: Final = 200  # a person's oldest note makes room
+
+
+class NoteKind(StrEnum):
+    NOTE = "note"  # how to answer
+    FACT = "fact"  # something that is so
+
+
+class Origin(StrEnum):
+    """Where a note comes from."""
+
+    CRITIQUE = "critique"  # said under an answer
+    MESSAGE = "message"  # said in passing
+    REACTIONS = "reactions"  # seen in the ratings
+    IMPORT = "import"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    id: str
+    person: str
+    kind: NoteKind
+    text: str
+    source: str
+    origin: Origin
+    manner: str | None
+    teaching: str | None
+    replaces: str | None
+    created_at: datetime
+    deleted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNote:
+    """A note that is about to be kept. `instead_of`: the active notes that it makes obsolete."""
+
+    id: str
+    person: str
+    kind: NoteKind
+    text: str
+    source: str
+    origin: Origin
+    manner: str | None = None
+    teaching: str | None = None
+    instead_of: tuple[str, ...] = ()
+
+
+class Notes:
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def active(self, person: str) -> Sequence[Note]:
+        """What stands about the person now, oldest first."""
+        return [note for note in await self.all(person) if note.deleted_at is None]
+
+    async def all(self, person: str) -> Sequence[Note]:
+        """The deleted ones too, oldest first."""
+        query = select(notes).where(notes.c.person == person).order_by(notes.c.created_at, notes.c.id)
+        async with self._database.reading() as connection:
+            return [_note(row) for row in await connection.execute(query)]
+
+    async def get(self, note_id: str) -> Note:
+        """Raises Unknown."""
+        async with self._database.reading() as connection:
+            row = (await connection.execute(select(notes).where(notes.c.id == note_id))).one_or_none()
+        if row is None:
+            raise Unknown("unknown_note", f"There is no note {note_id!r}.")
+        return _note(row)
+
+    async def keep(self, note: NewNote) -> None:
+        """Keep a note, once, and delete those that it makes obsolete."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await keep(connection, note, self._clock())
+
+        await self._database.write(work)
+
+    async def delete(self, person: str, note_id: str) -> Note:
+        """The note does not hold any more. Doing it again changes nothing. Raises Unknown, NotYours."""
+        note = await self.get(note_id)
+        if note.person != person:
+            raise NotYours("not_yours", "This note is somebody else's.")
+
+        async def work(connection: AsyncConnection) -> None:
+            await delete(connection, [note_id], self._clock())
+
+        await self._database.write(work)
+        return note
+
+    async def infer(self, person: str, wanted: Sequence[NewNote]) -> tuple[Sequence[str], Sequence[str]]:
+        """The notes seen in reactions are these now; the ids that are new, and those that are gone.
+
+        A manner whose note the person deleted is not among them: the caller sees to that.
+        """
+
+        async def work(connection: AsyncConnection) -> tuple[Sequence[str], Sequence[str]]:
+            query = select(notes).where(
+                notes.c.person == person, notes.c.origin == Origin.REACTIONS, notes.c.deleted_at.is_(None)
+            )
+            standing = {row.manner: row.id for row in await connection.execute(query)}
+            manners = {note.manner for note in wanted}
+            gone = [note_id for manner, note_id in standing.items() if manner not in manners]
+            # No longer seen is not the same as unwanted: the row goes, and may come back.
+            if gone:
+                await connection.execute(notes.delete().where(notes.c.id.in_(gone)))
+            new = [note for note in wanted if note.manner not in standing]
+            for note in new:
+                await keep(connection, note, self._clock())
+            return [note.id for note in new], gone
+
+        return await self._database.write(work)
+
+
+async def keep(connection: AsyncConnection, note: NewNote, now: datetime) -> None:
+    """Keep a note within a transaction. A repeated id changes nothing."""
+    row = insert(connection, notes).values(
+        id=note.id,
+        person=note.person,
+        kind=note.kind,
+        text=note.text,
+        source=note.source,
+        origin=note.origin,
+        manner=note.manner,
+        teaching=note.teaching,
+        replaces=note.instead_of[0] if note.instead_of else None,
+        created_at=now,
+    )
+    if (await connection.execute(row.on_conflict_do_nothing())).rowcount == 0:
+        return
+    obsolete = [*note.instead_of, *await _beyond(connection, note.person)]
+    await delete(connection, obsolete, now)
+
+
+async def delete(connection: AsyncConnection, ids: Collection[str], now: datetime) -> None:
+    """Mark notes as deleted within a transaction."""
+    if ids:
+        await connection.execute(
+            update(notes).where(notes.c.id.in_(ids), notes.c.deleted_at.is_(None)).values(deleted_at=now)
+        )
+
+
+async def restore(connection: AsyncConnection, ids: Collection[str]) -> None:
+    """Notes that had made room for another hold again."""
+    if ids:
+        await connection.execute(update(notes).where(notes.c.id.in_(ids)).values(deleted_at=None))
+
+
+async def _beyond(connection: AsyncConnection, person: str) -> Sequence[str]:
+    query = (
+        select(notes.c.id)
+        .where(notes.c.person == person, notes.c.deleted_at.is_(None))
+        .order_by(notes.c.created_at.desc(), notes.c.id)
+        .offset(MAX_ACTIVE)
+    )
+    return list((await connection.execute(query)).scalars())
+
+
+def _note(row: Row[Any]) -> Note:  # Any: a row described by columns
+    return Note(
+        id=row.id,
+        person=row.person,
+        kind=NoteKind(row.kind),
+        text=row.text,
+        source=row.source,
+        origin=Origin(row.origin),
+        manner=row.manner,
+        teaching=row.teaching,
+        replaces=row.replaces,
+        created_at=row.created_at,
+        deleted_at=row.deleted_at,
+    )
