@@ -118,6 +118,11 @@ class Judge:
         )
 
     @property
+    def has_preference(self) -> bool:
+        """Whether its scores can differ at all: without one there is nothing to choose by."""
+        return self._opinion is not None or any(question.weight for question in self.questions)
+
+    @property
     def longest_question(self) -> int:
         """Tokens of context that must stay free after a reply for it to be judged."""
         return max((len(suffix) for suffix in self._suffixes), default=0) + 1
