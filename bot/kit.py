@@ -1,0 +1,46 @@
+"""What the parts of the bot work with: settings, store, model, clock, chance. Made once, by the wiring."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from bot.settings import Settings
+from bot.store import Store
+from engine.judge import Rubric
+from engine.ports import Backend
+
+ID_ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that looks like something else
+ID_CHARS: Final = 12
+
+
+def now() -> datetime:
+    """The time, aware and UTC."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A short random string; sixty bits, so that two are never the same."""
+    return "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_CHARS))
+
+
+def new_seed() -> int:
+    """What makes one answer differ from the next."""
+    return secrets.randbelow(2**31)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """Handed to everything in `bot`. `owner` names this process among those that share an inbox."""
+
+    settings: Settings
+    store: Store
+    backend: Backend
+    rubric: Rubric = field(default_factory=Rubric)
+    clock: Callable[[], datetime] = now
+    new_id: Callable[[], str] = new_id
+    new_seed: Callable[[], int] = new_seed
+    owner: str = field(default_factory=new_id)
