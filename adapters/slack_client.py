@@ -63,6 +63,16 @@ async def _checked(method: str, calling: Awaitable[AsyncSlackResponse]) -> Mappi
     return response.data if isinstance(response.data, dict) else {}
 
 
+async def upload(client: AsyncWebClient, channel: str, content: bytes, name: str) -> None:
+    """Put a file into a channel. Raises ChatError."""
+    try:
+        await client.files_upload_v2(channel=channel, content=content, filename=name)
+    except SlackApiError as error:
+        raise chat_error("files.upload", error) from error
+    except (TimeoutError, aiohttp.ClientError, SlackClientError, OSError) as error:
+        raise Unreachable(f"Slack did not take the file {name}: {error!r}") from error
+
+
 def chat_error(method: str, error: SlackApiError) -> ChatError:
     """What Slack said, as the bot's own error, with what to do."""
     name = str(error.response.get("error", "unknown_error"))
