@@ -34,20 +34,16 @@ class NetworkForbidden(BaseException):
     """A test tried to leave this machine. Not an Exception, so that no retry swallows it."""
 
 
-@pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No proxy, offline children, and none of the developer's own settings."""
-    for name in PROXIES:
-        monkeypatch.delenv(name, raising=False)
-    for name, value in OFFLINE.items():
-        monkeypatch.setenv(name, value)
-    for name in [name for name in os.environ if name.startswith("NIGHTLOOM_")]:
-        monkeypatch.delenv(name)
+def pytest_configure() -> None:
+    """No proxy, offline children, and none of the developer's own settings: also for session fixtures."""
+    for name in [name for name in os.environ if name in PROXIES or name.startswith("NIGHTLOOM_")]:
+        del os.environ[name]
+    os.environ.update(OFFLINE)
 
 
-@pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every connection and every name look-up beyond this machine fails the test, whoever catches it."""
+@pytest.fixture(scope="session", autouse=True)
+def _guarded_network() -> Iterator[list[str]]:
+    """Every connection and every name look-up beyond this machine is refused and remembered."""
     attempts: list[str] = []
 
     def refuse(target: object) -> None:
@@ -71,10 +67,19 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             refuse(host)
         return getaddrinfo(host, *args, **kwargs)
 
-    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
-    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
-    monkeypatch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded_connect)
+        patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+        patch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+        yield attempts
+
+
+@pytest.fixture(autouse=True)
+def _no_network(_guarded_network: list[str]) -> Iterator[None]:
+    """Whoever tried to leave this machine fails, even where the error was caught."""
     yield
+    attempts = list(_guarded_network)
+    _guarded_network.clear()
     assert not attempts, f"the test tried to leave this machine: {attempts}"
 
 

@@ -1,0 +1,410 @@
+"""vLLM in this process: token ids in and out, restarted when it dies. Knows no tree, no judge and no chat.
+
+vLLM runs its model in processes of its own; here are its client, the LoRAs it holds and its supervisor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import math
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from engine.backends.chat_tokens import ChatTokens
+from engine.backends.lora_folder import check_lora
+from engine.backends.model_folder import ModelFolder, open_model
+from engine.ports import Backend, BackendState, EngineDownError, LoraError, ModelError, RequestError
+from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
+
+log = structlog.get_logger(__name__)
+
+GIB = 1 << 30
+# A block of the prefix cache holds this many tokens; only whole blocks are found again, so short branches
+# want small ones, and 32 is the smallest that the CPU kernels like.
+BLOCK_TOKENS = 32
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+MAX_YES_NO_IDS = 64
+WATCH_S = 0.5
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VllmSettings:
+    """How vLLM is to run. The defaults suit the practice model on a laptop."""
+
+    model: str  # a folder, or a name on the hub
+    max_context: int = 4096  # less where the model reads less
+    kv_cache_gib: float = 1.0  # on a CPU; a GPU fills `gpu_memory_share`
+    gpu_memory_share: float = 0.85
+    tensor_parallel: int = 1
+    dtype: str = "auto"
+    max_loras: int = 8  # in one batch: old and new versions of everybody who talks at once
+    max_lora_rank: int = 16
+    max_sequences: int = 256
+
+
+class VllmLocalBackend(Backend):
+    """A model served by vLLM from this process. `start` first; `stop` ends vLLM's processes too."""
+
+    def __init__(self, settings: VllmSettings) -> None:
+        self._settings = settings
+        self._state = BackendState.LOADING
+        # Any: vLLM's AsyncLLM, whose types are skipped; importing vLLM takes seconds, so `start` does it.
+        self._engine: Any = None
+        self._folder: ModelFolder | None = None
+        self._tokens: ChatTokens | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._loaded: dict[str, LoraRef] = {}
+        self._loading = asyncio.Lock()
+        self._numbers = itertools.count()
+
+    @property
+    def model(self) -> str:
+        return self._opened.id
+
+    @property
+    def state(self) -> BackendState:
+        if self._state is BackendState.READY and self._engine.errored:
+            return BackendState.RESTARTING
+        return self._state
+
+    @property
+    def max_context(self) -> int:
+        return min(self._settings.max_context, self._opened.max_context)
+
+    @property
+    def requests_in_flight(self) -> int:
+        """Sequences that vLLM is generating or about to."""
+        in_flight: int = self._running.get_num_unfinished_requests()
+        return in_flight
+
+    async def start(self, report: Callable[[str], None]) -> None:
+        self._state = BackendState.LOADING
+        report("Looking at the model")
+        self._folder = await asyncio.to_thread(open_model, self._settings.model, report)
+        self._tokens = await asyncio.to_thread(ChatTokens, self._folder.path)
+        report(f"Starting vLLM with {self._folder.id}")
+        await self._launch()
+        report("Ready")
+        self._watcher = asyncio.create_task(self._watch(), name="vllm-watcher")
+
+    async def stop(self) -> None:
+        self._state = BackendState.STOPPED
+        if self._watcher is not None:
+            self._watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watcher
+        await self._shut_down()
+
+    def encode(self, prompt: Prompt) -> TokenIds:
+        return self._text.encode(prompt)
+
+    def encode_text(self, text: str) -> TokenIds:
+        return self._text.encode_text(text)
+
+    def encode_question(self, text: str) -> TokenIds:
+        return self._text.encode_question(text)
+
+    def decode(self, token_ids: TokenIds) -> str:
+        return self._text.decode(token_ids)
+
+    async def sample(
+        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+    ) -> Sequence[Completion]:
+        check_request(prefix, self.max_context, n=n, max_tokens=sampling.max_tokens)
+        with self._failures():
+            request = await self._lora_request(lora)
+            params = _sampling_params(
+                n=n,
+                max_tokens=min(sampling.max_tokens, self.max_context - len(prefix)),
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                seed=sampling.seed,
+            )
+            output = await self._generate(prefix, params, request)
+        return [
+            Completion(token_ids=tuple(one.token_ids[: -1 if one.finish_reason == "stop" else None]),
+                       finished=one.finish_reason == "stop")
+            for one in sorted(output.outputs, key=lambda one: one.index)
+        ]  # fmt: skip
+
+    async def ask(self, prompts: Sequence[TokenIds], *, lora: LoraRef | None = None) -> Sequence[float]:
+        for prompt in prompts:
+            check_request(prompt, self.max_context)
+        yes, no = self._text.yes_ids, self._text.no_ids
+        with self._failures():
+            request = await self._lora_request(lora)
+            params = _sampling_params(max_tokens=1, temperature=0.0, logprob_token_ids=[*yes, *no])
+            outputs = await _together([self._generate(prompt, params, request) for prompt in prompts])
+        found = [{i: entry.logprob for i, entry in out.outputs[0].logprobs[0].items()} for out in outputs]
+        return [log_odds(logprobs, yes, no) for logprobs in found]
+
+    async def load(self, lora: LoraRef) -> None:
+        with self._failures():
+            await self._load(lora)
+
+    async def unload(self, lora: LoraRef) -> None:
+        if self._loaded.pop(lora.name, None) is not None:
+            with self._failures():
+                await self._running.remove_lora(lora.id)
+
+    @property
+    def _opened(self) -> ModelFolder:
+        if self._folder is None:
+            raise EngineDownError("The model is not loaded yet; try again in a moment.")
+        return self._folder
+
+    @property
+    def _text(self) -> ChatTokens:
+        if self._tokens is None:
+            raise EngineDownError("The model is not loaded yet; try again in a moment.")
+        return self._tokens
+
+    @property
+    def _running(self) -> Any:  # vLLM's AsyncLLM
+        if self.state is not BackendState.READY:
+            raise EngineDownError(f"The model is {self.state}; try again in a moment.")
+        return self._engine
+
+    async def _generate(self, prefix: TokenIds, params: Any, lora: Any) -> Any:
+        """One request's final output. Cancelling it makes vLLM abort the generation."""
+        from vllm.inputs import tokens_input
+
+        stream: AsyncIterator[Any] = self._running.generate(
+            tokens_input(list(prefix)), params, f"{next(self._numbers)}", lora_request=lora
+        )
+        return [output async for output in stream][-1]
+
+    async def _load(self, lora: LoraRef) -> None:
+        async with self._loading:
+            engine = self._running
+            known = self._loaded.get(lora.name)
+            if known == lora:
+                return
+            # vLLM's prefix cache tells LoRAs apart by name and path alone: used again, they serve stale text.
+            if known is not None or any(other.id == lora.id for other in self._loaded.values()):
+                raise LoraError(
+                    f"The LoRA name {lora.name} or its id {lora.id} was used before; choose new ones."
+                )
+            await asyncio.to_thread(check_lora, lora.path, max_rank=self._lora_rank)
+            try:
+                accepted = await engine.add_lora(_lora_request(lora))
+            except Exception as error:  # vLLM hands on whatever its loader raised, by message only
+                if engine.errored:
+                    raise
+                raise LoraError(f"The LoRA {lora.name} does not fit the model: {error}") from error
+            if not accepted:
+                raise LoraError(f"vLLM did not take the LoRA {lora.name}.")
+            self._loaded[lora.name] = lora
+
+    async def _lora_request(self, lora: LoraRef | None) -> Any:
+        """A request with a LoRA that cannot be read would take the whole engine down, so look before."""
+        if lora is None:
+            return None
+        if self._loaded.get(lora.name) != lora:
+            await self._load(lora)
+        elif not (lora.path / "adapter_config.json").is_file():
+            raise LoraError(f"The files of the LoRA {lora.name} are gone from {lora.path}.")
+        return _lora_request(lora)
+
+    @property
+    def _lora_rank(self) -> int:
+        fitting = [rank for rank in LORA_RANKS if rank >= self._settings.max_lora_rank]
+        if not fitting:
+            raise ModelError(f"max_lora_rank is {self._settings.max_lora_rank}; vLLM takes 512 at most.")
+        return fitting[0]
+
+    @contextlib.contextmanager
+    def _failures(self) -> Any:
+        """vLLM's errors as the engine's: this request failed, or the engine did."""
+        from vllm.exceptions import VLLMClientError
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        try:
+            yield
+        except EngineDeadError as error:
+            raise EngineDownError("vLLM died and is being restarted; try again in a moment.") from error
+        except (VLLMClientError, EngineGenerateError, ValueError) as error:
+            reason = error.__cause__ or error
+            raise RequestError(f"vLLM refused the request: {reason}") from error
+
+    async def _launch(self) -> None:
+        """A new engine, warmed up. A start that is cancelled half-way is shut down when it is through."""
+        starting = asyncio.get_running_loop().run_in_executor(None, self._create)
+        try:
+            self._engine = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            starting.add_done_callback(_discard)
+            raise
+        self._loaded.clear()
+        self._state = BackendState.READY
+        try:
+            await self._warm_up()
+        except BaseException:
+            self._state = BackendState.RESTARTING
+            await self._shut_down()
+            raise
+
+    async def _warm_up(self) -> None:
+        """The first request of each kind compiles for seconds; let that be nobody's question."""
+        prefix = self._text.encode_question("Ready?")
+        await self.sample(prefix, n=2, sampling=Sampling(max_tokens=2, seed=0))
+        await self.ask([prefix, prefix])
+
+    def _create(self) -> Any:
+        """Start vLLM; takes many seconds and blocks."""
+        folder = self._opened
+        _set_environment(self._settings)
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.platforms import current_platform
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        on_cpu = current_platform.is_cpu()
+        if on_cpu:
+            _check_memory(folder.weight_bytes, self._settings.kv_cache_gib)
+        memory: dict[str, Any] = (
+            {"kv_cache_memory_bytes": int(self._settings.kv_cache_gib * GIB)}
+            if on_cpu
+            else {"gpu_memory_utilization": self._settings.gpu_memory_share}
+        )
+        arguments = AsyncEngineArgs(
+            model=str(folder.path),
+            dtype=self._settings.dtype,
+            max_model_len=self.max_context,
+            max_num_seqs=self._settings.max_sequences,
+            tensor_parallel_size=self._settings.tensor_parallel,
+            distributed_executor_backend="uni" if self._settings.tensor_parallel == 1 else "mp",
+            block_size=BLOCK_TOKENS,
+            enable_prefix_caching=True,
+            enforce_eager=on_cpu,
+            enable_lora=True,
+            max_loras=self._settings.max_loras,
+            max_lora_rank=self._lora_rank,
+            max_logprobs=MAX_YES_NO_IDS,
+            disable_log_stats=True,
+            use_tqdm_on_load=False,
+            **memory,
+        )
+        try:
+            return AsyncLLM.from_engine_args(arguments)
+        except (
+            Exception
+        ) as error:  # vLLM raises errors of every kind here; none can be answered but by settings
+            raise ModelError(
+                f"vLLM could not start {folder.id}: {error} Its own lines above say why; most often there is "
+                "too little memory (lower `kv_cache_gib`, `gpu_memory_share` or `max_context`) or this vLLM "
+                "does not serve models of that kind."
+            ) from error
+
+    async def _shut_down(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await asyncio.to_thread(engine.shutdown)
+
+    async def _watch(self) -> None:
+        """Restart vLLM whenever it has died, after longer and longer pauses while that fails."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if self._engine is not None and self._engine.errored:
+                self._state = BackendState.RESTARTING
+                log.error("vLLM died; it is being restarted", model=self._opened.id)
+                await self._shut_down()
+                await self._restart()
+
+    async def _restart(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            await asyncio.sleep(pause_s)
+            try:
+                await self._launch()
+            except (ModelError, EngineDownError, RequestError) as error:
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                log.error("vLLM could not be restarted", reason=str(error), next_try_s=pause_s)
+            else:
+                log.info("vLLM is back", model=self._opened.id)
+                return
+
+
+def check_request(prefix: TokenIds, max_context: int, *, n: int = 1, max_tokens: int = 1) -> None:
+    """Refuse what no backend can do, with the reason. Raises RequestError."""
+    if not prefix:
+        raise RequestError("An empty prompt cannot be continued.")
+    if len(prefix) >= max_context:
+        raise RequestError(f"The prompt has {len(prefix)} tokens, the model reads {max_context - 1} at most.")
+    if n < 1 or max_tokens < 1:
+        raise RequestError(f"{n} samples of {max_tokens} tokens are nothing to generate.")
+
+
+def log_odds(logprobs: Mapping[int, float], yes: Sequence[int], no: Sequence[int]) -> float:
+    """Of yes over no; the mass that is on neither is split evenly between the two. Finite."""
+    p_yes = math.fsum(math.exp(logprobs.get(i, -math.inf)) for i in yes)
+    p_no = math.fsum(math.exp(logprobs.get(i, -math.inf)) for i in no)
+    neither = max(1.0 - p_yes - p_no, 0.0)
+    return math.log(max(p_yes + neither / 2, 1e-9)) - math.log(max(p_no + neither / 2, 1e-9))
+
+
+def _sampling_params(**wanted: Any) -> Any:
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        detokenize=False, output_kind=RequestOutputKind.FINAL_ONLY, skip_clone=True, **wanted
+    )
+
+
+def _lora_request(lora: LoraRef) -> Any:
+    from vllm.lora.request import LoRARequest
+
+    return LoRARequest(lora.name, lora.id, str(lora.path))
+
+
+async def _together(calls: Sequence[Any]) -> list[Any]:
+    """All results in order; when one fails or the caller gives up, the others are aborted."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _set_environment(settings: VllmSettings) -> None:
+    """vLLM takes some of its settings from the environment only. What the operator set there stays."""
+    wanted = {
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_NO_USAGE_STATS": "1",
+        # The engine is alone on its machine; without this vLLM looks up a route to the outside.
+        "VLLM_HOST_IP": "127.0.0.1",
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+        # Lets a model on one CPU run inside vLLM's engine process instead of one more beside it, which would
+        # poll for work and take a core away: the search is a third faster so.
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "1" if settings.tensor_parallel > 1 else "0",
+        "TORCH_LOGS": "-all",
+    }
+    for name, value in wanted.items():
+        os.environ.setdefault(name, value)
+
+
+def _check_memory(weight_bytes: int, kv_cache_gib: float) -> None:
+    """On a CPU a model that does not fit would be killed without a word, or drag the machine down."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    available = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), None)
+    needed = weight_bytes + int(kv_cache_gib * GIB) + GIB
+    if available is not None and needed > available:
+        raise ModelError(
+            f"The model needs about {needed / GIB:.1f} GiB of memory and {available / GIB:.1f} GiB are free. "
+            "Choose a smaller model, lower `kv_cache_gib`, or close other programs."
+        )
+
+
+def _discard(starting: asyncio.Future[Any]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().shutdown()
