@@ -1,0 +1,384 @@
+"""What a person likes, learned from their ratings: how probable it is that they like a reply, and why.
+
+A rating is taken for a base, plus something for each manner that the person wants and the reply has,
+plus noise. Which manners are wanted is not known: every set of up to three of them is a hypothesis,
+weighed exactly against the others by how well it explains the ratings (Bayesian linear regression in
+closed form). So few ratings go far where people want few things, and the taste knows what it does not
+know. All it keeps of the ratings are sums: learning from one is an addition, and taking a rating back
+is the exact subtraction. Knows no person, no store and no model.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.judge import Manner, bounded
+
+Floats: TypeAlias = NDArray[np.float64]
+Answers: TypeAlias = Mapping[str, float]
+
+LIKED_FROM = 3.5  # a rating of 4 or 5 is a like
+MAX_WANTS = 3
+MAX_HYPOTHESES = 8000
+NOISES = (0.25, 0.45, 0.7, 1.0)  # standard deviations of a rating, as a share of half the scale
+ALL_MET = 0.9  # the usual rating, from -1 to 1, of a reply that has everything wanted
+MASS_THAT_MATTERS, MAX_KEPT = 0.999, 1500
+PLAIN = ("plain: words",)  # features that are read from the text, without a judge
+CONFIDENT = 0.6  # a want is told from this probability on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """Something that a person seems to want: a manner, or its contrary, in the words of a note."""
+
+    manner: str
+    note: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Population:
+    """What is known of a person before they have rated anything: what everybody else wants.
+
+    `wanted` is the share of people who want each note; a note that is not in it is wanted by as many
+    as any other. `base` is the usual rating of a reply that has nothing wanted, from -1 to 1.
+    """
+
+    wanted: Mapping[str, float] = field(default_factory=dict)
+    wants: float = 2.0  # how many things a person wants, on the average
+    base: float = -0.5
+
+    @classmethod
+    def of(cls, tastes: Sequence[Taste], *, weight: float = 8.0) -> Population:
+        """The population that these people come from; `weight` is how many people the default counts for."""
+        if not tastes:
+            return cls()
+        default = Taste.blank(tastes[0].manners)
+        sums = {want.note: weight * want.probability for want in default.all_wants()}
+        for taste in tastes:
+            for want in taste.all_wants():
+                sums[want.note] = sums.get(want.note, 0.0) + want.probability
+        count = weight + len(tastes)
+        return cls(
+            wanted={note: total / count for note, total in sums.items()}, wants=sum(sums.values()) / count
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taste:
+    """One person's taste. A value: learning gives a new one. Make the first with `blank`.
+
+    `moments` are the sums of products over [1, plain…, answers…, rating], one row per rating or choice.
+    """
+
+    manners: tuple[Manner, ...]
+    population: Population
+    moments: Floats
+    ratings: float = 0.0  # how many it was learned from
+
+    @classmethod
+    def blank(cls, manners: Sequence[Manner], population: Population | None = None) -> Taste:
+        size = 1 + len(PLAIN) + len(manners) + 1
+        return cls(
+            manners=tuple(manners), population=population or Population(), moments=np.zeros((size, size))
+        )
+
+    # --- learning ---
+
+    def rated(self, answers: Answers, rating: int, *, weight: float = 1.0) -> Taste:
+        """The taste after a rating from 1 to 5; a negative weight takes that rating back."""
+        return self._with(np.array([1.0, *self._features(answers), _scaled(rating)]), weight)
+
+    def preferred(self, better: Answers, worse: Answers, *, weight: float = 1.0) -> Taste:
+        """The taste after one reply was chosen over another."""
+        difference = self._features(better) - self._features(worse)
+        return self._with(np.array([0.0, *difference, 1.0]), weight)
+
+    def _with(self, row: Floats, weight: float) -> Taste:
+        return Taste(
+            manners=self.manners,
+            population=self.population,
+            moments=self.moments + weight * np.outer(row, row),
+            ratings=self.ratings + weight,
+        )
+
+    # --- asking ---
+
+    def probability(self, answers: Answers) -> float:
+        """How probable it is that the person likes a reply that the judge describes so."""
+        weights, means, spreads = self._prediction(self._features(answers))
+        above = _normal_cdf((means - _scaled(LIKED_FROM)) / spreads)
+        return float(np.clip(weights @ above, 1e-6, 1 - 1e-6))
+
+    def opinion(self, answers: Answers, text: str = "") -> float:
+        """The log-odds that the person likes a reply: what a judge adds to its score."""
+        p = self.probability(answers)
+        return bounded(math.log(p / (1.0 - p)))
+
+    def wants(self, *, at_least: float = CONFIDENT) -> list[Want]:
+        """What the person wants, as far as that is clear, the clearest first; of a group one at most."""
+        clear = [want for want in self.all_wants() if want.probability >= at_least]
+        return sorted(clear, key=lambda want: -want.probability)
+
+    def all_wants(self) -> list[Want]:
+        """Everything that can be wanted, with its probability."""
+        hypotheses = _hypotheses(self.manners)
+        probabilities = self._posterior.weights @ hypotheses.has
+        return [
+            Want(manner=self.manners[number].name, note=note, probability=float(p))
+            for (number, _, note), p in zip(hypotheses.atoms, probabilities, strict=True)
+        ]
+
+    # --- its state as JSON ---
+
+    def state(self) -> dict[str, object]:
+        """What must be stored; `restored` makes the taste of it again."""
+        return {
+            "version": 1,
+            "manners": [manner.name for manner in self.manners],
+            "moments": [[float(value) for value in row] for row in self.moments],
+            "ratings": self.ratings,
+        }
+
+    @classmethod
+    def restored(
+        cls, state: Mapping[str, object], manners: Sequence[Manner], population: Population | None = None
+    ) -> Taste | None:
+        """The taste that was stored; None where the rubric has changed since and it must be learned anew."""
+        blank = cls.blank(manners, population)
+        names, rows, ratings = state.get("manners"), state.get("moments"), state.get("ratings")
+        if state.get("version") != 1 or names != [manner.name for manner in manners]:
+            return None
+        try:
+            moments = np.array(rows, dtype=np.float64)
+        except (TypeError, ValueError):
+            return None
+        if moments.shape != blank.moments.shape or not np.isfinite(moments).all():
+            return None
+        count = float(ratings) if isinstance(ratings, int | float) else 0.0
+        return cls(manners=blank.manners, population=blank.population, moments=moments, ratings=count)
+
+    # --- the posterior ---
+
+    def _features(self, answers: Answers) -> Floats:
+        """What was not asked about is taken for undecided."""
+        names = (*PLAIN, *(manner.name for manner in self.manners))
+        return np.array([min(max(answers.get(name, 0.5), 0.0), 1.0) for name in names])
+
+    @cached_property
+    def _posterior(self) -> _Posterior:
+        return _infer(_hypotheses(self.manners), self.moments, max(self.ratings, 0.0), self.population)
+
+    def _prediction(self, features: Floats) -> tuple[Floats, Floats, Floats]:
+        """Weights, means and standard deviations of the rating under the hypotheses that matter."""
+        posterior = self._posterior
+        rows = _rows(_hypotheses(self.manners), np.concatenate(([1.0], features)), posterior.kept)
+        means = np.einsum("hk,hk->h", rows, posterior.kept_means)
+        doubt = np.einsum("hk,hkl,hl->h", rows, posterior.kept_covariances, rows)
+        return posterior.kept_weights, means, np.sqrt(doubt + posterior.kept_noises**2)
+
+
+def plain_features(text: str) -> dict[str, float]:
+    """What is seen of a reply without a judge, each from 0 to 1; goes among the answers."""
+    return {"plain: words": min(math.log1p(len(text.split())) / math.log1p(400), 1.0)}
+
+
+def most_informative_pair(
+    taste: Taste, candidates: Sequence[Answers], *, within: float = 1.0
+) -> tuple[int, int] | None:
+    """Which two candidates to show side by side: the answer to "which is better?" teaches most (BALD).
+
+    Only candidates that may well be the best are shown: those whose expected rating is less than
+    `within` (of half the scale) below the best one's. None where no question would teach anything.
+    """
+    best: tuple[float, tuple[int, int]] | None = None
+    expected = [_expected(taste, answers) for answers in candidates]
+    shown = [i for i, value in enumerate(expected) if value >= max(expected) - within]
+    for first, second in itertools.combinations(shown, 2):
+        gain = information(taste, candidates[first], candidates[second])
+        if best is None or gain > best[0]:
+            best = gain, (first, second)
+    return best[1] if best and best[0] > 1e-3 else None
+
+
+def information(taste: Taste, first: Answers, second: Answers) -> float:
+    """What the choice between two replies would tell about the taste, in nats."""
+    posterior = taste._posterior
+    hypotheses = _hypotheses(taste.manners)
+    difference = taste._features(first) - taste._features(second)
+    rows = _rows(hypotheses, np.concatenate(([0.0], difference)), posterior.kept)
+    means = np.einsum("hk,hk->h", rows, posterior.kept_means)
+    spreads = posterior.kept_noises * math.sqrt(2.0)
+    chances = _normal_cdf(means / spreads)
+    weights = posterior.kept_weights
+    return float(_entropy(np.array([weights @ chances]))[0] - weights @ _entropy(chances))
+
+
+def _rows(hypotheses: _Hypotheses, features: Floats, kept: NDArray[np.int64]) -> Floats:
+    """What each kept hypothesis sees of [1, plain…, answers…]."""
+    return np.asarray((hypotheses.expand @ features)[hypotheses.columns[kept]])
+
+
+def _expected(taste: Taste, answers: Answers) -> float:
+    weights, means, _ = taste._prediction(taste._features(answers))
+    return float(weights @ means)
+
+
+# --- hypotheses: which manners are wanted ---
+
+
+@dataclass(frozen=True, eq=False)
+class _Hypotheses:
+    """Every set of wants that a person may have.
+
+    `atoms`: (manner, whether it is wanted or its contrary, note). `expand` makes [1, plain…, atoms…, 0]
+    out of [1, plain…, answers…]; `columns` says which of these a hypothesis uses, the last where it has
+    fewer wants than others. `has`: which hypothesis has which atom.
+    """
+
+    atoms: tuple[tuple[int, bool, str], ...]
+    expand: Floats
+    columns: NDArray[np.int64]
+    has: Floats
+    sizes: Floats
+
+
+@lru_cache(maxsize=8)
+def _hypotheses(manners: tuple[Manner, ...]) -> _Hypotheses:
+    atoms = [(number, True, manner.note) for number, manner in enumerate(manners)]
+    atoms += [(number, False, manner.opposite) for number, manner in enumerate(manners) if manner.opposite]
+    groups = [manners[number].group for number, _, _ in atoms]
+    fixed = 1 + len(PLAIN)
+    expand = np.zeros((fixed + len(atoms) + 1, fixed + len(manners)))
+    expand[:fixed, :fixed] = np.eye(fixed)
+    for row, (number, is_wanted, _) in enumerate(atoms, start=fixed):
+        expand[row, fixed + number] = 1.0 if is_wanted else -1.0
+        expand[row, 0] = 0.0 if is_wanted else 1.0
+    sets = _sets(groups)
+    columns = np.full((len(sets), fixed + MAX_WANTS), len(expand) - 1, dtype=np.int64)
+    columns[:, :fixed] = np.arange(fixed)
+    has = np.zeros((len(sets), len(atoms)))
+    for row, chosen in enumerate(sets):
+        columns[row, fixed : fixed + len(chosen)] = [fixed + atom for atom in chosen]
+        has[row, list(chosen)] = 1.0
+    return _Hypotheses(tuple(atoms), expand, columns, has, has.sum(axis=1))
+
+
+def _sets(groups: Sequence[str]) -> list[tuple[int, ...]]:
+    """All sets of wants with at most one of a group, as large as there is time to weigh them all."""
+    sets: list[tuple[int, ...]] = []
+    for size in range(MAX_WANTS + 1):
+        larger = [
+            chosen
+            for chosen in itertools.combinations(range(len(groups)), size)
+            if len({groups[atom] for atom in chosen}) == size
+        ]
+        if len(sets) + len(larger) > MAX_HYPOTHESES:
+            break
+        sets.extend(larger)
+    return sets
+
+
+# --- the weight of each hypothesis ---
+
+
+@dataclass(frozen=True, eq=False)
+class _Posterior:
+    """How probable each hypothesis is (`weights`), and what those that matter say about ratings."""
+
+    weights: Floats  # one for each hypothesis, over all noises
+    kept: NDArray[np.int64]  # the hypotheses that matter, one row for each noise that matters
+    kept_weights: Floats
+    kept_means: Floats
+    kept_covariances: Floats
+    kept_noises: Floats
+
+
+def _infer(hypotheses: _Hypotheses, moments: Floats, count: float, population: Population) -> _Posterior:
+    expand, columns = hypotheses.expand, hypotheses.columns
+    products = expand @ moments[:-1, :-1] @ expand.T
+    with_rating = expand @ moments[:-1, -1]
+    gram = products[columns[:, :, None], columns[:, None, :]]
+    target = with_rating[columns]
+    prior_means, prior_precisions = _prior(hypotheses, population)
+    noises = np.array(NOISES)[:, None]
+    squares = noises**2
+    precision = gram / squares[..., None, None] + prior_precisions[:, :, None] * np.eye(columns.shape[1])
+    pull = target / squares[..., None] + prior_precisions * prior_means
+    covariances = np.linalg.inv(precision)
+    means = np.einsum("shkl,shl->shk", covariances, pull)
+    _, log_det = np.linalg.slogdet(precision)
+    log_evidence = 0.5 * (
+        np.log(prior_precisions).sum(axis=1)
+        - log_det
+        - (prior_precisions * prior_means**2).sum(axis=1)
+        + np.einsum("shk,shk->sh", pull, means)
+        - moments[-1, -1] / squares
+        - count * np.log(squares)
+    )
+    log_weights = log_evidence + _log_prior(hypotheses, population)
+    joint = np.exp(log_weights - log_weights.max())
+    joint /= joint.sum()
+    order = np.argsort(joint, axis=None)[::-1]
+    needed = 1 + int(np.searchsorted(np.cumsum(joint.ravel()[order]), MASS_THAT_MATTERS))
+    noise_row, kept = np.unravel_index(order[: min(needed, MAX_KEPT)], joint.shape)
+    kept_weights = joint[noise_row, kept]
+    return _Posterior(
+        weights=joint.sum(axis=0),
+        kept=kept,
+        kept_weights=kept_weights / kept_weights.sum(),
+        kept_means=means[noise_row, kept],
+        kept_covariances=covariances[noise_row, kept],
+        kept_noises=np.array(NOISES)[noise_row],
+    )
+
+
+def _prior(hypotheses: _Hypotheses, population: Population) -> tuple[Floats, Floats]:
+    """Means and precisions of what a hypothesis adds up: the base, the plain features, each want.
+
+    A reply that has everything wanted is rated well, so the more is wanted, the less each adds.
+    """
+    fixed = 1 + len(PLAIN)
+    sizes = np.maximum(hypotheses.sizes, 1.0)[:, None]
+    means = np.zeros(hypotheses.columns.shape)
+    means[:, 0] = np.where(hypotheses.sizes > 0, population.base, 0.2)
+    means[:, fixed:] = (ALL_MET - population.base) / sizes
+    spreads = np.full(hypotheses.columns.shape, 0.3)
+    spreads[:, 0] = 0.5
+    spreads[:, fixed:] = 0.5 / np.sqrt(sizes)
+    is_used = hypotheses.columns < len(hypotheses.expand) - 1
+    return np.where(is_used, means, 0.0), np.where(is_used, spreads, 1.0) ** -2.0
+
+
+def _log_prior(hypotheses: _Hypotheses, population: Population) -> Floats:
+    shares = np.array(
+        [
+            population.wanted.get(note, population.wants / len(hypotheses.atoms))
+            for *_, note in hypotheses.atoms
+        ]
+    )
+    shares = np.clip(shares, 0.005, 0.9)
+    return np.asarray(hypotheses.has @ np.log(shares / (1.0 - shares)))
+
+
+def _scaled(rating: float) -> float:
+    """A rating from 1 to 5 on the scale from -1 to 1."""
+    return (rating - 3.0) / 2.0
+
+
+def _normal_cdf(values: Floats) -> Floats:
+    return np.array([0.5 * math.erfc(-value / math.sqrt(2.0)) for value in values])
+
+
+def _entropy(chances: Floats) -> Floats:
+    """Of coins that fall heads with these chances, in nats."""
+    p = np.clip(chances, 1e-12, 1.0 - 1e-12)
+    return np.asarray(-p * np.log(p) - (1.0 - p) * np.log(1.0 - p))
