@@ -13,6 +13,8 @@ from bot.store.choices import Choices
 from bot.store.database import Database
 from bot.store.inbox import Inbox
 from bot.store.leases import Leases
+from bot.store.loras import Loras
+from bot.store.nights import Nights
 from bot.store.notes import Notes
 from bot.store.people import People
 from bot.store.reactions import Reactions
@@ -29,12 +31,14 @@ class Store:
         self.database = database
         self.people = People(database, clock)
         self.inbox = Inbox(database, clock, new_id)
-        self.replies = Replies(database, clock, new_id, rate)
+        self.replies = Replies(database, clock, rate)
         self.reactions = Reactions(database, clock)
         self.choices = Choices(database, clock, new_id)
         self.teachings = Teachings(database, clock)
         self.notes = Notes(database, clock)
         self.leases = Leases(database, clock)
+        self.loras = Loras(database, clock)
+        self.nights = Nights(database, clock)
         self._lock: IO[str] | None = None
 
     @classmethod

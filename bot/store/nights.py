@@ -1,0 +1,225 @@
+"""The nights: who was in each, how far it is with them, and what is new since. Knows no training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.errors import Unknown
+from bot.store import loras as store_loras
+from bot.store import tables
+from bot.store.database import Database, insert
+
+nights, night_people = tables.nights, tables.night_people
+reactions, teachings, choices, replies = tables.reactions, tables.teachings, tables.choices, tables.replies
+
+
+class NightState(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"  # nobody in it got anywhere; `problem` says why
+
+
+class NightOutcome(StrEnum):
+    """What a night came to for one person."""
+
+    PROMOTED = "promoted"  # a new LoRA is live
+    KEPT = "kept"  # one was trained, and what answered before was kept
+    SKIPPED = "skipped"  # there was nothing to train
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightPerson:
+    """`outcome` None: not there yet. `used`: how much feedback of each kind was learned from."""
+
+    person: str
+    outcome: NightOutcome | None = None
+    reason: str | None = None
+    version: int | None = None
+    used: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    told_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """`asked`: whom it was started for; None: whoever was due."""
+
+    id: str
+    state: NightState
+    asked: tuple[str, ...] | None
+    started_at: datetime
+    ended_at: datetime | None
+    problem: str | None
+    people: tuple[NightPerson, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """How much a person has said since their last night, and when that began."""
+
+    last_night: datetime | None
+    feedback: int
+
+
+class Nights:
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def start(self, night: str, people: Sequence[str], *, was_asked: bool) -> None:
+        """A night with these people in it. It goes on after any death until it is ended."""
+
+        async def work(connection: AsyncConnection) -> None:
+            asked = list(people) if was_asked else None
+            row = insert(connection, nights).values(
+                id=night, state=NightState.RUNNING, asked=asked, started_at=self._clock()
+            )
+            await connection.execute(row.on_conflict_do_nothing())
+            for person in people:
+                line = insert(connection, night_people).values(
+                    night=night, person=person, used={}, metrics={}
+                )
+                await connection.execute(line.on_conflict_do_nothing())
+
+        await self._database.write(work)
+
+    async def get(self, night: str) -> Night:
+        """Raises Unknown."""
+        found = await self._where(nights.c.id == night)
+        if not found:
+            raise Unknown("unknown_night", f"There is no night {night!r}.")
+        return found[0]
+
+    async def running(self) -> Sequence[Night]:
+        """The nights that have not ended, oldest first: also those whose process died."""
+        return await self._where(nights.c.state == NightState.RUNNING)
+
+    async def of_person(self, person: str, *, limit: int = 30) -> Sequence[tuple[Night, NightPerson]]:
+        """A person's nights, oldest first, with what each came to for them."""
+        mine = select(night_people.c.night).where(night_people.c.person == person)
+        found = await self._where(nights.c.id.in_(mine), newest=limit)
+        return [
+            (night, one)
+            for night in sorted(found, key=lambda night: night.started_at)
+            for one in night.people
+            if one.person == person
+        ]
+
+    async def settle(self, night: str, settled: NightPerson, *, lora: int | None = None) -> None:
+        """What the night came to for a person, and the LoRA's pointer with it: both or neither.
+
+        Once settled it stays so; doing it again changes nothing.
+        """
+
+        async def work(connection: AsyncConnection) -> None:
+            mine = (night_people.c.night == night) & (night_people.c.person == settled.person)
+            values = {
+                "outcome": settled.outcome,
+                "reason": settled.reason,
+                "version": settled.version,
+                "used": dict(settled.used),
+                "metrics": dict(settled.metrics),
+            }
+            changed = await connection.execute(
+                update(night_people).where(mine, night_people.c.outcome.is_(None)).values(**values)
+            )
+            if changed.rowcount == 0 or lora is None:
+                return
+            metrics = update(tables.loras).where(tables.loras.c.id == lora)
+            await connection.execute(metrics.values(metrics=dict(settled.metrics)))
+            if settled.outcome is NightOutcome.PROMOTED:
+                await store_loras.go_live(connection, lora, self._clock())
+            else:
+                await store_loras.reject(connection, lora, settled.reason or "")
+
+        await self._database.write(work)
+
+    async def end(self, night: str, *, problem: str | None = None) -> None:
+        """The night is over. With a problem it failed."""
+
+        async def work(connection: AsyncConnection) -> None:
+            state = NightState.DONE if problem is None else NightState.FAILED
+            running = (nights.c.id == night) & (nights.c.state == NightState.RUNNING)
+            await connection.execute(
+                update(nights).where(running).values(state=state, ended_at=self._clock(), problem=problem)
+            )
+
+        await self._database.write(work)
+
+    async def told(self, night: str, person: str) -> None:
+        """The person has had their morning note."""
+
+        async def work(connection: AsyncConnection) -> None:
+            now = self._clock()
+            mine = (night_people.c.night == night) & (night_people.c.person == person)
+            await connection.execute(update(night_people).where(mine).values(told_at=now))
+            await connection.execute(
+                update(tables.people).where(tables.people.c.key == person).values(night_told_at=now)
+            )
+
+        await self._database.write(work)
+
+    async def freshness(self, person: str) -> Freshness:
+        """What is new since the person's last night that came to an end for them."""
+        last = (
+            select(func.max(nights.c.started_at))
+            .join(night_people, night_people.c.night == nights.c.id)
+            .where(night_people.c.person == person)
+            .where(night_people.c.outcome.is_(None) | (night_people.c.outcome != NightOutcome.FAILED))
+        )
+        async with self._database.reading() as connection:
+            began = (await connection.execute(last)).scalar_one_or_none()
+            feedback = 0
+            for table in (reactions, teachings, choices):
+                query = select(func.count()).select_from(table).where(table.c.person == person)
+                if table is reactions:
+                    query = query.where(table.c.is_on)
+                if began is not None:
+                    query = query.where(table.c.at > began)
+                feedback += int((await connection.execute(query)).scalar_one())
+        return Freshness(last_night=began, feedback=feedback)
+
+    async def _where(self, condition: Any, *, newest: int | None = None) -> list[Night]:
+        # Any: SQLAlchemy's expression
+        query = select(nights).where(condition).order_by(nights.c.started_at, nights.c.id)
+        if newest is not None:
+            query = select(nights).where(condition).order_by(nights.c.started_at.desc()).limit(newest)
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(query)).all()
+            lines = select(night_people).where(night_people.c.night.in_([row.id for row in rows]))
+            people: dict[str, list[NightPerson]] = {row.id: [] for row in rows}
+            for line in await connection.execute(lines.order_by(night_people.c.person)):
+                people[line.night].append(_person(line))
+        return [_night(row, people[row.id]) for row in rows]
+
+
+def _night(row: Row[Any], people: Sequence[NightPerson]) -> Night:  # Any: a row described by columns
+    return Night(
+        id=row.id,
+        state=NightState(row.state),
+        asked=None if row.asked is None else tuple(row.asked),
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        problem=row.problem,
+        people=tuple(people),
+    )
+
+
+def _person(row: Row[Any]) -> NightPerson:  # Any: a row described by columns
+    return NightPerson(
+        person=row.person,
+        outcome=None if row.outcome is None else NightOutcome(row.outcome),
+        reason=row.reason,
+        version=row.version,
+        used=row.used,
+        metrics=row.metrics,
+        told_at=row.told_at,
+    )
