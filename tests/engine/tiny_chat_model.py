@@ -16,9 +16,6 @@ TEMPLATE = (
 )
 ANSWERS = ["yes", "no", "Yes", "No", " yes", " no", " Yes", " No"]
 TEXTS = ["Tell me about the otter.", "The heron swims and hunts fish.", *ANSWERS] * 20
-    "Tell me about the otter. yes no Yes No YES NO",
-    " yes no Yes No, the heron swims and hunts fish.",
-] * 20
 
 
 def save_tokenizer(folder: Path, template: str = TEMPLATE) -> PreTrainedTokenizerFast:
