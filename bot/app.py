@@ -1,100 +1,293 @@
-"""The one door for every event: deduplicates, routes, and owns the tasks. Knows no platform and no SQL."""
+"""The one door for every event: deduplicates, routes, and owns the tasks. Knows no platform and no SQL.
+
+What comes in is in the store before the door answers; the work on it goes on in tasks of `run`, each
+person's things in the order in which they were said. What a process leaves undone, by stopping or by
+dying, is in the inbox for the next one.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final
 
+import structlog
+
+from bot import conversation, feedback, metrics
+from bot.errors import NotYours, Refused, TooMany, Unknown
 from bot.events import (
-    Action,
     Choice,
-    Command,
     Deletion,
     Edit,
     Message,
-    NightProgress,
+    MessageState,
     Notice,
     Outcome,
     Person,
     Place,
     Platform,
-    Progress,
     Reaction,
     ReactionState,
     Ref,
     Reply,
     ThreadReply,
 )
+from bot.hub import Heard, Hub
+from bot.kit import Kit
+from bot.outbox import Outbox
+from bot.pace import Pace
 from bot.ports import Chat
+from bot.store.inbox import Item, ItemKind, Taken
+from bot.work import Workers
 
-Heard: TypeAlias = Progress | Reply | Notice | NightProgress
+log = structlog.get_logger(__name__)
+
+LIFE_SIGN_S: Final = 5.0
+DEAD_AFTER_S: Final = 20.0
+SENDING_MAY_TAKE_S: Final = 6.0
+LOOK_AGAIN_S: Final = 1.0
 
 
 class App:
     """Takes events and answers them. Each method returns when what it was told is durable."""
 
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+        self.store = kit.store
+        self.hub = Hub()
+        self._chats: dict[Platform, Chat] = {}
+        self._outboxes: dict[Platform, Outbox] = {}
+        self._workers = Workers(kit, self.hub, self._chats, self._outboxes)
+        self._pace = Pace(kit.settings.limits.messages_per_minute, time.monotonic)
+        self._stopping = asyncio.Event()
+        self._ended: asyncio.Event | None = None  # None: `run` has not begun
+
     def attach(self, chat: Chat) -> None:
         """Answers to this platform go through `chat` from now on. Before `run`."""
-        raise NotImplementedError
+        self._chats[chat.platform] = chat
+        self._outboxes[chat.platform] = Outbox(self.kit, chat, self.hub)
 
     async def run(self) -> None:
         """Work until `stop`: what an earlier process left undone first."""
-        raise NotImplementedError
+        store, owner = self.store, self.kit.owner
+        self._ended = asyncio.Event()
+        try:
+            await store.leases.live(owner, for_s=DEAD_AFTER_S)
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(outbox.run()) for outbox in self._outboxes.values()]
+                running.append(tasks.create_task(self._workers.run()))
+                running.append(tasks.create_task(self._live()))
+                await self._stopping.wait()
+                await self._workers.stop()
+                drained = [outbox.drain(SENDING_MAY_TAKE_S) for outbox in self._outboxes.values()]
+                await asyncio.gather(*drained)
+                for task in running:
+                    task.cancel()
+            await store.leases.die(owner)
+        finally:
+            self._ended.set()
 
     async def stop(self) -> None:
         """Finish what is being sent, leave the rest in the inbox, end `run`. Under 10 s."""
-        raise NotImplementedError
+        self._stopping.set()
+        if self._ended is not None:
+            await self._ended.wait()
 
     async def message(self, message: Message) -> str:
         """Take a question; its id. A repeated event gives the same id. Raises Refused, TooMany."""
-        raise NotImplementedError
+        await self._admit(message.person, message.text)
+        place_name = conversation.name_of(message.place)
+        taken = await self.store.inbox.take(message, conversation=place_name, owner=self.kit.owner)
+        self._take_up(taken, message.person, message.place, ItemKind.MESSAGE)
+        return taken.id
 
     async def edit(self, edit: Edit) -> None:
-        """The question changed: it is answered anew in the old answer's place. Raises Unknown, NotYours."""
-        raise NotImplementedError
+        """The question changed: it is answered anew in the old answer's place. Raises Unknown, NotYours.
+
+        What was said under an answer stays as it was first said.
+        """
+        item = await self._item_at(edit.ref)
+        if item.person.key != edit.person.key:
+            raise NotYours("not_yours", "This message is another person's.")
+        await self._admit(edit.person, edit.text)
+        if item.kind is ItemKind.THREAD_REPLY:
+            return
+        if await self.store.inbox.edit(edit, item.id, owner=self.kit.owner):
+            self._workers.cancel(item.person.key, item.id)
+            self._workers.put(item.person.key, item.id)
 
     async def delete(self, deletion: Deletion) -> None:
         """The question was withdrawn: cancelled, never learned from. Raises Unknown."""
-        raise NotImplementedError
+        item = await self._item_at(deletion.ref)
+        if await self.store.inbox.delete(deletion, item.id):
+            self._workers.cancel(item.person.key, item.id)
+            self.hub.settled(item.id)
 
     async def reaction(self, reaction: Reaction) -> int | None:
-        """An emoji was put on or taken off: the rating (1..5) that the person's set now amounts to."""
-        raise NotImplementedError
+        """An emoji was put on or taken off: the rating (1..5) that the person's set now amounts to.
+
+        None as well for what is no emoji or no reply of ours.
+        """
+        emoji = feedback.normal(reaction.emoji)
+        reply_id = await self.store.replies.id_at(reaction.ref)
+        if reply_id is None:
+            return None
+        if emoji is None:
+            return self._rating(await self.store.reactions.of(reply_id, reaction.person.key))
+        rating = self._rating(await self.store.reactions.put(reaction, emoji, reply_id))
+        metrics.RATINGS.labels("none" if rating is None else rating).inc()
+        return rating
 
     async def reactions(self, states: Sequence[ReactionState]) -> int:
         """What stands on the platform now replaces what is stored; how many sets changed."""
-        raise NotImplementedError
+        changed = 0
+        for state in states:
+            reply_id = await self.store.replies.id_at(state.ref)
+            if reply_id is not None:
+                emoji = frozenset(name for name in map(feedback.normal, state.emoji) if name is not None)
+                changed += await self.store.reactions.replace(reply_id, state.person, emoji)
+        return changed
 
     async def thread_reply(self, thread_reply: ThreadReply) -> str:
         """Take what was said under an answer; the id of its inbox row. Raises Unknown, NotYours, Refused."""
-        raise NotImplementedError
+        person, place = thread_reply.person, thread_reply.place
+        if thread_reply.to is None:
+            reply = await self.store.replies.latest_in(place, person.key)
+        else:
+            reply = await self.store.replies.at(thread_reply.to)
+        if reply is None:
+            raise Unknown("unknown_reply", "This is no answer of mine.")
+        if reply.person != person.key:
+            raise NotYours("not_yours", "This answer was given to another person.")
+        await self._admit(person, thread_reply.text)
+        taken = await self.store.inbox.take_thread_reply(
+            thread_reply, reply=reply.id, conversation=reply.conversation, owner=self.kit.owner
+        )
+        self._take_up(taken, person, place, ItemKind.THREAD_REPLY)
+        return taken.id
 
     async def choose(self, choice: Choice) -> Reply:
-        """Another branch becomes the answer. Raises Unknown, NotYours."""
-        raise NotImplementedError
+        """Another branch becomes the answer. Raises Unknown, NotYours.
 
-    async def press(self, person: Person, place: Place, action: Action) -> Notice | None:
-        """A button was pressed: what to show to that person alone, if anything. Raises BotError."""
-        raise NotImplementedError
-
-    async def command(self, command: Command) -> Notice:
-        """A command by name: what to show to that person alone. Raises BotError."""
-        raise NotImplementedError
+        In a duel the shown answer itself may be chosen: by the reply's own id.
+        """
+        reply = await self.store.replies.get(choice.reply)
+        if reply.person != choice.person.key:
+            raise NotYours("not_yours", "This answer was given to another person.")
+        if choice.alternative == reply.id:
+            await self.store.choices.keep(choice)
+        elif await self.store.choices.take(choice, owner=self.kit.owner):
+            self._workers.send(reply.id, await self._place_of(reply))
+        return await self.store.replies.get(choice.reply)
 
     async def posted(self, platform: Platform, *, since: datetime, limit: int) -> Sequence[tuple[Ref, Place]]:
         """The pieces of the answers posted since then, newest first, for reading back."""
-        raise NotImplementedError
+        return await self.store.replies.posted(platform, since=since, limit=limit)
 
     async def reply_at(self, ref: Ref) -> Reply | None:
         """The reply of which this platform message is a piece; None: it is none of ours."""
-        raise NotImplementedError
+        return await self.store.replies.at(ref)
 
     async def outcome(self, message_id: str, *, wait_s: float = 0.0) -> Outcome:
         """What became of a message or thread reply, waiting until it is settled. Raises Unknown."""
-        raise NotImplementedError
+        until = time.monotonic() + wait_s
+        async with self.hub.watching(message_id) as happened:
+            while True:
+                happened.clear()
+                outcome = await self._outcome(message_id)
+                left_s = until - time.monotonic()
+                if outcome.state is not MessageState.WAITING or left_s <= 0:
+                    return outcome
+                # Another process may settle it, of which nothing is heard here: so look now and then.
+                await _set_or_over(happened, min(left_s, LOOK_AGAIN_S))
 
     def listen(self, person: str) -> AbstractAsyncContextManager[AsyncIterator[Heard]]:
         """Everything that happens to a person from now on. A slow listener loses progress, nothing else."""
-        raise NotImplementedError
+        return self.hub.listen(person)
+
+    async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
+        """Say something to one person alone, where they can be reached."""
+        await self._workers.tell(person, place, notice)
+
+    async def _admit(self, person: Person, text: str) -> None:
+        """Raises Refused or TooMany before anything is kept."""
+        limits = self.kit.settings.limits
+        if not text.strip():
+            raise Refused("empty", "There is nothing in this message: write something.")
+        if len(text) > limits.max_message_chars:
+            most = limits.max_message_chars
+            raise Refused("too_long", f"Write {most} characters at most; these are {len(text)}.")
+        known = await self.store.people.get(person.key)
+        if known is not None and known.is_blocked:
+            raise Refused("blocked", "You are blocked here. Ask the operator.")
+        wait_s = self._pace.wait_s(person.key)
+        if wait_s:
+            raise TooMany("too_fast", "That was too much at once: wait a little.", retry_after_s=wait_s)
+        if self._workers.waiting(person.key) >= limits.waiting_per_person:
+            raise TooMany("too_many", "Too much of yours waits already: wait a little.", retry_after_s=5.0)
+        if len(self._workers) >= limits.waiting:
+            raise TooMany("busy", "I am very busy: ask again in a minute.", retry_after_s=60.0)
+
+    def _take_up(self, taken: Taken, person: Person, place: Place, kind: ItemKind) -> None:
+        if taken.is_new:
+            metrics.MESSAGES.labels(place.platform, kind).inc()
+            log.info("taken in", message=taken.id, kind=kind, person=person.key)
+            self._workers.put(person.key, taken.id)
+
+    async def _item_at(self, ref: Ref) -> Item:
+        item = await self.store.inbox.at(ref)
+        if item is None:
+            raise Unknown("unknown_message", "There is no such message.")
+        return item
+
+    async def _place_of(self, reply: Reply) -> Place:
+        recorded = await self.store.replies.recorded(reply.id)
+        item = await self.store.inbox.get(recorded.cause or reply.message)
+        if item is None:
+            raise Unknown("unknown_message", "This answer was imported and stands nowhere.")
+        return item.place
+
+    def _rating(self, emoji: frozenset[str]) -> int | None:
+        return feedback.rating(emoji, self.kit.settings.reactions)
+
+    async def _outcome(self, item_id: str) -> Outcome:
+        item = await self.store.inbox.get(item_id)
+        if item is None:
+            raise Unknown("unknown_message", f"There is no message {item_id!r}.")
+        if item.kind is ItemKind.MESSAGE:
+            replies = (await self.store.replies.of_messages([item_id]))[item_id]
+        else:
+            replies = await self.store.replies.of_cause(item_id)
+        return Outcome(
+            message=item.id,
+            person=item.person.key,
+            conversation=item.conversation,
+            text=item.text,
+            state=item.state,
+            replies=replies,
+            problem=item.problem,
+            kind=item.taught_as,
+            note=item.note,
+        )
+
+    async def _live(self) -> None:
+        """Say that this process lives, and take up what dead ones left."""
+        while True:
+            try:
+                await self.store.leases.live(self.kit.owner, for_s=DEAD_AFTER_S)
+                await self._workers.adopt()
+            except Exception as error:  # a database that is away for a while comes back
+                metrics.ERRORS.labels("live", type(error).__name__).inc()
+                log.exception("no sign of life could be given")
+            await asyncio.sleep(LIFE_SIGN_S)
+
+
+async def _set_or_over(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return

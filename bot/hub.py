@@ -46,16 +46,6 @@ class Hub:
         for event in self._waiting.get(item_id, ()):
             event.set()
 
-    async def wait(self, item_id: str, event: asyncio.Event, timeout_s: float) -> None:
-        """Until `settled` was called for this item since `watching` began, or the time is over."""
-        del item_id
-        try:
-            async with asyncio.timeout(timeout_s):
-                await event.wait()
-        except TimeoutError:
-            return
-        event.clear()
-
     @asynccontextmanager
     async def watching(self, item_id: str) -> AsyncIterator[asyncio.Event]:
         """Look at the item within: nothing that happens to it from now on is missed."""

@@ -52,6 +52,7 @@ class Delivery(StrEnum):
 class Draft:
     """A reply as it is about to be recorded."""
 
+    id: str
     message: str  # the question
     cause: str  # the inbox row that it was made for: the question, or what was said under an answer
     person: str
@@ -97,31 +98,27 @@ class Recorded:
 
 
 class Replies:
-    def __init__(
-        self, database: Database, clock: Callable[[], datetime], new_id: Callable[[], str], rate: Rate
-    ) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime], rate: Rate) -> None:
         self._database = database
         self._clock = clock
-        self._new_id = new_id
         self._rate = rate
 
-    async def record(self, draft: Draft, *, owner: str, reply_id: str | None = None) -> str | None:
-        """Keep a reply and settle what it was made for, at once; its id.
+    async def record(self, draft: Draft, *, owner: str) -> bool:
+        """Keep a reply and settle what it was made for, at once.
 
-        None: the question was edited, deleted or answered meanwhile, and nothing was kept.
+        False: the question was edited, deleted or answered meanwhile, and nothing was kept.
         """
-        new_id = reply_id or self._new_id()
 
-        async def work(connection: AsyncConnection) -> str | None:
+        async def work(connection: AsyncConnection) -> bool:
             settled = update(inbox).where(
                 inbox.c.id == draft.cause, inbox.c.state == MessageState.WAITING, inbox.c.owner == owner
             )
             if draft.cause == draft.message:
                 settled = settled.where(inbox.c.revision == draft.revision)
             if (await connection.execute(settled.values(state=MessageState.ANSWERED))).rowcount == 0:
-                return None
-            await connection.execute(replies.insert().values(_values(draft, new_id, owner, self._clock())))
-            return new_id
+                return False
+            await connection.execute(replies.insert().values(_values(draft, owner, self._clock())))
+            return True
 
         return await self._database.write(work)
 
@@ -129,13 +126,17 @@ class Replies:
         """The reply as people see it. Raises Unknown."""
         return (await self.recorded(reply_id)).reply
 
+    async def find(self, reply_id: str) -> Reply | None:
+        """The reply as people see it, if there is one."""
+        found = await self._find(reply_id)
+        return None if found is None else found.reply
+
     async def recorded(self, reply_id: str) -> Recorded:
         """The reply with all that is kept of it. Raises Unknown."""
-        async with self._database.reading() as connection:
-            row = (await connection.execute(_replies().where(replies.c.id == reply_id))).one_or_none()
-            if row is None:
-                raise Unknown("unknown_reply", f"There is no reply {reply_id!r}.")
-            return _recorded(row, await self._rating(connection, row))
+        found = await self._find(reply_id)
+        if found is None:
+            raise Unknown("unknown_reply", f"There is no reply {reply_id!r}.")
+        return found
 
     async def of_messages(self, messages: Sequence[str]) -> dict[str, tuple[Reply, ...]]:
         """The current replies to each question, oldest first."""
@@ -175,18 +176,17 @@ class Replies:
             return {row.message: row.text for row in await connection.execute(query)}
 
     async def at(self, ref: Ref) -> Reply | None:
-        """The reply of which this platform message is a piece. On the web a reply's ref is its id."""
-        query = select(refs.c.reply).where(
-            refs.c.platform == ref.platform, refs.c.channel == ref.channel, refs.c.id == ref.id
-        )
+        """The reply of which this platform message is a piece."""
+        found = await self.id_at(ref)
+        return None if found is None else await self.find(found)
+
+    async def id_at(self, ref: Ref) -> str | None:
+        """The id of the reply of which this platform message is a piece; on the web they are the same."""
+        query = select(refs.c.reply).where(_is_ref(ref))
+        if ref.platform is Platform.WEB:
+            query = select(replies.c.id).where(replies.c.id == ref.id)
         async with self._database.reading() as connection:
-            found = (await connection.execute(query)).scalar_one_or_none()
-        if found is None and ref.platform is not Platform.WEB:
-            return None
-        try:
-            return await self.get(found or ref.id)
-        except Unknown:
-            return None
+            return (await connection.execute(query)).scalar_one_or_none()
 
     async def latest_in(self, place: Place, person: str) -> Reply | None:
         """The latest answer to this person in this place."""
@@ -331,6 +331,11 @@ class Replies:
         async with self._database.reading() as connection:
             return await _pieces(connection, [reply_id])
 
+    async def _find(self, reply_id: str) -> Recorded | None:
+        async with self._database.reading() as connection:
+            row = (await connection.execute(_replies().where(replies.c.id == reply_id))).one_or_none()
+            return None if row is None else _recorded(row, await self._rating(connection, row))
+
     async def _replaced(self, connection: AsyncConnection, row: Row[Any]) -> tuple[Ref, ...]:
         """What stands of this reply itself, or of the replies to the question before it was edited."""
         earlier = select(replies.c.id).where(
@@ -379,9 +384,9 @@ def _is_ref(ref: Ref) -> Any:  # Any: SQLAlchemy's expression
     return (refs.c.platform == ref.platform) & (refs.c.channel == ref.channel) & (refs.c.id == ref.id)
 
 
-def _values(draft: Draft, reply_id: str, owner: str, now: datetime) -> dict[str, Any]:  # Any: columns' values
+def _values(draft: Draft, owner: str, now: datetime) -> dict[str, Any]:  # Any: columns' values
     return {
-        "id": reply_id,
+        "id": draft.id,
         "message": draft.message,
         "cause": draft.cause,
         "person": draft.person,

@@ -1,0 +1,129 @@
+"""One message becomes one reply, with its alternatives, ready to be recorded. Sends and stores nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bot import conversation, memory
+from bot.events import Action, ActionKind
+from bot.kit import Kit
+from bot.store.inbox import Item
+from bot.store.people import Known
+from bot.store.replies import Draft
+from bot.store.snapshots import Branch
+from engine.compose import compose
+from engine.judge import Judge, Question, note_questions
+from engine.types import Candidate, Composed, Limits, LoraRef, Mode, Prompt
+
+QUESTION_TOKENS: Final = 64  # kept free behind a reply, for the judge
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Woven:
+    """A composed reply and what it was made under."""
+
+    composed: Composed
+    prompt: Prompt
+    lora: LoraRef | None
+
+
+async def respond(kit: Kit, item: Item, on_progress: OnProgress) -> Draft:
+    """Gather, recall, weave: the reply to a question. Raises Refused, EngineError."""
+    person = await _person(kit, item)
+    limits = limits_of(kit)
+    room = kit.backend.max_context - limits.max_reply_tokens - QUESTION_TOKENS
+    await memory.hear(kit, item)
+    prompt = await conversation.gather(kit, item, budget_tokens=room - memory.reserved_tokens(kit, person))
+    left = room - len(kit.backend.encode(prompt))
+    prompt = await memory.recall(kit, person, prompt, budget_tokens=left)
+    mode = item.mode or person.mode or kit.settings.limits.mode
+    woven = await weave(kit, prompt, person, mode, on_progress)
+    return draft(kit, item, woven)
+
+
+async def weave(
+    kit: Kit,
+    prompt: Prompt,
+    person: Known,
+    mode: Mode,
+    on_progress: OnProgress,
+    *,
+    notes_asked: Sequence[Question] | None = None,
+) -> Woven:
+    """The best reply to a prompt, under the person's notes and their LoRA.
+
+    `notes_asked`: what the judge asks instead of one question for each note.
+    """
+    asked = note_questions(prompt.notes) if notes_asked is None else notes_asked
+    judge = Judge(kit.backend, (*kit.rubric.questions, *asked))
+    composed = await compose(
+        kit.backend,
+        prompt,
+        judge=judge,
+        mode=mode,
+        limits=limits_of(kit),
+        seed=kit.new_seed(),
+        on_progress=on_progress,
+    )
+    return Woven(composed=composed, prompt=prompt, lora=None)
+
+
+def draft(kit: Kit, item: Item, woven: Woven) -> Draft:
+    """What is recorded of a woven reply to a question."""
+    composed = woven.composed
+    branches = tuple(_branch(kit, other) for other in composed.others)
+    reply_id = kit.new_id()
+    return Draft(
+        id=reply_id,
+        message=item.id,
+        cause=item.id,
+        person=item.person.key,
+        conversation=item.conversation,
+        revision=item.revision,
+        text=composed.best.text,
+        prompt=woven.prompt,
+        model=kit.backend.model,
+        lora=None if woven.lora is None else woven.lora.id,
+        seed=composed.seed,
+        mode=composed.mode,
+        score=composed.best.score,
+        answers=composed.best.answers,
+        branches=branches,
+        tree=composed.tree,
+        generated_tokens=composed.generated_tokens,
+        seconds=composed.seconds,
+        actions=actions(reply_id, has_others=bool(branches)),
+    )
+
+
+def actions(reply_id: str, *, has_others: bool) -> tuple[Action, ...]:
+    """The buttons under an answer."""
+    why = Action(kind=ActionKind.WHY, label="Why?", target=reply_id)
+    if not has_others:
+        return (why,)
+    return (Action(kind=ActionKind.OTHER_ANSWERS, label="Other answers", target=reply_id), why)
+
+
+def limits_of(kit: Kit) -> Limits:
+    """What one answer may cost, within what the model can take."""
+    limits = kit.settings.limits
+    return Limits(
+        max_reply_tokens=min(limits.max_reply_tokens, kit.backend.max_context // 2),
+        budget_tokens=limits.budget_tokens,
+        deadline_s=limits.deadline_s,
+        samples=limits.samples,
+    )
+
+
+async def _person(kit: Kit, item: Item) -> Known:
+    person = await kit.store.people.get(item.person.key)
+    if person is None:  # erased while their message waited
+        raise Unknown("unknown_person", "You are not known here any more.")
+    return person
+
+
+def _branch(kit: Kit, candidate: Candidate) -> Branch:
+    return Branch(id=kit.new_id(), text=candidate.text, score=candidate.score, answers=candidate.answers)

@@ -1,0 +1,49 @@
+"""A chat platform without a network, which keeps what was posted and can be told to fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from bot.events import Notice, Outgoing, Person, Place, Platform, Progress, Ref
+from bot.ports import Chat
+
+
+class FakeChat(Chat):
+    """Posts each key once, as a platform with idempotency keys does. `refuse` holds errors to be raised."""
+
+    def __init__(self, platform: Platform = Platform.WEB) -> None:
+        self.platform = platform
+        self.shown: dict[str, str] = {}  # platform message id → text, as people see it now
+        self.posts: list[Outgoing] = []
+        self.told: list[tuple[Person, Notice]] = []
+        self.progress: list[Progress | None] = []
+        self.idled: list[Ref] = []
+        self.refuse: deque[Exception] = deque()
+        self.hold = asyncio.Event()  # posting waits while it is cleared
+        self.hold.set()
+        self._keys: dict[str, tuple[Ref, ...]] = {}
+
+    async def post(self, outgoing: Outgoing) -> Sequence[Ref]:
+        await self.hold.wait()
+        if self.refuse:
+            raise self.refuse.popleft()
+        if outgoing.key not in self._keys:
+            ref = outgoing.replaces[0] if outgoing.replaces else self._new_ref(outgoing)
+            self.shown[ref.id] = outgoing.reply.text
+            self._keys[outgoing.key] = (ref,)
+            self.posts.append(outgoing)
+        return self._keys[outgoing.key]
+
+    async def working(self, place: Place, question: Ref, progress: Progress | None) -> None:
+        self.progress.append(progress)
+
+    async def idle(self, place: Place, question: Ref) -> None:
+        self.idled.append(question)
+
+    async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
+        self.told.append((person, notice))
+
+    def _new_ref(self, outgoing: Outgoing) -> Ref:
+        return Ref(platform=self.platform, channel=outgoing.place.channel, id=f"m{len(self.posts) + 1}")
