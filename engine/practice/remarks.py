@@ -412,7 +412,7 @@ class Note:
 
 def canonical_note(dimension: str, value: str) -> str:
     """The note of the rubric for a value: what a critique that wants it is put into."""
-    return _sentence(ORDERS[dimension, value][0])
+    return _sentence(ORDERS[dimension, value][0]) + "."
 
 
 def note_for(

@@ -1,0 +1,271 @@
+"""Trains the practice model from nothing: `python -m engine.practice.build`.
+
+Writes a checkpoint every few minutes and goes on from it after a kill. The learning rate stays constant until
+the last quarter, so a run may be lengthened or shortened on the way by another `--tokens`. What is exported is
+the average of the last weights. Uses an accelerator where there is one.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import GenerationConfig, LlamaConfig, PreTrainedTokenizerFast
+
+from engine.practice import WEIGHTS, corpus, tokenizer
+from engine.practice.llama import Llama
+from engine.practice.rows import JUDGEMENT_WEIGHT, Batch, Encoder, Row, batches
+
+MODEL_CARD = Path(__file__).parent / "model-card.md"
+STEP_TOKENS = 6144
+WARMUP_STEPS = 25
+DECAYED_SHARE = 0.25
+POOL = 192  # documents drawn together; a run that resumes goes on with the next pool
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """All that a training run is at one moment."""
+
+    model: Llama
+    average: dict[str, Tensor]
+    optimizers: tuple[torch.optim.Optimizer, ...]
+    steps: int = 0
+    tokens: int = 0
+    documents: int = 0
+    pools: int = 0
+    seconds: float = 0.0
+    recent: dict[str, float] = field(default_factory=dict)
+
+
+def main(
+    tokens: Annotated[int, typer.Option(help="How many tokens to train on.")] = 20_000_000,
+    seed: Annotated[int, typer.Option(help="The seed of weights and corpus.")] = 1,
+    folder: Annotated[Path, typer.Option(help="Where tokenizer and checkpoint lie.")] = Path(
+        "build/practice"
+    ),
+    weights: Annotated[Path, typer.Option(help="Where the model is written.")] = WEIGHTS,
+    export_only: Annotated[bool, typer.Option(help="Write the model of the checkpoint and stop.")] = False,
+    cores: Annotated[int, typer.Option(help="Cores to use; 1 on an accelerator.")] = 2,
+) -> None:
+    """Train the practice model and write it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = load_tokenizer(folder, seed)
+    run = start(seed)
+    with suppress(FileNotFoundError):
+        resume(run, folder / "checkpoint.pt")
+    if not export_only:
+        train(run, words, tokens, seed, folder / "checkpoint.pt", cores)
+    export(run, words, weights)
+    typer.echo(
+        f"Wrote {weights} after {run.tokens:,} tokens, {run.documents:,} documents, {run.seconds:.0f} s."
+    )
+
+
+def architecture() -> LlamaConfig:
+    return LlamaConfig(
+        architectures=["LlamaForCausalLM"],
+        vocab_size=tokenizer.VOCABULARY,
+        hidden_size=256,
+        intermediate_size=640,
+        num_hidden_layers=5,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        head_dim=64,
+        max_position_embeddings=tokenizer.CONTEXT,
+        tie_word_embeddings=True,
+        rms_norm_eps=1e-5,
+        pad_token_id=0,
+        bos_token_id=None,
+        eos_token_id=1,
+        dtype="bfloat16",
+    )
+
+
+def load_tokenizer(folder: Path, seed: int) -> PreTrainedTokenizerFast:
+    """The run's tokenizer, trained at its first start."""
+    if not (folder / "tokenizer" / "tokenizer.json").exists():
+        tokenizer.train(seed).save_pretrained(folder / "tokenizer")
+    loaded = PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer")
+    assert isinstance(loaded, PreTrainedTokenizerFast)
+    return loaded
+
+
+# --- training ---
+
+
+def start(seed: int) -> Run:
+    torch.manual_seed(seed)
+    model = Llama(architecture()).to(_device())
+    matrices = [value for value in model.layers.parameters() if value.dim() == 2]
+    others = [value for value in model.parameters() if not any(value is matrix for matrix in matrices)]
+    muons = [
+        torch.optim.Muon(half, lr=4e-3, weight_decay=0.02, adjust_lr_fn="match_rms_adamw")
+        for half in (matrices[0::2], matrices[1::2])  # stepped side by side
+    ]
+    adam = torch.optim.AdamW(others, lr=3e-3, betas=(0.9, 0.98), weight_decay=0.0)
+    optimizers = (*muons, adam)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["full_lr"] = group["lr"]
+    average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    return Run(model=model, average=average, optimizers=optimizers)
+
+
+def train(
+    run: Run, words: PreTrainedTokenizerFast, tokens: int, seed: int, checkpoint: Path, cores: int
+) -> None:
+    """Every step takes one batch for each core. A core works on its own batch with a single thread: threads
+    that share one operation would wait for each other whenever something else wants the machine."""
+    torch.set_num_threads(1)
+    source = batches(
+        _rows(run, Encoder(words), seed), STEP_TOKENS // cores, random.Random(seed + run.pools), POOL
+    )
+    saved = shown = began = time.monotonic()
+    before = run.seconds
+    with ThreadPoolExecutor(cores) as pool:
+        while run.tokens < tokens:
+            _step(run, [next(source) for _ in range(cores)], _rate(run, tokens), pool)
+            now = time.monotonic()
+            run.seconds = before + now - began
+            if now - shown > 20:
+                shown = now
+                _show(run, tokens)
+            if now - saved > 120:
+                saved = now
+                save(run, checkpoint)
+    save(run, checkpoint)
+
+
+def _rows(run: Run, encoder: Encoder, seed: int) -> Iterator[Row]:
+    """Rows pool by pool, each pool from a seed of its own."""
+    while True:
+        run.pools += 1
+        rng = random.Random(f"{seed}/{run.pools}")
+        for _ in range(POOL):
+            run.documents += 1
+            yield encoder.row(corpus.document(rng), rng)
+
+
+def _rate(run: Run, tokens: int) -> float:
+    """The share of the full learning rate for this step."""
+    left = 1.0 - run.tokens / tokens
+    return min((run.steps + 1) / WARMUP_STEPS, max(left / DECAYED_SHARE, 0.02), 1.0)
+
+
+def _step(run: Run, step_batches: list[Batch], rate: float, pool: Executor) -> None:
+    parts = list(pool.map(lambda batch: _gradients(run.model, batch), step_batches))
+    total = sum(part.weight for part in parts)
+    for parameter, *gradients in zip(
+        run.model.parameters(), *(part.gradients for part in parts), strict=True
+    ):
+        parameter.grad = torch.stack(gradients).sum(0) / total
+    nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+    for optimizer in run.optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["full_lr"] * rate
+    list(pool.map(lambda optimizer: optimizer.step(), run.optimizers))
+    run.steps += 1
+    run.tokens += sum(batch.real_tokens for batch in step_batches)
+    for part in parts:
+        for name, value in part.seen.items():
+            run.recent[name] = value + 0.97 * (run.recent.get(name, value) - value)
+    kept = min(0.998, 1 - 1 / (run.steps + 1))
+    for name, value in run.model.state_dict().items():
+        run.average[name].lerp_(value, 1 - kept)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What one batch adds to a step."""
+
+    gradients: tuple[Tensor, ...]
+    weight: float
+    seen: dict[str, float]
+
+
+def _gradients(model: Llama, batch: Batch) -> _Part:
+    device = _device()
+    chosen = batch.weights > 0
+    labels, weights = batch.labels[chosen].to(device), batch.weights[chosen].to(device)
+    with torch.autocast(device.type, torch.bfloat16):
+        hidden = model(batch.tokens.to(device), batch.positions.to(device), batch.visible.to(device))
+        logits = model.logits(hidden[chosen.to(device)])
+    losses = functional.cross_entropy(logits.float(), labels, reduction="none")
+    gradients = torch.autograd.grad((losses * weights).sum(), list(model.parameters()))
+    judged = weights == JUDGEMENT_WEIGHT
+    seen = {
+        "reply loss": losses[~judged].mean().item(),
+        "judge loss": losses[judged].mean().item(),
+        "judge right": (logits[judged].argmax(-1) == labels[judged]).float().mean().item(),
+    }
+    known = {name: value for name, value in seen.items() if not math.isnan(value)}
+    return _Part(gradients=gradients, weight=weights.sum().item(), seen=known)
+
+
+def _show(run: Run, tokens: int) -> None:
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in run.recent.items())
+    pace = run.tokens / max(run.seconds, 1.0)
+    typer.echo(f"{run.tokens:>12,} of {tokens:,} tokens ({pace:.0f} a second), step {run.steps}: {figures}")
+
+
+# --- keeping and writing ---
+
+
+def save(run: Run, path: Path) -> None:
+    """The whole run into one file, which is never half-written."""
+    state = {
+        "model": run.model.state_dict(),
+        "average": run.average,
+        "optimizers": [optimizer.state_dict() for optimizer in run.optimizers],
+        **{name: getattr(run, name) for name in _COUNTERS},
+    }
+    torch.save(state, path.with_suffix(".new"))
+    os.replace(path.with_suffix(".new"), path)
+
+
+def resume(run: Run, path: Path) -> None:
+    state = torch.load(path, weights_only=True, map_location=_device())
+    run.model.load_state_dict(state["model"])
+    run.average = state["average"]
+    for optimizer, kept in zip(run.optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(kept)
+    for name in _COUNTERS:
+        setattr(run, name, state[name])
+
+
+_COUNTERS = ("steps", "tokens", "documents", "pools", "seconds")
+
+
+def export(run: Run, words: PreTrainedTokenizerFast, folder: Path) -> None:
+    """The averaged model as a folder that vLLM, transformers and PEFT load."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"model.{name}": value.bfloat16().contiguous().cpu() for name, value in run.average.items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    architecture().save_pretrained(folder)
+    GenerationConfig(eos_token_id=1, pad_token_id=0, do_sample=True).save_pretrained(folder)
+    words.save_pretrained(folder)
+    if MODEL_CARD.exists():
+        shutil.copyfile(MODEL_CARD, folder / "README.md")
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+if __name__ == "__main__":
+    typer.run(main)
