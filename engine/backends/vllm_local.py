@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import math
 import os
@@ -305,9 +306,8 @@ class VllmLocalBackend(Backend):
             ) from error
 
     async def _shut_down(self) -> None:
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await asyncio.to_thread(engine.shutdown)
+        ending, self._engine = [self._engine], None
+        await asyncio.to_thread(_end, ending)
 
     async def _watch(self) -> None:
         """Restart vLLM whenever it has died, after longer and longer pauses while that fails."""
@@ -407,4 +407,14 @@ def _check_memory(weight_bytes: int, kv_cache_gib: float) -> None:
 
 def _discard(starting: asyncio.Future[Any]) -> None:
     if not starting.cancelled() and starting.exception() is None:
-        starting.result().shutdown()
+        _end([starting.result()])
+
+
+def _end(engines: list[Any]) -> None:
+    """Shut engines down and let go of them now: at the interpreter's end vLLM's own clean-up would fail."""
+    while engines:
+        engine = engines.pop()
+        if engine is not None:
+            engine.shutdown()
+        del engine
+    gc.collect()

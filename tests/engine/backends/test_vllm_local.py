@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,7 +32,7 @@ def settings(chat_model: Path) -> VllmSettings:
     return VllmSettings(model=str(chat_model), max_context=1024, kv_cache_gib=0.25, max_loras=4)
 
 
-@pytest.fixture(scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def running(settings: VllmSettings) -> AsyncIterator[VllmLocalBackend]:
     backend = VllmLocalBackend(settings)
     said: list[str] = []
@@ -61,6 +62,12 @@ def make_lora(base: Path, folder: Path, *, seed: int, rank: int = 4) -> LoraRef:
 async def greedy(backend: VllmLocalBackend, lora: LoraRef | None = None) -> TokenIds:
     (sample,) = await backend.sample(backend.encode(PROMPT), n=1, sampling=GREEDY, lora=lora)
     return sample.token_ids
+
+
+async def until_ready(backend: VllmLocalBackend) -> None:
+    async with asyncio.timeout(240):
+        while backend.state is not BackendState.READY:
+            await asyncio.sleep(0.2)
 
 
 @pytest.mark.real
@@ -173,12 +180,10 @@ async def test_an_engine_that_is_killed_says_so_and_comes_back_with_its_loras(
             os.kill(child.pid, signal.SIGKILL)
     with pytest.raises(EngineDownError):
         await waiting
-    assert backend.state != BackendState.READY
+    assert backend.state is BackendState.RESTARTING
     with pytest.raises(EngineDownError):
         await greedy(backend)
-    async with asyncio.timeout(240):
-        while backend.state != BackendState.READY:
-            await asyncio.sleep(0.2)
+    await until_ready(backend)
     assert await greedy(backend, lora) == before
 
 
