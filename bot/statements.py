@@ -57,8 +57,8 @@ def _sentences(text: str) -> Sequence[str]:
 
 _SENTENCE = re.compile(r"[^.!?]+(?:[.!?](?=\S)[^.!?]*)*[.!?]*")
 _OPENINGS = re.compile(
-    r"\A(?:(?:by the way|btw|fyi|just so you know|you should know(?: that)?|note that|please note that|actually"
-    r"|in fact|no|well|oh|and|also|hi|hello|sorry|that is wrong|that's wrong|that is not right|wrong"
+    r"\A(?:(?:by the way|btw|fyi|just so you know|you should know(?: that)?|note that|please note that"
+    r"|actually|in fact|no|well|oh|and|also|hi|hello|sorry|that is wrong|that's wrong|that is not right|wrong"
     r"|i told you(?: that)?|i said(?: that)?|remember(?: that| this)?|please remember(?: that| this)?"
     r"|keep in mind(?: that)?|don't forget(?: that)?)\b[,:;]?\s*)+",
     re.IGNORECASE,

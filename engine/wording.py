@@ -6,7 +6,7 @@ exactly these words. Knows no tokenizer: a backend turns the messages into token
 
 from __future__ import annotations
 
-from engine.types import Prompt, Role
+from engine.types import Prompt, Role, Turn
 
 SYSTEM = "You are Nightloom."
 NOTE_REQUEST = "Put this into one short standing instruction for your answers to come."
@@ -57,3 +57,9 @@ def note_question(note_text: str) -> str:
 def last_request(prompt: Prompt) -> str:
     """What the person said last."""
     return next(turn.text for turn in reversed(prompt.turns) if turn.role is Role.USER)
+
+
+def takes_the_place(note_text: str, earlier: str) -> Prompt:
+    """The question, with no conversation, whether a note is to stand instead of an earlier one."""
+    asked = question(f'Earlier note: "{earlier}" New note: "{note_text}" Does the new note take its place?')
+    return Prompt(turns=(Turn(role=Role.USER, text=asked),))

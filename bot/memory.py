@@ -1,0 +1,262 @@
+"""What is known of a person now, as it goes into their next prompt: notes, facts, rated answers.
+
+Chosen anew for every prompt, from that person's rows alone. Knows no chat; the model only counts tokens.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bot import statements
+from bot.events import TeachingKind
+from bot.kit import Kit
+from bot.store.inbox import Item
+from bot.store.notes import NewNote, Note, NoteKind, Origin
+from bot.store.people import Known
+from bot.store.replies import Recorded
+from bot.store.teachings import Teaching
+from engine import wording
+from engine.types import Example, Prompt
+
+MAX_REPLIES: Final = 1000  # the newest, from which examples are chosen
+LINE_TOKENS: Final = 4  # what stands around a note or a fact
+EXAMPLE_TOKENS: Final = 16
+SHARE_OF_ONE_EXAMPLE: Final = 0.5  # of what is left: a long one must not fill everything
+CORRECTION_RATING: Final = 5
+
+Count = Callable[[str], int]
+
+# What an earlier answer is worth as an example, before it is compared with the request. What the person
+# wrote themselves is worth most; a disliked answer shows what to avoid, and fills what is left.
+WORTH: Final[Mapping[int, float]] = {5: 2.0, 4: 1.5, 2: 0.4, 1: 0.5}
+CORRECTION_WORTH: Final = 3.0
+MAX_DISLIKED: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An earlier answer that could be shown, and what it is worth whatever is asked."""
+
+    example: Example
+    worth: float
+
+
+async def recall(kit: Kit, person: Known, prompt: Prompt, *, budget_tokens: int) -> Prompt:
+    """The prompt with what is known of the person. Unchanged where they want no memory."""
+    if not person.memory:
+        return prompt
+    settings = kit.settings.memory
+
+    def count(text: str) -> int:
+        return len(kit.backend.encode_text(text))
+
+    standing = await kit.store.notes.active(person.key)
+    earlier = await candidates(kit, person.key) if settings.max_examples else ()
+    return chosen(
+        prompt,
+        standing,
+        earlier,
+        count=count,
+        budget_tokens=min(settings.budget_tokens, budget_tokens),
+        max_notes=settings.max_notes,
+        max_examples=settings.max_examples,
+    )
+
+
+def reserved_tokens(kit: Kit, person: Known) -> int:
+    """Room that a conversation leaves for memory: a long talk must not push out what was taught."""
+    return min(kit.settings.memory.budget_tokens, kit.backend.max_context // 4) if person.memory else 0
+
+
+async def hear(kit: Kit, item: Item) -> Sequence[str]:
+    """Keep the facts and the wishes for all answers that a message states, once; their texts."""
+    facts, wishes = statements.facts(item.text), statements.wishes(item.text)
+    if not facts and not wishes:
+        return ()
+    person = await kit.store.people.get(item.person.key)
+    if person is None or not person.memory or item.never_learn:
+        return ()
+    standing = await kit.store.notes.active(person.key)
+    known = {_plain(note.text) for note in standing}
+    for number, fact in enumerate(facts):
+        if _plain(fact.text) not in known:
+            await kit.store.notes.keep(fact_note(fact, item, standing, note_id=f"{item.id}f{number}"))
+    for number, wish in enumerate(wishes):
+        if _plain(wish) not in known:
+            await kit.store.notes.keep(_wish_note(wish, item, note_id=f"{item.id}w{number}"))
+    return [*(fact.text for fact in facts), *wishes]
+
+
+def fact_note(
+    fact: statements.Fact, item: Item, standing: Iterable[Note], *, note_id: str, teaching: str | None = None
+) -> NewNote:
+    """The note for a fact. It takes the place of what was known about the same thing."""
+    return NewNote(
+        id=note_id,
+        person=item.person.key,
+        kind=NoteKind.FACT,
+        text=fact.text,
+        source=item.text,
+        origin=Origin.MESSAGE if teaching is None else Origin.CRITIQUE,
+        teaching=teaching,
+        instead_of=tuple(
+            note.id
+            for note in standing
+            if note.kind is NoteKind.FACT and any(one.key == fact.key for one in statements.facts(note.text))
+        ),
+    )
+
+
+async def candidates(kit: Kit, person: str) -> Sequence[Candidate]:
+    """The person's rated answers and their corrections: whatever may serve as an example, newest first."""
+    recorded = await kit.store.replies.of_person(person, limit=MAX_REPLIES)
+    taught = await kit.store.teachings.of_person(person)
+    return [*_corrected(recorded, taught), *_rated(recorded, taught)]
+
+
+def chosen(
+    prompt: Prompt,
+    standing: Sequence[Note],
+    earlier: Sequence[Candidate],
+    *,
+    count: Count,
+    budget_tokens: int,
+    max_notes: int,
+    max_examples: int,
+) -> Prompt:
+    """The prompt with the notes, facts and examples that matter most here, within the budget.
+
+    Notes come first, then facts, then examples: a note is short and says for certain what an example shows.
+    """
+    request = wording.last_request(prompt)
+    notes = [note.text for note in standing if note.kind is NoteKind.NOTE]
+    facts = [note.text for note in standing if note.kind is NoteKind.FACT]
+    kept_notes, left = _lines(notes, request, count, budget_tokens, max_notes)
+    kept_facts, left = _lines(facts, request, count, left, max_notes)
+    said = {_plain(turn.text) for turn in prompt.turns}
+    fresh = [one for one in earlier if _plain(one.example.reply) not in said]
+    examples = _examples(fresh, request, count, left, max_examples)
+    return replace(prompt, notes=kept_notes, facts=kept_facts, examples=examples)
+
+
+def _lines(
+    texts: Sequence[str], request: str, count: Count, budget_tokens: int, limit: int
+) -> tuple[tuple[str, ...], int]:
+    """As many lines as there is room for, in their own order, and the room that is left.
+
+    Where not all fit, those that speak of what is asked are kept, then the newest.
+    """
+    near = similarities(request, texts)
+    order = sorted(range(len(texts)), key=lambda index: (-near[index], -index))[:limit]
+    kept, left = [], budget_tokens
+    for index in order:
+        cost = count(texts[index]) + LINE_TOKENS
+        if cost <= left:
+            kept.append(index)
+            left -= cost
+    return tuple(texts[index] for index in sorted(kept)), left
+
+
+def _examples(
+    earlier: Sequence[Candidate], request: str, count: Count, budget_tokens: int, limit: int
+) -> tuple[Example, ...]:
+    """The best-rated and most similar ones, the best last, where a model heeds it most."""
+    near = similarities(request, [one.example.request for one in earlier])
+    ranked = sorted(zip(earlier, near, strict=True), key=lambda pair: -pair[0].worth * (0.25 + pair[1]))
+    kept: list[Example] = []
+    left, disliked = budget_tokens, 0
+    for candidate, _ in ranked:
+        example = candidate.example
+        cost = count(example.request) + count(example.reply) + EXAMPLE_TOKENS
+        is_repeated = any(_plain(one.request) == _plain(example.request) for one in kept)
+        is_disliked = example.rating < 3
+        if is_repeated or cost > left * SHARE_OF_ONE_EXAMPLE or (is_disliked and disliked == MAX_DISLIKED):
+            continue
+        kept.append(example)
+        left -= cost
+        disliked += is_disliked
+        if len(kept) == limit:
+            break
+    return tuple(reversed(kept))
+
+
+def _rated(recorded: Sequence[Recorded], taught: Sequence[Teaching]) -> list[Candidate]:
+    """Rated answers, each under the request that it was first asked by."""
+    by_id = {one.reply.id: one for one in recorded}
+    corrected = {one.revision for one in taught if one.kind is TeachingKind.CORRECTION}
+    found = []
+    for one in recorded:
+        worth = WORTH.get(one.reply.rating or 0)
+        if worth is not None and not one.never_learn and one.is_current and one.reply.id not in corrected:
+            found.append(
+                Candidate(example=_example(one, by_id, one.reply.text, one.reply.rating), worth=worth)
+            )
+    return found
+
+
+def _corrected(recorded: Sequence[Recorded], taught: Sequence[Teaching]) -> list[Candidate]:
+    by_id = {one.reply.id: one for one in recorded}
+    found = []
+    for teaching in reversed(taught):
+        about = by_id.get(teaching.reply)
+        if teaching.wanted is None or teaching.never_learn or about is None or about.never_learn:
+            continue
+        example = _example(about, by_id, teaching.wanted, CORRECTION_RATING)
+        found.append(Candidate(example=example, worth=CORRECTION_WORTH))
+    return found
+
+
+def _example(one: Recorded, by_id: Mapping[str, Recorded], text: str, rating: int | None) -> Example:
+    first = one
+    for _ in range(len(by_id)):
+        if first.reply.revises is None or first.reply.revises not in by_id:
+            break
+        first = by_id[first.reply.revises]
+    return Example(request=wording.last_request(first.prompt), reply=text, rating=rating or CORRECTION_RATING)
+
+
+def _wish_note(wish: str, item: Item, *, note_id: str) -> NewNote:
+    return NewNote(
+        id=note_id,
+        person=item.person.key,
+        kind=NoteKind.NOTE,
+        text=wish,
+        source=item.text,
+        origin=Origin.MESSAGE,
+    )
+
+
+# --- similarity ---
+
+_WORD = re.compile(r"\w+")
+
+
+def similarities(request: str, texts: Sequence[str]) -> list[float]:
+    """How much each text speaks of what the request does, 0 to 1: shared words, the rare ones more."""
+    bags = [frozenset(_words(text)) for text in texts]
+    asked = frozenset(_words(request))
+    frequency = Counter(word for bag in (*bags, asked) for word in bag)
+    weight = {word: math.log(1 + (len(bags) + 1) / often) for word, often in frequency.items()}
+
+    def size(words: Iterable[str]) -> float:
+        return sum(weight[word] for word in words)
+
+    return [size(bag & asked) / math.sqrt(size(bag) * size(asked)) if bag and asked else 0.0 for bag in bags]
+
+
+def _words(text: str) -> Sequence[str]:
+    return [_stem(word) for word in _WORD.findall(text.lower())]
+
+
+def _stem(word: str) -> str:
+    """Singular and plural are one word. No more than that, in any language."""
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split())

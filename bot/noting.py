@@ -1,0 +1,134 @@
+"""Puts a critique into a short standing note, and finds the notes that it makes obsolete. Stores nothing."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bot.kit import Kit
+from bot.store.notes import Note, NoteKind
+from engine import wording
+from engine.judge import Judge, Manner, Question, Rubric, probability
+from engine.types import Prompt, Sampling
+
+SAMPLES: Final = 6
+MAX_NOTE_TOKENS: Final = 128
+MAX_CHARS: Final = 160
+MAX_WORDS: Final = 30
+# A model that is asked whether two notes exclude each other is believed only when it is sure.
+SURE: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Understood:
+    """The note that a critique is put into, and what it does to the notes that stand.
+
+    `same_as`: the note that says it already. `instead_of`: those that contradict it.
+    """
+
+    text: str
+    manner: str | None
+    same_as: Note | None = None
+    instead_of: tuple[Note, ...] = ()
+
+
+async def understand(
+    kit: Kit, prompt: Prompt, reply: str, critique: str, standing: Sequence[Note]
+) -> Understood | None:
+    """The critique as a note; None where no sound note can be made of it. Raises EngineError."""
+    text = await _worded(kit, prompt, reply, critique) or _sound(critique)
+    return None if text is None else await placed(kit, text, standing)
+
+
+async def placed(kit: Kit, text: str, standing: Sequence[Note]) -> Understood:
+    """What a note does to those that stand."""
+    manner = manner_of(kit.rubric, text)
+    notes = [note for note in standing if note.kind is NoteKind.NOTE]
+    for note in notes:
+        if _plain(note.text) == _plain(text) or (manner is not None and note.manner == manner):
+            return Understood(text=note.text, manner=note.manner, same_as=note)
+    groups = {name: one.group for one in kit.rubric.manners for name in (one.name, f"!{one.name}")}
+    obsolete = [
+        note for note in notes if manner and note.manner and groups.get(note.manner) == groups[manner]
+    ]
+    unclear = [note for note in notes if note.manner is None or manner is None]
+    obsolete += await _replaced(kit, text, unclear)
+    return Understood(text=text, manner=manner, instead_of=tuple(obsolete))
+
+
+def manner_of(rubric: Rubric, text: str) -> str | None:
+    """The rubric's manner that a note asks for, by its own words; with a "!" for its contrary."""
+    for manner in rubric.manners:
+        if _plain(text) == _plain(manner.note):
+            return manner.name
+        if manner.opposite and _plain(text) == _plain(manner.opposite):
+            return f"!{manner.name}"
+    return None
+
+
+def note_of(manner: Manner, *, is_wanted: bool) -> str:
+    """The rubric's own words for a manner or its contrary; empty where that is no wish of its own."""
+    return manner.note if is_wanted else manner.opposite
+
+
+async def _worded(kit: Kit, prompt: Prompt, reply: str, critique: str) -> str | None:
+    """The note that most samples agree on, unless the criticised reply follows it already."""
+    prefix = kit.backend.encode(wording.note(_last_exchange(prompt), reply, critique))
+    if len(prefix) + MAX_NOTE_TOKENS >= kit.backend.max_context:
+        return None
+    sampling = Sampling(max_tokens=MAX_NOTE_TOKENS, temperature=0.7, seed=kit.new_seed())
+    completions = await kit.backend.sample(prefix, n=SAMPLES, sampling=sampling)
+    worded = [_sound(kit.backend.decode(one.token_ids)) for one in completions if one.finished]
+    votes = Counter(text for text in worded if text is not None)
+    if len(votes) < 2:
+        return next(iter(votes), None)
+    followed = await _followed(kit, prompt, reply, list(votes))
+    return max(votes, key=lambda text: votes[text] * (1.05 - followed[text]))
+
+
+async def _followed(kit: Kit, prompt: Prompt, reply: str, notes: Sequence[str]) -> dict[str, float]:
+    """How probable it is that a reply follows each note."""
+    questions = [Question(name=note, text=wording.note_question(note)) for note in notes]
+    judge = Judge(kit.backend, questions)
+    bare = _last_exchange(prompt)
+    verdicts = await judge.score(kit.backend.encode(bare), [kit.backend.encode_text(reply)])
+    return dict(verdicts[0].answers)
+
+
+async def _replaced(kit: Kit, text: str, notes: Sequence[Note]) -> list[Note]:
+    """The notes whose place the model is sure that this one takes."""
+    if not notes:
+        return []
+    asked = [kit.backend.encode(wording.takes_the_place(text, note.text)) for note in notes]
+    log_odds = await kit.backend.ask(asked)
+    return [note for note, odds in zip(notes, log_odds, strict=True) if probability(odds) >= SURE]
+
+
+def _last_exchange(prompt: Prompt) -> Prompt:
+    """The request alone: what came before it is no part of what is criticised."""
+    bare = prompt.bare()
+    return Prompt(turns=bare.turns[-1:], persona=bare.persona, name=bare.name)
+
+
+_QUOTES = "\"'“”„«»`"
+_LABEL = re.compile(r"\A(?:note|instruction|standing instruction)\s*:\s*|\A[-*•]\s+", re.IGNORECASE)
+_CHATTER = re.compile(
+    r"\A(?:sure|okay|ok|of course|certainly|sorry|i will|i'll|i am|i'm|here is|here's|thank)\b", re.IGNORECASE
+)
+
+
+def _sound(text: str) -> str | None:
+    """A note as it may stand: one short line that tells what to do. None: it is not one."""
+    line = _LABEL.sub("", text.strip()).strip().strip(_QUOTES).strip()
+    if not line or "\n" in line or len(line) > MAX_CHARS or len(line.split()) > MAX_WORDS:
+        return None
+    if line.endswith("?") or _CHATTER.match(line) or not any(character.isalpha() for character in line):
+        return None
+    return line
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
