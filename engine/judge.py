@@ -19,6 +19,8 @@ from engine.types import LoraRef, TokenIds
 
 # Beyond this a score says no more than "certain", and a search over it would never look elsewhere.
 MAX_SCORE = 12.0
+# A reply with which nothing more is looked for is answered as wanted with this probability on every question.
+CONTENT_FROM = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Verdict:
 
     score: float
     answers: dict[str, float] = field(default_factory=dict)
+    opinion: float = 0.0  # the taste's part of the score
 
 
 # Turns the answers of a reply, and its tokens' text, into log-odds that the person likes it.
@@ -145,13 +148,33 @@ class Judge:
     def is_content(self, verdict: Verdict) -> bool:
         """Whether nothing is left to wish for: every weighted question is answered as it should be."""
         asked = [question for question in self.questions if question.weight]
-        return bool(asked) and all(_wanted(q, verdict.answers.get(q.name, 0.5)) >= 0.8 for q in asked)
+        if not self.has_preference or verdict.opinion < 0.0:
+            return False
+        return all(_wanted(q, verdict.answers.get(q.name, 0.5)) >= CONTENT_FROM for q in asked)
 
     def _verdict(self, answers: dict[str, float], reply: TokenIds) -> Verdict:
-        score = combined(self.questions, answers)
-        if self._opinion is not None:
-            score += self._opinion(answers, self._backend.decode(reply))
-        return Verdict(score=bounded(score), answers=answers)
+        opinion = self._opinion(answers, self._backend.decode(reply)) if self._opinion else 0.0
+        score = bounded(combined(self.questions, answers) + opinion)
+        return Verdict(score=score, answers=answers, opinion=opinion)
+
+
+async def describe(
+    backend: Backend,
+    manners: Sequence[Manner],
+    prompt_ids: TokenIds,
+    reply: TokenIds,
+    *,
+    lora: LoraRef | None = None,
+) -> dict[str, float]:
+    """How a reply is, manner by manner: what a taste learns from when it is rated."""
+    judge = Judge(backend, manner_questions(manners), lora)
+    verdict = (await judge.score(prompt_ids, [reply]))[0]
+    return verdict.answers | plain_features(backend.decode(reply))
+
+
+def plain_features(text: str) -> dict[str, float]:
+    """What is seen of a reply without asking, each from 0 to 1."""
+    return {"plain: words": min(math.log1p(len(text.split())) / math.log1p(400), 1.0)}
 
 
 def combined(questions: Sequence[Question], answers: Mapping[str, float]) -> float:

@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.judge import Manner, bounded
+from engine.judge import Manner, bounded, plain_features
 
 Floats: TypeAlias = NDArray[np.float64]
 Answers: TypeAlias = Mapping[str, float]
@@ -118,15 +118,20 @@ class Taste:
         above = _normal_cdf((means - _scaled(LIKED_FROM)) / spreads)
         return float(np.clip(weights @ above, 1e-6, 1 - 1e-6))
 
-    def opinion(self, answers: Answers, text: str = "") -> float:
+    def opinion(self, answers: Answers, text: str) -> float:
         """The log-odds that the person likes a reply: what a judge adds to its score."""
-        p = self.probability(answers)
+        p = self.probability({**answers, **plain_features(text)})
         return bounded(math.log(p / (1.0 - p)))
 
     def wants(self, *, at_least: float = CONFIDENT) -> list[Want]:
         """What the person wants, as far as that is clear, the clearest first; of a group one at most."""
         clear = [want for want in self.all_wants() if want.probability >= at_least]
         return sorted(clear, key=lambda want: -want.probability)
+
+    def worth_asking(self, *, at_least: float = 0.2) -> tuple[Manner, ...]:
+        """The manners about which a judge should ask before this taste has an opinion; none if it has none."""
+        wanted = {want.manner for want in self.all_wants() if want.probability >= at_least}
+        return tuple(manner for manner in self.manners if manner.name in wanted)
 
     def all_wants(self) -> list[Want]:
         """Everything that can be wanted, with its probability."""
@@ -184,11 +189,6 @@ class Taste:
         means = np.einsum("hk,hk->h", rows, posterior.kept_means)
         doubt = np.einsum("hk,hkl,hl->h", rows, posterior.kept_covariances, rows)
         return posterior.kept_weights, means, np.sqrt(doubt + posterior.kept_noises**2)
-
-
-def plain_features(text: str) -> dict[str, float]:
-    """What is seen of a reply without a judge, each from 0 to 1; goes among the answers."""
-    return {"plain: words": min(math.log1p(len(text.split())) / math.log1p(400), 1.0)}
 
 
 def most_informative_pair(

@@ -1,0 +1,171 @@
+"""What the judge asks, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import wording
+from engine.backends.scripted import ScriptedBackend
+from engine.judge import (
+    MAX_SCORE,
+    Judge,
+    Question,
+    RubricError,
+    bounded,
+    combined,
+    load_rubric,
+    manner_questions,
+    note_questions,
+    probability,
+)
+from engine.types import LoraRef, Prompt, Role, TokenIds, Turn
+
+RUBRIC = Path(__file__).parents[2] / "engine" / "rubric.toml"
+
+
+class Listening(ScriptedBackend):
+    """Keeps what it is asked and answers with given log-odds, in turn."""
+
+    def __init__(self, *answers: float) -> None:
+        super().__init__()
+        self.calls: list[tuple[TokenIds, ...]] = []
+        self._answers = answers
+
+    async def ask(self, prompts: Sequence[TokenIds], *, lora: LoraRef | None = None) -> Sequence[float]:
+        self.calls.append(tuple(prompts))
+        return [self._answers[i % len(self._answers)] for i in range(len(prompts))]
+
+
+def ids(backend: ScriptedBackend) -> TokenIds:
+    return backend.encode(Prompt(turns=(Turn(role=Role.USER, text="hello"),)))
+
+
+async def test_the_question_comes_last_after_the_very_tokens_of_the_reply() -> None:
+    backend = Listening(1.0)
+    reply = backend.encode_text("hi there")
+    await Judge(backend, [Question(name="kind", text="Is it kind?")]).score(ids(backend), [reply])
+    asked = backend.calls[0][0]
+    assert asked == ids(backend) + reply + backend.encode_question(wording.question("Is it kind?"))
+
+
+async def test_all_questions_about_all_replies_go_in_one_call() -> None:
+    backend = Listening(2.0, -2.0, 0.5)
+    questions = [Question(name=name, text=f"Is it {name}?") for name in ("a", "b", "c")]
+    verdicts = await Judge(backend, questions).score(ids(backend), [(20,), (21,)])
+    assert len(backend.calls) == 1
+    assert len(backend.calls[0]) == 6
+    for verdict in verdicts:
+        assert verdict.answers == pytest.approx(
+            {"a": probability(2.0), "b": probability(-2.0), "c": probability(0.5)}
+        )
+
+
+async def test_a_judge_without_questions_asks_nothing_and_finds_all_alike() -> None:
+    backend = Listening(1.0)
+    judge = Judge(backend, ())
+    assert [v.score for v in await judge.score(ids(backend), [(20,), (21,)])] == [0.0, 0.0]
+    assert not backend.calls
+    assert not judge.has_preference
+    assert not judge.is_content((await judge.score(ids(backend), [(20,)]))[0])
+
+
+async def test_a_negative_weight_makes_no_the_good_answer() -> None:
+    backend = Listening(-3.0)
+    fault = Judge(backend, [Question(name="rude", text="Is it rude?", weight=-1.0)])
+    virtue = Judge(backend, [Question(name="kind", text="Is it kind?")])
+    good = (await fault.score(ids(backend), [(20,)]))[0]
+    bad = (await virtue.score(ids(backend), [(20,)]))[0]
+    assert good.score == pytest.approx(3.0)
+    assert bad.score == pytest.approx(-3.0)
+    assert fault.is_content(good)
+    assert not virtue.is_content(bad)
+
+
+async def test_a_taste_adds_its_opinion_of_the_answers_and_the_text() -> None:
+    backend = Listening(0.0)
+    heard: list[tuple[dict[str, float], str]] = []
+
+    def opinion(answers: Mapping[str, float], text: str) -> float:
+        heard.append((dict(answers), text))
+        return 1.5
+
+    judge = Judge(backend, [Question(name="warm", text="Is it warm?", weight=0.0)], taste=opinion)
+    verdict = (await judge.score(ids(backend), [backend.encode_text("hi")]))[0]
+    assert verdict.score == pytest.approx(1.5)
+    assert heard == [({"warm": 0.5}, "hi")]
+
+
+def test_one_certain_yes_does_not_pay_for_a_no_elsewhere() -> None:
+    questions = [Question(name="a", text="?"), Question(name="b", text="?")]
+    lopsided = combined(questions, {"a": 0.999999, "b": 0.05})
+    even = combined(questions, {"a": 0.6, "b": 0.6})
+    assert even > lopsided
+
+
+@given(
+    answers=st.lists(st.floats(0, 1), min_size=1, max_size=6),
+    weights=st.lists(st.floats(-3, 3), min_size=6, max_size=6),
+)
+def test_scores_are_finite_whatever_the_answers(answers: list[float], weights: list[float]) -> None:
+    questions = [Question(name=str(i), text="?", weight=weights[i]) for i in range(len(answers))]
+    score = combined(questions, {str(i): p for i, p in enumerate(answers)})
+    assert math.isfinite(score)
+    assert abs(score) <= MAX_SCORE
+
+
+def test_no_number_counts_as_no_opinion() -> None:
+    assert bounded(math.nan) == 0.0
+    assert bounded(math.inf) == MAX_SCORE
+    assert probability(math.nan) == 0.5
+    assert probability(-math.inf) < 1e-9
+
+
+def test_each_note_is_asked_about_once() -> None:
+    asked = note_questions(["Be brief.", "Be kind.", "Be brief."])
+    assert [question.text for question in asked] == [
+        wording.note_question("Be brief."),
+        wording.note_question("Be kind."),
+    ]
+
+
+def test_the_rubric_that_ships_can_be_read() -> None:
+    rubric = load_rubric(RUBRIC)
+    assert rubric.questions
+    assert {question.weight > 0 for question in rubric.questions} == {True, False}
+    assert len({manner.group for manner in rubric.manners}) >= 8
+    assert all(question.weight == 0 for question in manner_questions(rubric.manners))
+    alone = [m for m in rubric.manners if sum(o.group == m.group for o in rubric.manners) == 1]
+    assert all(manner.opposite for manner in alone)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[question", "cannot be read"),
+        ('[question]\nname = "a"', "write every question as a table"),
+        ('[[question]]\nname = "a"', "needs a text for 'text'"),
+        ('[[question]]\nname = "a"\ntext = "?"\nweight = "much"', "must be a number"),
+        ('[[question]]\nname = "a"\ntext = "?"\nweight = nan', "must be a number"),
+        ('[[manner]]\nname = "a"\ntext = "?"\nnote = "n"', "needs a text for 'group'"),
+        (
+            '[[question]]\nname = "a"\ntext = "?"\n[[question]]\nname = "a"\ntext = "?"',
+            "uses a name twice: a",
+        ),
+    ],
+)
+def test_a_rubric_that_is_wrong_says_where(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "rubric.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RubricError, match=said):
+        load_rubric(path)
+
+
+def test_a_rubric_that_is_missing_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RubricError, match="cannot be read"):
+        load_rubric(tmp_path / "none.toml")
