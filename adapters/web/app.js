@@ -1,0 +1,242 @@
+// The page as a whole: who speaks, which conversation, what the service says happens. Draws no message.
+
+import { Api, readiness } from "./api.js";
+import { Chat } from "./chat.js";
+import { Composer } from "./composer.js";
+import { byId, h, ICONS, iconButton, put, toast } from "./dom.js";
+import { Drawer } from "./drawer.js";
+import { askName, askToken } from "./gate.js";
+import { keepKeys } from "./keys.js";
+import { Panel } from "./panel.js";
+import { Sidebar } from "./sidebar.js";
+import { Why } from "./why.js";
+
+const stored = {
+  get: (name) => localStorage.getItem(`nightloom.${name}`),
+  set: (name, value) => localStorage.setItem(`nightloom.${name}`, value),
+};
+
+class Page {
+  constructor() {
+    this.api = new Api(takeToken());
+    this.person = takePerson();
+    this.about = null; // the service's model, rating emoji and limits
+    this.conversation = null; // null: a new one that has no message yet
+    this.conversations = [];
+    this.self = null; // the person as the service knows them
+    this.listening = null;
+    this.drawer = new Drawer(byId("drawer"));
+    this.sidebar = new Sidebar(this);
+    this.chat = new Chat(this);
+    this.composer = new Composer(this);
+    this.panel = new Panel(this);
+    this.why = new Why(this);
+  }
+
+  async start() {
+    document.documentElement.dataset.theme = stored.get("theme") ?? "auto";
+    keepKeys(this);
+    byId("scrim").addEventListener("click", () => this.sidebar.toggle(false));
+    await this.awaitReady();
+    if (!(await this.isLetIn())) return;
+    if (!this.person) this.person = await askName();
+    stored.set("person", this.person);
+    await this.enter();
+  }
+
+  /** Everything of the person who speaks now. */
+  async enter() {
+    this.listening?.abort();
+    this.listening = new AbortController();
+    this.conversation = null;
+    await this.refreshSelf();
+    await this.refreshConversations();
+    const first = location.hash.slice(1) ? decodeURIComponent(location.hash.slice(1)) : null;
+    const known = this.conversations.some((line) => line.conversation === first);
+    await this.open(known ? first : (this.conversations[0]?.conversation ?? null));
+    this.api.listen(this.person, this.listening.signal, {
+      opened: () => this.reconnected(),
+      broken: (error) => this.disconnected(error),
+      heard: (kind, data) => this.heard(kind, data),
+    });
+  }
+
+  async open(conversation) {
+    this.conversation = conversation;
+    history.replaceState(null, "", conversation ? `#${encodeURIComponent(conversation)}` : location.pathname);
+    this.sidebar.toggle(false);
+    this.drawBar();
+    this.sidebar.draw();
+    await this.chat.open(conversation);
+    this.composer.focus();
+  }
+
+  /** The name of the conversation that is open, made when its first message is sent. */
+  claimConversation() {
+    if (!this.conversation) {
+      const now = new Date();
+      const day = now.toISOString().slice(0, 10);
+      this.conversation = `${day}-${crypto.randomUUID().slice(0, 6)}`;
+      history.replaceState(null, "", `#${encodeURIComponent(this.conversation)}`);
+    }
+    return this.conversation;
+  }
+
+  async refreshSelf() {
+    try {
+      this.self = await this.api.get(`/api/people/${encodeURIComponent(this.person)}`);
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      this.self = null; // not met yet
+    }
+    this.drawBar();
+    this.sidebar.draw();
+    this.panel.refresh();
+  }
+
+  async refreshConversations() {
+    this.conversations = await this.api.get(`/api/conversations?person=${encodeURIComponent(this.person)}`);
+    this.sidebar.draw();
+    this.drawBar();
+  }
+
+  async changeSelf(change) {
+    this.self = await this.api.patch(`/api/people/${encodeURIComponent(this.person)}`, change);
+    await this.refreshSelf();
+  }
+
+  drawBar() {
+    const line = this.conversations.find((each) => each.conversation === this.conversation);
+    const live = this.self?.live ? `Your LoRA, version ${this.self.live}` : "Not taught by night yet";
+    put(
+      byId("bar"),
+      iconButton("Conversations", ICONS.menu, () => this.sidebar.toggle(true), { id: "menu" }),
+      h("h1", { class: "title" }, line?.title ?? "New conversation"),
+      h("button", { type: "button", class: `chip ${this.self?.live ? "live" : ""}`, title: "Open your panel", onclick: () => this.panel.show() },
+        h("span", { class: "dot", "aria-hidden": "true" }), live),
+    );
+  }
+
+  heard(kind, data) {
+    if (kind === "progress") this.chat.progress(data);
+    else if (kind === "reply") this.replied(data);
+    else if (kind === "notice") this.chat.notice(data);
+    else if (kind === "night") this.panel.night(data);
+  }
+
+  async replied(reply) {
+    await this.chat.replied(reply);
+    if (!this.conversations.some((line) => line.conversation === reply.conversation)) await this.refreshConversations();
+    if (reply.revises) await this.refreshSelf();
+  }
+
+  reconnected() {
+    if (this.isBroken) {
+      this.isBroken = false;
+      banner(null);
+      this.guard(() => this.chat.refresh());
+    }
+  }
+
+  disconnected(error) {
+    if (error.status === 401) return this.guard(() => { throw error; });
+    this.isBroken = true;
+    banner("error", "Connection lost.", "Nightloom does not answer. Trying again; what you sent is kept.");
+    return null;
+  }
+
+  /** Run something that may be refused, and say so where it is. */
+  async guard(work) {
+    try {
+      return await work();
+    } catch (error) {
+      if (error.status === 401) {
+        stored.set("token", "");
+        this.api.token = await askToken("The token is wrong, or Nightloom was started with another one.");
+        stored.set("token", this.api.token);
+        await this.enter();
+      } else {
+        toast(error.message, { kind: "error" });
+      }
+      return undefined;
+    }
+  }
+
+  /** Wait until the model is loaded, saying what it does meanwhile. */
+  async awaitReady() {
+    for (;;) {
+      const state = await readiness();
+      if (state?.ready) break;
+      if (state) banner("loading", "Waking up.", state.detail || "The model is being loaded.");
+      else banner("error", "Nightloom does not answer.", "Is it running? This page tries again every second.");
+      await new Promise((wake) => setTimeout(wake, 1000));
+    }
+    banner(null);
+  }
+
+  async isLetIn() {
+    for (let reason = null; ; reason = "That token is wrong.") {
+      if (this.api.token) {
+        try {
+          this.about = await this.api.get("/api/about");
+          stored.set("token", this.api.token);
+          return true;
+        } catch (error) {
+          if (error.status !== 401) {
+            banner("error", "Nightloom cannot be used now.", error.message);
+            return false;
+          }
+          reason ??= "The token in the address is wrong.";
+        }
+      }
+      this.api.token = await askToken(reason);
+    }
+  }
+
+  theme(name) {
+    document.documentElement.dataset.theme = name;
+    stored.set("theme", name);
+  }
+
+  /** Somebody else speaks from this browser. */
+  async become(person) {
+    this.person = person;
+    stored.set("person", person);
+    this.drawer.close();
+    await this.guard(() => this.enter());
+  }
+}
+
+export function banner(kind, title = "", text = "") {
+  const element = byId("banner");
+  element.dataset.kind = kind ?? "";
+  put(element, kind && [
+    kind === "loading" && h("span", { class: "shuttle", "aria-hidden": "true" }, h("i")),
+    h("p", {}, h("strong", {}, title), " ", text),
+  ]);
+}
+
+/** The token of the page's first load, taken out of the address so that it is not shared with it. */
+function takeToken() {
+  const address = new URL(location.href);
+  const given = address.searchParams.get("token");
+  if (given !== null) {
+    address.searchParams.delete("token");
+    history.replaceState(null, "", address.pathname + address.search + address.hash);
+    return given;
+  }
+  return stored.get("token") ?? "";
+}
+
+function takePerson() {
+  const address = new URL(location.href);
+  const given = address.searchParams.get("person");
+  if (given !== null) {
+    address.searchParams.delete("person");
+    history.replaceState(null, "", address.pathname + address.search + address.hash);
+  }
+  return given || stored.get("person") || "";
+}
+
+const page = new Page();
+page.start().catch((error) => banner("error", "Something went wrong.", error.message));

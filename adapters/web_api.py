@@ -1,0 +1,306 @@
+"""Carries out the calls of the web interface that talk: ask, read, react. Knows no page.
+
+Every call is checked against `web_operations` before its handler sees it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from aiohttp import web
+from pydantic import TypeAdapter
+
+from adapters import web_operations
+from adapters import web_schema as schema
+from adapters.web_events import EventStreams
+from adapters.web_guard import refusal
+from adapters.web_operations import Operation, Rejected
+from bot import feedback
+from bot.app import App
+from bot.errors import NotYours, Unknown
+from bot.events import (
+    Deletion,
+    Edit,
+    Message,
+    MessageState,
+    Outcome,
+    Person,
+    Place,
+    Platform,
+    Reaction,
+    Ref,
+    Reply,
+)
+from bot.store.inbox import Item
+
+# Any: each handler takes the parameters and the body of its own operation.
+Handler: TypeAlias = Callable[[web.Request, Any, Any], Awaitable[web.StreamResponse]]
+
+KEY_HEADER = "Idempotency-Key"
+MAX_KEY_CHARS = 64
+TITLE_CHARS = 80
+MAX_OWNERS = 20_000
+EVENTS = Operation(
+    method="GET", path="/api/events", name="_events", summary="", parameters=schema.OfPerson, answers={}
+)
+
+
+class Api:
+    def __init__(self, app: App, streams: EventStreams) -> None:
+        self._app = app
+        self._streams = streams
+        # A reply never changes hands; reactions come by hundreds a second and need nothing else of it.
+        self._owners: dict[str, tuple[str, str]] = {}
+
+    def add_to(self, served: web.Application) -> None:
+        """Every operation of the table gets its route and the handler of its name."""
+        for operation in web_operations.OPERATIONS:
+            handler: Handler = getattr(self, operation.name)
+            served.router.add_route(operation.method, operation.path, _checked(operation, handler))
+        served.router.add_get("/api/events", self._events)
+
+    async def about(self, request: web.Request, given: schema.NoParameters, body: None) -> web.StreamResponse:
+        del request, given, body
+        settings = self._app.kit.settings
+        return shown(
+            schema.About(
+                model=settings.model,
+                ratings=dict(settings.reactions),
+                never_learn=feedback.NEVER_LEARN,
+                max_text_chars=min(schema.MAX_TEXT_CHARS, settings.limits.max_message_chars),
+                mode=settings.limits.mode,
+            )
+        )
+
+    async def ask(
+        self, request: web.Request, given: schema.WaitParameters, body: schema.NewMessage
+    ) -> web.StreamResponse:
+        event = _event(request, body.person)
+        message = Message(
+            event=event,
+            ref=Ref(platform=Platform.WEB, channel=body.conversation, id=event),
+            place=place(body.conversation),
+            person=person(body.person),
+            text=body.text,
+            at=datetime.now(UTC),
+            mode=body.mode,
+        )
+        return await self._answered(await self._app.message(message), given.wait)
+
+    async def message(self, request: web.Request, given: schema.OfId, body: None) -> web.StreamResponse:
+        del request, body
+        return shown(await self._message(given.id))
+
+    async def edit(
+        self, request: web.Request, given: schema.OfIdAndWait, body: schema.ChangedMessage
+    ) -> web.StreamResponse:
+        item = await self._own_item(given.id, body.person)
+        await self._app.edit(
+            Edit(
+                event=_event(request, body.person),
+                ref=item.ref,
+                person=item.person,
+                text=body.text,
+                at=datetime.now(UTC),
+            )
+        )
+        return await self._answered(given.id, given.wait)
+
+    async def withdraw(
+        self, request: web.Request, given: schema.OfIdAndPerson, body: None
+    ) -> web.StreamResponse:
+        del body
+        item = await self._own_item(given.id, given.person)
+        await self._app.delete(
+            Deletion(event=_event(request, given.person), ref=item.ref, at=datetime.now(UTC))
+        )
+        return shown(await self._message(given.id))
+
+    async def conversations(
+        self, request: web.Request, given: schema.OfPerson, body: None
+    ) -> web.StreamResponse:
+        del request, body
+        found = await self._app.store.inbox.conversations(given.person)
+        lines = [
+            schema.ConversationLine(conversation=name, title=_title(first), last=last)
+            for name, first, last in found
+        ]
+        return shown(lines, list[schema.ConversationLine])
+
+    async def conversation(
+        self, request: web.Request, given: schema.OfConversation, body: None
+    ) -> web.StreamResponse:
+        del request, body
+        store = self._app.store
+        items = await store.inbox.of_conversation(given.person, given.conversation)
+        if not items:
+            raise Unknown("unknown_conversation", f"{given.person} has no conversation of that name.")
+        replies = await store.replies.of_messages([item.id for item in items])
+        emoji = await store.reactions.of_person(given.person)
+        messages = [
+            schema.ConversationMessage(
+                id=item.id,
+                person=item.person.key,
+                text=item.text,
+                replies=[shown_reply(reply, emoji.get(reply.id)) for reply in replies[item.id]],
+                state=item.state,
+                at=item.at,
+                problem=item.problem,
+            )
+            for item in items
+        ]
+        return shown(schema.Conversation(messages=messages))
+
+    async def reply(self, request: web.Request, given: schema.OfId, body: None) -> web.StreamResponse:
+        del request, body
+        return shown(await self._reply(await self._app.store.replies.get(given.id)))
+
+    async def react(
+        self, request: web.Request, given: schema.OfIdAndWait, body: schema.NewReaction
+    ) -> web.StreamResponse:
+        if not feedback.is_emoji(body.emoji):
+            raise Rejected(
+                422, "not_an_emoji", f"{body.emoji!r} is no emoji. Send one such as 👍 or :thumbsup:."
+            )
+        conversation = await self._own_reply(given.id, body.person)
+        rating = await self._app.reaction(
+            Reaction(
+                event=_event(request, body.person),
+                ref=Ref(platform=Platform.WEB, channel=conversation, id=given.id),
+                person=person(body.person),
+                emoji=body.emoji,
+                on=body.on,
+                at=datetime.now(UTC),
+            )
+        )
+        return shown(schema.Rating(rating=rating))
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        given = web_operations.parameters(EVENTS, {}, list(request.query.items()))
+        assert isinstance(given, schema.OfPerson)
+        return await self._streams.serve(request, given.person)
+
+    async def _answered(self, message_id: str, wait_s: float) -> web.StreamResponse:
+        """202 with the message's id, or after waiting 200 with its reply."""
+        outcome = await self._app.outcome(message_id, wait_s=wait_s) if wait_s else None
+        if outcome is None or outcome.state is MessageState.WAITING or not outcome.replies:
+            return self._unanswered(message_id, outcome)
+        reply = await self._reply(outcome.replies[-1])
+        return shown(schema.MessageAnswered(message=message_id, reply=reply))
+
+    def _unanswered(self, message_id: str, outcome: Outcome | None) -> web.StreamResponse:
+        if outcome is not None and outcome.state is MessageState.FAILED:
+            said = outcome.problem or "The answer could not be made. Ask again."
+            return refusal(503, "failed", said, about=message_id)
+        if outcome is not None and outcome.state is MessageState.CANCELLED:
+            said = "The question was withdrawn, or a newer one took its place."
+            return refusal(409, "cancelled", said, about=message_id)
+        return shown(schema.MessageTaken(message=message_id), status=202)
+
+    async def _message(self, message_id: str) -> schema.Message:
+        outcome = await self._app.outcome(message_id)
+        return schema.Message(
+            message=message_id,
+            state=outcome.state,
+            replies=[await self._reply(reply) for reply in outcome.replies],
+            text=outcome.text,
+            conversation=outcome.conversation,
+            problem=outcome.problem,
+        )
+
+    async def _reply(self, reply: Reply) -> schema.Reply:
+        return shown_reply(reply, await self._app.store.reactions.of(reply.id, reply.person))
+
+    async def _own_item(self, item_id: str, key: str) -> Item:
+        item = await self._app.store.inbox.get(item_id)
+        if item is None:
+            raise Unknown("unknown_message", f"There is no message {item_id!r}.")
+        if item.person.key != key:
+            raise NotYours("not_yours", "This message is another person's.")
+        return item
+
+    async def _own_reply(self, reply_id: str, key: str) -> str:
+        """The conversation of a reply, which must be this person's."""
+        known = self._owners.get(reply_id)
+        if known is None:
+            reply = await self._app.store.replies.get(reply_id)
+            known = self._owners[reply_id] = (reply.person, reply.conversation)
+            if len(self._owners) > MAX_OWNERS:
+                del self._owners[next(iter(self._owners))]
+        owner, conversation = known
+        if owner != key:
+            raise NotYours("not_yours", "This answer was given to another person.")
+        return conversation
+
+
+def person(key: str) -> Person:
+    """Whom a name stands for: a person of the web, or of a platform who uses the web too."""
+    if key.startswith("discord:"):
+        return Person(key=key, platform=Platform.DISCORD)
+    if key.startswith("slack:"):
+        return Person(key=key, platform=Platform.SLACK)
+    return Person(key=key, platform=Platform.WEB, name=key)
+
+
+def place(conversation: str) -> Place:
+    return Place(platform=Platform.WEB, channel=conversation)
+
+
+def shown_reply(reply: Reply, emoji: Iterable[str] | None = None) -> schema.Reply:
+    shown_one = schema.Reply.model_validate(reply)
+    return shown_one.model_copy(update={"reactions": sorted(emoji or ())})
+
+
+def shown(what: Any, kind: Any = None, *, status: int = 200) -> web.Response:
+    """An answer as JSON. Any: a model, or what a TypeAdapter of `kind` takes."""
+    if kind is None:
+        text = what.model_dump_json(by_alias=True).encode()
+    else:
+        text = TypeAdapter(kind).dump_json(what, by_alias=True)
+    return web.Response(body=text, content_type="application/json", status=status)
+
+
+def _checked(
+    operation: Operation, handler: Handler
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        given = web_operations.parameters(operation, request.match_info, list(request.query.items()))
+        raw = await _read(request, operation.max_body_bytes)
+        body = raw if operation.takes_file else web_operations.body(operation, raw)
+        return await handler(request, given, body)
+
+    return handle
+
+
+async def _read(request: web.Request, max_bytes: int) -> bytes:
+    """The body, or a refusal before more than the limit is held."""
+    if (request.content_length or 0) > max_bytes:
+        raise _too_large(max_bytes)
+    parts = bytearray()
+    async for part in request.content.iter_any():
+        parts += part
+        if len(parts) > max_bytes:
+            raise _too_large(max_bytes)
+    return bytes(parts)
+
+
+def _too_large(max_bytes: int) -> Rejected:
+    return Rejected(413, "body_too_large", f"The body may hold {max_bytes} bytes at most.")
+
+
+def _event(request: web.Request, key: str) -> str:
+    """The id of this delivery: the client's own, so that it may send again, or a new one."""
+    given = request.headers.get(KEY_HEADER)
+    if given is None:
+        return secrets.token_urlsafe(16)
+    if not given.isascii() or not given.isprintable() or not 0 < len(given) <= MAX_KEY_CHARS:
+        raise Rejected(422, "bad_key", f"{KEY_HEADER} may hold {MAX_KEY_CHARS} printable characters.")
+    return f"{key}/{given}"
+
+
+def _title(first_text: str) -> str:
+    line = " ".join(first_text.split())
+    return line if len(line) <= TITLE_CHARS else line[:TITLE_CHARS].rstrip() + "…"
