@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot import conversation, memory
+from bot.errors import Unknown
 from bot.events import Action, ActionKind
 from bot.kit import Kit
+from bot.live import live_lora
 from bot.store.inbox import Item
 from bot.store.people import Known
 from bot.store.replies import Draft
@@ -58,7 +60,8 @@ async def weave(
     `notes_asked`: what the judge asks instead of one question for each note.
     """
     asked = note_questions(prompt.notes) if notes_asked is None else notes_asked
-    judge = Judge(kit.backend, (*kit.rubric.questions, *asked))
+    lora = await live_lora(kit, person)
+    judge = Judge(kit.backend, (*kit.rubric.questions, *asked), lora)
     composed = await compose(
         kit.backend,
         prompt,
@@ -66,9 +69,10 @@ async def weave(
         mode=mode,
         limits=limits_of(kit),
         seed=kit.new_seed(),
+        lora=lora,
         on_progress=on_progress,
     )
-    return Woven(composed=composed, prompt=prompt, lora=None)
+    return Woven(composed=composed, prompt=prompt, lora=lora)
 
 
 def draft(kit: Kit, item: Item, woven: Woven) -> Draft:

@@ -34,6 +34,11 @@ def upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
+def newest() -> str:
+    """The schema of this version."""
+    return str(ScriptDirectory.from_config(configuration()).get_current_head())
+
+
 def configuration() -> Config:
     """Alembic's settings; there is no alembic.ini."""
     config = Config()

@@ -1,0 +1,143 @@
+"""Settings become a running service. The only place that picks implementations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from adapters.web_chat import WebChat
+from bot import feedback
+from bot.app import App
+from bot.errors import StoreError
+from bot.kit import Kit, new_id, now
+from bot.ports import Chat
+from bot.settings import Settings
+from bot.store import Store
+from engine import judge, practice
+from engine.ports import Backend
+
+log = structlog.get_logger(__name__)
+
+OWN_RUBRIC: Final = Path(judge.__file__).with_name("rubric.toml")
+PRACTICE_MODEL: Final = Path(practice.__file__).with_name("weights")
+
+
+class ChatService(Chat, Protocol):
+    """A chat platform together with what keeps it connected."""
+
+    async def run(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class Service:
+    """A bot with its chats. `run` works until `stop`."""
+
+    def __init__(
+        self, app: App, backend: Backend, *, web: WebChat | None, others: Sequence[ChatService]
+    ) -> None:
+        self.app = app
+        self.web = web
+        self.chats: tuple[ChatService, ...] = (*([web] if web is not None else []), *others)
+        for chat in self.chats:
+            app.attach(chat)
+        self._backend = backend
+        self._stopping = asyncio.Event()
+        self._said = ""
+
+    async def run(self, report: Callable[[str], None]) -> None:
+        """Open the doors, load the model, answer. `report` hears in words how far the loading is.
+
+        Messages that come while the model loads wait in the inbox. Raises ModelError, ChatError.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.app.run())
+            serving = [tasks.create_task(chat.run()) for chat in self.chats]
+            loading = tasks.create_task(self._backend.start(report))
+            await self._stopping.wait()
+            loading.cancel()
+            # The doors stay open while the app ends: what comes in now is stored, and answered next time.
+            await self.app.stop()
+            for chat in self.chats:
+                await chat.stop()
+            await asyncio.gather(*serving)
+        await self._backend.stop()
+
+    def stop(self) -> None:
+        """End `run`: what is being sent is sent, the rest stays in the inbox."""
+        self._stopping.set()
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Store]:
+    """The store alone, for commands that need no model. Raises StoreError."""
+
+    def rate(emoji: frozenset[str]) -> int | None:
+        return feedback.rating(emoji, settings.reactions)
+
+    make_data_folder(settings)
+    store = await Store.open(settings.database_url, clock=now, new_id=new_id, rate=rate)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def service(settings: Settings, loading: Callable[[], str]) -> AsyncIterator[Service]:
+    """A service that is ready to run. `loading` says in words how far the model is.
+
+    Raises StoreError, RubricError, ModelError.
+    """
+    rubric = judge.load_rubric(settings.rubric or OWN_RUBRIC)
+    async with opened(settings) as store:
+        await store.serve_alone()
+        kit = Kit(settings=settings, store=store, backend=backend(settings), rubric=rubric)
+        app = App(kit)
+        web = WebChat(settings.web, app, loading=loading) if settings.web.enabled else None
+        yield Service(app, kit.backend, web=web, others=_platforms(settings, app))
+
+
+def backend(settings: Settings) -> Backend:
+    """What runs the model; not started yet."""
+    chosen = settings.backend
+    if chosen.kind == "scripted":
+        from engine.backends.scripted import ScriptedBackend
+
+        return ScriptedBackend(delay_s=chosen.delay_s)
+    from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
+
+    return VllmLocalBackend(
+        VllmSettings(
+            model=model_of(settings),
+            max_context=chosen.max_context,
+            kv_cache_gib=chosen.cpu_cache_gib,
+            gpu_memory_share=chosen.gpu_memory_share,
+            max_loras=chosen.max_loras,
+            max_lora_rank=chosen.max_lora_rank,
+        )
+    )
+
+
+def make_data_folder(settings: Settings) -> None:
+    """Raises StoreError where there can be none."""
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        advice = "set NIGHTLOOM_DATA to a folder that can be written"
+        raise StoreError("data_folder", f"There can be no data folder {settings.data}: {advice}.") from error
+
+
+def model_of(settings: Settings) -> str:
+    """The model's folder, or its name on the hub."""
+    return str(PRACTICE_MODEL) if settings.model == "practice" else settings.model
+
+
+def _platforms(settings: Settings, app: App) -> list[ChatService]:
+    """The platforms that the settings name. Their SDKs are imported only where they are used."""
+    return []
