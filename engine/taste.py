@@ -129,7 +129,7 @@ class Taste:
         return sorted(clear, key=lambda want: -want.probability)
 
     def worth_asking(self, *, at_least: float = 0.2) -> tuple[Manner, ...]:
-        """The manners about which a judge should ask before this taste has an opinion; none if it has none."""
+        """The manners that a judge should ask about for this taste; none where it has no opinion yet."""
         wanted = {want.manner for want in self.all_wants() if want.probability >= at_least}
         return tuple(manner for manner in self.manners if manner.name in wanted)
 
