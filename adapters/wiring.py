@@ -140,4 +140,9 @@ def model_of(settings: Settings) -> str:
 
 def _platforms(settings: Settings, app: App) -> list[ChatService]:
     """The platforms that the settings name. Their SDKs are imported only where they are used."""
-    return []
+    chats: list[ChatService] = []
+    if settings.discord.token is not None:
+        from adapters.discord_chat import DiscordChat
+
+        chats.append(DiscordChat(settings.discord, app))
+    return chats

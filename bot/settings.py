@@ -129,9 +129,16 @@ class DiscordSettings(Section):
     allowed_people: tuple[int, ...] = Field(
         default=(), description="ids of the people it answers; empty: all"
     )
+    blocked_people: tuple[int, ...] = Field(default=(), description="ids of people it never answers")
     operators: tuple[int, ...] = Field(default=(), description="ids of the people who may start a night")
     shards: int | None = Field(
         default=None, ge=1, description="how many shards; default: as many as Discord advises"
+    )
+    shard_ids: tuple[int, ...] = Field(
+        default=(), description="the shards that this process runs, of `shards`; empty: all"
+    )
+    progress_after_s: float = Field(
+        default=10.0, ge=0, description="seconds after which an answer in the making says how far it is"
     )
     missed_max_age_s: float = Field(
         default=3600.0,
@@ -199,6 +206,22 @@ class LearningSettings(Section):
     min_feedback: int = Field(
         default=8, ge=1, description="new pieces of feedback that make a night worth its while"
     )
+    replies: int = Field(
+        default=120, ge=8, description="replies that a night makes for one person, to learn their notes from"
+    )
+    passes: int = Field(default=2, ge=1, description="how often a night goes through what there is to learn")
+    rank: Literal[8, 16, 32, 64, 128, 256] = Field(
+        default=8, description="rank of a LoRA; at most backend.max_lora_rank"
+    )
+    rate: float | None = Field(
+        default=None, gt=0, description="learning rate; default: by the width of the model"
+    )
+    promote_at: float = Field(
+        default=0.9, gt=0, lt=1, description="how probably better a new LoRA must be to go live"
+    )
+    keep: int = Field(default=4, ge=2, description="versions of a person's LoRA that stay on the disk")
+    memory_gib: float = Field(default=8.0, gt=0, description="GiB that the training may take")
+    deadline_hours: float = Field(default=4.0, gt=0, description="hours after which a training is ended")
 
 
 class MemorySettings(Section):

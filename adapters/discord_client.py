@@ -1,0 +1,153 @@
+"""The connection to Discord: where it is, what it asks for, and that it comes back. Knows no events."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import discord
+import structlog
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot.ports import Undeliverable
+from bot.settings import DiscordSettings
+
+BACKOFF_FIRST_S = 1.0
+BACKOFF_LAST_S = 60.0
+REFUSED_AGAIN_S = 300.0
+LONGEST_RATE_LIMIT_S = 60.0
+
+BAD_TOKEN = (
+    "NIGHTLOOM_DISCORD__TOKEN was refused by Discord. Copy it anew: Developer Portal, your application, "
+    "Bot, Reset Token."
+)
+NO_CONTENT = (
+    "Discord does not grant the Message Content intent, so replies that do not mention the bot arrive "
+    "without their text, and threads do not teach. Mentions, direct messages, replies with the mention on, "
+    "/ask, buttons, reactions and `Correct this` work. To mend it: Developer Portal, your application, Bot, "
+    "Message Content Intent."
+)
+
+log = structlog.get_logger(__name__)
+
+
+class Connection:
+    """Keeps one client connected until stopped. `prepare` is given every new client before it logs in."""
+
+    def __init__(self, settings: DiscordSettings, prepare: Callable[[discord.Client], None]) -> None:
+        self._settings = settings
+        self._prepare = prepare
+        self._stopping = asyncio.Event()
+        self._logged_in = asyncio.Event()
+        self._client: discord.Client | None = None
+        self._was_connected = False
+        self.has_content = True  # until Discord refuses the Message Content intent
+
+    @property
+    def client(self) -> discord.Client:
+        """The client of now. Raises RuntimeError before the first one."""
+        if self._client is None:
+            raise RuntimeError("Discord is not connected yet")
+        return self._client
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls can be made now."""
+        return self._logged_in.is_set()
+
+    async def logged_in(self) -> discord.Client:
+        """The client, as soon as it may send."""
+        await self._logged_in.wait()
+        return self.client
+
+    async def run(self) -> None:
+        """Connect, and again, for ever. Raises Undeliverable where the first token is refused."""
+        redirect(self._settings.api_url, self._settings.gateway_url)
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                await self._connect()
+                failures = 0
+            except discord.PrivilegedIntentsRequired:
+                if not self.has_content:
+                    raise
+                self.has_content = False
+                log.warning(NO_CONTENT)
+            except discord.LoginFailure as error:
+                if not self._was_connected:
+                    raise Undeliverable(BAD_TOKEN) from error
+                log.error(BAD_TOKEN)
+                await self._pause(REFUSED_AGAIN_S)
+            except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+                failures += 1
+                pause_s = min(BACKOFF_LAST_S, BACKOFF_FIRST_S * 2 ** min(failures, 10)) * random.uniform(
+                    0.5, 1
+                )
+                log.warning("Discord cannot be reached", error=repr(error), again_in_s=round(pause_s, 1))
+                await self._pause(pause_s)
+            finally:
+                self._logged_in.clear()
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        if self._client is not None and self._logged_in.is_set():
+            await self._client.close()
+
+    async def _connect(self) -> None:
+        token = self._settings.token
+        assert token is not None  # the adapter is built only with one
+        client = self._client = new_client(self._settings, has_content=self.has_content)
+        self._prepare(client)
+        async with client:
+            await client.login(token.get_secret_value())
+            if self._settings.api_url and not self._settings.gateway_url:
+                await _take_gateway_of(client)
+            self._was_connected = True
+            self._logged_in.set()
+            if not self._stopping.is_set():
+                await client.connect(reconnect=True)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), timeout=seconds)
+        except TimeoutError:
+            return
+
+
+def redirect(api_url: str | None, gateway_url: str | None) -> None:
+    """Point discord.py, and so this whole process, at another server that speaks Discord's interface."""
+    if api_url:
+        url = yarl.URL(api_url)
+        if url.path.rstrip("/") in ("", "/api"):
+            url = url.with_path("/api/v10")
+        Route.BASE = str(url).rstrip("/")
+        discord.asset.Asset.BASE = str(url.with_path("/cdn"))
+    if gateway_url:
+        DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url)
+
+
+def new_client(settings: DiscordSettings, *, has_content: bool) -> discord.Client:
+    """A client that asks for no more than it needs, and keeps no messages and members in memory."""
+    options: dict[str, Any] = {  # Any: discord.py's options are of many types
+        "intents": discord.Intents(guilds=True, messages=True, reactions=True, message_content=has_content),
+        "member_cache_flags": discord.MemberCacheFlags.none(),
+        "chunk_guilds_at_startup": False,
+        "max_messages": None,
+        "max_ratelimit_timeout": LONGEST_RATE_LIMIT_S,
+    }
+    if settings.gateway_url and settings.shards is None:
+        return discord.Client(**options)
+    if settings.shard_ids:
+        options["shard_ids"] = list(settings.shard_ids)
+    return discord.AutoShardedClient(shard_count=settings.shards, **options)
+
+
+async def _take_gateway_of(client: discord.Client) -> None:
+    """The other server's own gateway: discord.py would go to Discord's after an invalid session."""
+    _, url, _ = await client.http.get_bot_gateway()
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url)

@@ -1,0 +1,469 @@
+"""Posts answers and notices to Discord, each once, and shows that one is being made. Knows no events.
+
+A message that Discord may or may not have taken is sent again under the same nonce, which Discord
+remembers for some minutes; later than that, the channel is looked through for it first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import aiohttp
+import discord
+import structlog
+
+from adapters import discord_events as events
+from adapters.delivery import Pacer, split
+from adapters.discord_client import Connection
+from adapters.discord_views import buttons
+from bot import metrics
+from bot.events import Action, ActionKind, Alternative, Notice, Outgoing, Person, Place, Progress, Ref
+from bot.ports import ChatError, RateLimited, Undeliverable, Unreachable
+
+T = TypeVar("T")
+
+LIMIT_CHARS = 2000
+PROGRESS_MARK = "⏳"
+TYPING_EVERY_S = 8.0  # Discord shows it for ten seconds
+EDIT_EVERY_S = 5.0  # five edits in five seconds are allowed in a channel, and others want to post there
+CALL_TIMEOUT_S = 100.0  # discord.py waits out rate limits inside a call
+LOOK_BACK_MESSAGES = 100
+CLOCK_SKEW = timedelta(seconds=30)
+REMEMBERED = 2000
+
+CANNOT_DIRECT = 50007
+UNKNOWN_MESSAGE = 10008
+CANNOT_REPLY = {50013, 160002}  # a reply needs the permission to read the history
+_ADVICE = {
+    10003: "the channel is gone",
+    40005: "the file is larger than Discord takes",
+    50001: "the bot cannot see the channel: give it View Channel",
+    50013: "a permission is missing: Send Messages, Read Message History, Attach Files",
+    50007: "direct messages from the bot are closed",
+}
+
+log = structlog.get_logger(__name__)
+
+
+class Sender:
+    """Everything that goes out. `tasks` are its owner's: they live as long as the adapter runs."""
+
+    def __init__(self, connection: Connection, *, progress_after_s: float) -> None:
+        self._connection = connection
+        self._progress_after_s = progress_after_s
+        self._started_at = datetime.now(UTC)
+        self._tried: OrderedDict[str, None] = OrderedDict()
+        self._working: dict[str, Working] = {}
+        self._shown: dict[str, int] = {}  # question → the message that shows its progress
+        self._asked: OrderedDict[str, int] = OrderedDict()  # a slash command's question → its message
+        self._sent_at: OrderedDict[str, float] = OrderedDict()
+        self._told_closed: set[str] = set()
+        self.tasks: asyncio.TaskGroup | None = None
+
+    # Answers
+
+    async def post(self, outgoing: Outgoing) -> Sequence[Ref]:
+        """See bot.ports.Chat.post."""
+        await self._connection.logged_in()
+        texts = split(_text(outgoing), LIMIT_CHARS) or ["…"]
+        slots = [int(ref.id) for ref in outgoing.replaces]
+        slots += await self._end_progress(outgoing.question)
+        is_unsure = outgoing.key in self._tried or _is_old(outgoing, self._started_at)
+        _keep(self._tried, outgoing.key, None)
+        try:
+            if is_unsure:
+                slots += [found for found in await self._look_back(outgoing, texts) if found not in slots]
+            refs = await self._fill(outgoing, self._channel(outgoing.place), texts, slots)
+        except ChatError as error:
+            _count(error)
+            raise
+        if outgoing.question:
+            self._shown.pop(outgoing.question.id, None)
+        return refs
+
+    async def _fill(
+        self,
+        outgoing: Outgoing,
+        place: discord.PartialMessageable,
+        texts: Sequence[str],
+        slots: Sequence[int],
+    ) -> Sequence[Ref]:
+        """Write the pieces over the messages that stand already, post the rest, delete what is left."""
+        refs: list[Ref] = []
+        for index, text in enumerate(texts):
+            view = buttons(_actions(outgoing)) if index == len(texts) - 1 else None
+            posted = None
+            if index < len(slots):
+                posted = await self._rewrite(place, slots[index], text, view)
+            if posted is None:
+                question = outgoing.question if index == 0 else None
+                posted = await self._send(place, text, view, question, _nonce(outgoing.key, index))
+            refs.append(events.ref(place.id, posted))
+            self._remember(posted)
+        for surplus in slots[len(texts) :]:
+            await self._remove(place, surplus)
+        return refs
+
+    async def _send(
+        self,
+        place: discord.PartialMessageable,
+        text: str,
+        view: discord.ui.View | None,
+        question: Ref | None,
+        nonce: str,
+    ) -> int:
+        reference = self._reference(question)
+        try:
+            sent = await _call(_post(place, text, view, reference, nonce))
+        except Undeliverable as error:
+            if reference is None or _code(error) not in CANNOT_REPLY:
+                raise
+            sent = await _call(_post(place, text, view, None, nonce))
+        return sent.id
+
+    async def _rewrite(
+        self, place: discord.PartialMessageable, message_id: int, text: str, view: discord.ui.View | None
+    ) -> int | None:
+        """Edit a message of our own. None: somebody deleted it."""
+        message = place.get_partial_message(message_id)
+        try:
+            await _call(
+                message.edit(content=text, view=view, allowed_mentions=discord.AllowedMentions.none())
+            )
+        except Undeliverable as error:
+            if _code(error) == UNKNOWN_MESSAGE:
+                return None
+            raise
+        return message_id
+
+    async def _remove(self, place: discord.PartialMessageable, message_id: int) -> None:
+        try:
+            await _call(place.get_partial_message(message_id).delete())
+        except Undeliverable as error:
+            if _code(error) != UNKNOWN_MESSAGE:
+                raise
+
+    async def _look_back(self, outgoing: Outgoing, texts: Sequence[str]) -> list[int]:
+        """The pieces of this answer that an earlier try has posted, in order; or its progress message."""
+        place = self._channel(outgoing.place)
+        since = (outgoing.reply.at or self._started_at) - CLOCK_SKEW
+        question = self._reference(outgoing.question)
+        asked = question.message_id if question else None
+        after = discord.Object(asked or discord.utils.time_snowflake(since))
+        found: list[int] = []
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                async for message in place.history(limit=LOOK_BACK_MESSAGES, after=after, oldest_first=True):
+                    if self._is_piece(message, texts, len(found), asked):
+                        found.append(message.id)
+        except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            # Without the right to read the history the nonce alone must do.
+            log.warning("the channel could not be looked through", channel=place.id, error=repr(error))
+        return found
+
+    def _is_piece(
+        self, message: discord.Message, texts: Sequence[str], index: int, asked: int | None
+    ) -> bool:
+        bot = self._connection.client.user
+        if bot is None or message.author.id != bot.id or index >= len(texts):
+            return False
+        replies_to = message.reference.message_id if message.reference else None
+        if index == 0 and replies_to != asked:
+            return False
+        is_progress = index == 0 and message.content.startswith(PROGRESS_MARK) and asked is not None
+        return is_progress or message.content.strip() == texts[index].strip()
+
+    # Progress
+
+    async def working(self, place: Place, question: Ref, progress: Progress | None) -> None:
+        """See bot.ports.Chat.working."""
+        if self.tasks is None or not self._connection.is_open:
+            return
+        working = self._working.get(question.id)
+        if working is None:
+            channel = self._channel(place)
+            reference = self._reference(question)
+            working = Working(channel, reference, self._remember, progress_after_s=self._progress_after_s)
+            self._working[question.id] = working
+            self.tasks.create_task(working.run(), name=f"discord-working-{question.id}")
+        if progress is not None:
+            working.offer(progress)
+
+    async def idle(self, place: Place, question: Ref) -> None:
+        """See bot.ports.Chat.idle."""
+        for message_id in await self._end_progress(question):
+            self._shown.pop(question.id, None)
+            try:
+                await self._remove(self._channel(place), message_id)
+            except ChatError as error:
+                log.warning("a progress message stays", question=question.id, error=str(error))
+
+    async def stop(self) -> None:
+        """Show nothing more of what is in the making: its questions are in the inbox."""
+        for question in list(self._working):
+            working = self._working.pop(question)
+            await working.stop()
+
+    async def _end_progress(self, question: Ref | None) -> list[int]:
+        """The message that shows the progress of this question's answer: the answer is written over it."""
+        if question is None:
+            return []
+        working = self._working.pop(question.id, None)
+        shown = await working.stop() if working else None
+        if shown is not None:
+            self._shown[question.id] = shown
+        return [self._shown[question.id]] if question.id in self._shown else []
+
+    # Notices
+
+    async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
+        """See bot.ports.Chat.tell. Where direct messages are closed the place is told that they are."""
+        await self._connection.logged_in()
+        try:
+            if place is not None and place.is_private:
+                channel = self._channel(place)
+            else:
+                channel = await self._direct(person)
+            await self.say(channel, notice)
+        except Undeliverable as error:
+            _count(error)
+            if _code(error) != CANNOT_DIRECT or place is None or place.is_private:
+                raise
+            await self._tell_closed(person, place)
+            raise
+        except ChatError as error:
+            _count(error)
+            raise
+
+    async def say(self, channel: discord.PartialMessageable, notice: Notice) -> None:
+        texts = split(notice.text, LIMIT_CHARS) or ["…"]
+        for index, text in enumerate(texts):
+            is_last = index == len(texts) - 1
+            view = buttons(notice.actions) if is_last else None
+            attached = files(notice) if is_last else []
+            await _call(_say(channel, text, view, attached))
+
+    async def answer(self, place: Place, question: Ref, text: str) -> None:
+        """A plain word under somebody's message, that is no answer. The same word once."""
+        nonce = _nonce(f"{question.id} {text}", 0)
+        await self._send(self._channel(place), text, None, question, nonce)
+
+    async def _tell_closed(self, person: Person, place: Place) -> None:
+        if person.key in self._told_closed:
+            return
+        self._told_closed.add(person.key)
+        name = person.name or "you"
+        text = (
+            f"{name}, I have something to tell you alone, but your direct messages are closed to me. "
+            "Open them for this server, or see `/nightloom me`."
+        )
+        try:
+            await _call(_say(self._channel(place), text, None, []))
+        except ChatError as error:
+            log.info("nobody could be told", person=person.key, error=str(error))
+
+    async def _direct(self, person: Person) -> discord.PartialMessageable:
+        user = discord.Object(events.user_id(person.key))
+        client = self._connection.client
+        direct = await _call(client.create_dm(user))
+        return client.get_partial_messageable(direct.id)
+
+    # What is known of the messages sent
+
+    def asked(self, ref: Ref, message_id: int) -> None:
+        """The question of a slash command is shown by this message: the answer replies to it."""
+        _keep(self._asked, ref.id, message_id)
+
+    def is_fresh(self, message_id: int) -> bool:
+        """Sent so lately that the bot may not have noted it yet."""
+        return time.monotonic() - self._sent_at.get(str(message_id), -1e9) < CALL_TIMEOUT_S
+
+    def _remember(self, message_id: int) -> None:
+        _keep(self._sent_at, str(message_id), time.monotonic())
+
+    def _channel(self, place: Place) -> discord.PartialMessageable:
+        return self._connection.client.get_partial_messageable(events.channel_id(place))
+
+    def _reference(self, question: Ref | None) -> discord.MessageReference | None:
+        if question is None:
+            return None
+        message_id = self._asked.get(question.id) or (int(question.id) if question.id.isdigit() else None)
+        if message_id is None:
+            return None
+        return discord.MessageReference(
+            message_id=message_id, channel_id=int(question.channel), fail_if_not_exists=False
+        )
+
+
+class Working:
+    """One answer in the making: typing, and after a while a message that says how far it is."""
+
+    def __init__(
+        self,
+        place: discord.PartialMessageable,
+        reference: discord.MessageReference | None,
+        remember: Callable[[int], None],
+        *,
+        progress_after_s: float,
+    ) -> None:
+        self._place = place
+        self._reference = reference
+        self._remember = remember
+        self._pacer = Pacer[Progress](self._show, interval_s=EDIT_EVERY_S, first_after_s=progress_after_s)
+        self._shown: int | None = None
+        self._stopped = asyncio.Event()
+
+    def offer(self, progress: Progress) -> None:
+        self._pacer.offer(progress)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._pacer.run())
+            while not self._stopped.is_set():
+                await self._type()
+                try:
+                    await asyncio.wait_for(self._stopped.wait(), timeout=TYPING_EVERY_S)
+                except TimeoutError:
+                    continue
+
+    async def stop(self) -> int | None:
+        """Nothing is shown after this; the message that showed the progress, if there is one."""
+        self._stopped.set()
+        await self._pacer.stop()
+        return self._shown
+
+    async def _type(self) -> None:
+        try:
+            await _call(self._place.typing())
+        except ChatError as error:
+            log.debug("typing could not be shown", error=str(error))
+
+    async def _show(self, progress: Progress) -> None:
+        text = f"{PROGRESS_MARK} *{progress.phase} {progress.done}/{progress.total}*"
+        try:
+            if self._shown is None:
+                nonce = _nonce(f"progress {progress.message}", 0)
+                self._shown = (await _call(_post(self._place, text, None, self._reference, nonce))).id
+                self._remember(self._shown)
+            else:
+                await _call(self._place.get_partial_message(self._shown).edit(content=text))
+        except ChatError as error:
+            log.debug("progress could not be shown", error=str(error))
+
+
+def files(notice: Notice) -> list[discord.File]:
+    """What is attached to a notice."""
+    found = []
+    if notice.image_png:
+        found.append(discord.File(io.BytesIO(notice.image_png), filename="nightloom.png"))
+    if notice.file:
+        found.append(discord.File(io.BytesIO(notice.file), filename=notice.file_name or "nightloom.zip"))
+    return found
+
+
+def chat_error(error: Exception) -> ChatError:
+    """An error of discord.py in the bot's own terms, with what to do."""
+    if isinstance(error, discord.RateLimited):
+        return RateLimited("Discord allows no more for now.", retry_after_s=error.retry_after)
+    if isinstance(error, discord.HTTPException) and error.status == 429:
+        return RateLimited("Discord allows no more for now.", retry_after_s=5.0)
+    if isinstance(error, discord.HTTPException) and error.status < 500:
+        return Undeliverable(f"Discord refused it: {_ADVICE.get(error.code, error.text or str(error))}.")
+    return Unreachable(f"Discord could not be reached: {error!r}")
+
+
+def _code(error: ChatError) -> int:
+    cause = error.__cause__
+    return cause.code if isinstance(cause, discord.HTTPException) else 0
+
+
+async def _call(calling: Awaitable[T]) -> T:
+    """One call of Discord. Raises ChatError."""
+    try:
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            return await calling
+    except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, RuntimeError) as error:
+        # RuntimeError: the session was closed under the call while the adapter stops.
+        raise chat_error(error) from error
+
+
+def _post(
+    place: discord.PartialMessageable,
+    text: str,
+    view: discord.ui.View | None,
+    reference: discord.MessageReference | None,
+    nonce: str,
+) -> Awaitable[discord.Message]:
+    # Any: discord.py tells "none" by leaving a parameter out.
+    options: dict[str, Any] = {"nonce": nonce, "allowed_mentions": discord.AllowedMentions.none()}
+    if view is not None:
+        options["view"] = view
+    if reference is not None:
+        options["reference"] = reference
+    return place.send(text, suppress_embeds=True, **options)
+
+
+def _say(
+    place: discord.PartialMessageable,
+    text: str,
+    view: discord.ui.View | None,
+    attached: Sequence[discord.File],
+) -> Awaitable[discord.Message]:
+    options: dict[str, Any] = {"allowed_mentions": discord.AllowedMentions.none()}  # Any: as above
+    if view is not None:
+        options["view"] = view
+    if attached:
+        options["files"] = list(attached)
+    return place.send(text, **options)
+
+
+def _nonce(key: str, index: int) -> str:
+    """At most 25 characters, the same at every try."""
+    return hashlib.blake2b(f"{key} {index}".encode(), digest_size=12).hexdigest()
+
+
+def _text(outgoing: Outgoing) -> str:
+    reply = outgoing.reply
+    text = f"-# {reply.heading}\n{reply.text}" if reply.heading else reply.text
+    rival = _rival(outgoing)
+    return f"**A**\n{text}\n\n**B**\n{rival.text}" if rival else text
+
+
+def _actions(outgoing: Outgoing) -> tuple[Action, ...]:
+    """In a duel, which of the two is better comes before everything else."""
+    rival = _rival(outgoing)
+    if rival is None or any(action.kind is ActionKind.TAKE for action in outgoing.actions):
+        return outgoing.actions
+    reply = outgoing.reply
+    first = Action(kind=ActionKind.TAKE, label="A is better", target=f"{reply.id}/{reply.id}")
+    second = Action(kind=ActionKind.TAKE, label="B is better", target=f"{reply.id}/{rival.id}")
+    return (first, second, *outgoing.actions)
+
+
+def _rival(outgoing: Outgoing) -> Alternative | None:
+    return next((other for other in outgoing.reply.alternatives if other.id == outgoing.reply.duel), None)
+
+
+def _keep(remembered: OrderedDict[str, T], key: str, value: T) -> None:
+    """Remember it, and forget the oldest."""
+    remembered[key] = value
+    remembered.move_to_end(key)
+    while len(remembered) > REMEMBERED:
+        remembered.popitem(last=False)
+
+
+def _count(error: ChatError) -> None:
+    metrics.ERRORS.labels("discord", type(error).__name__).inc()
+    log.warning("a message was not sent", error=str(error))
+
+
+def _is_old(outgoing: Outgoing, started_at: datetime) -> bool:
+    """Made before this process began: another may have sent it."""
+    return outgoing.reply.at is not None and outgoing.reply.at < started_at
