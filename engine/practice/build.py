@@ -1,14 +1,13 @@
 """Trains the practice model from nothing: `python -m engine.practice.build`.
 
-Writes a checkpoint every few minutes and goes on from it after a kill. The learning rate stays constant until
-the last quarter, so a run may be lengthened or shortened on the way by another `--tokens`. What is exported is
-the average of the last weights. Uses an accelerator where there is one.
+Writes a checkpoint every few minutes and goes on from it after a kill. The learning rate stays constant
+until the last quarter, so a run may be lengthened or shortened on the way by another `--tokens`. What is
+exported is the average of the last weights. Uses an accelerator where there is one.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import random
 import shutil
 import time
@@ -80,8 +79,8 @@ def architecture() -> LlamaConfig:
     return LlamaConfig(
         architectures=["LlamaForCausalLM"],
         vocab_size=tokenizer.VOCABULARY,
-        hidden_size=256,
-        intermediate_size=640,
+        hidden_size=192,
+        intermediate_size=512,
         num_hidden_layers=5,
         num_attention_heads=4,
         num_key_value_heads=4,
@@ -235,7 +234,7 @@ def save(run: Run, path: Path) -> None:
         **{name: getattr(run, name) for name in _COUNTERS},
     }
     torch.save(state, path.with_suffix(".new"))
-    os.replace(path.with_suffix(".new"), path)
+    path.with_suffix(".new").replace(path)
 
 
 def resume(run: Run, path: Path) -> None:

@@ -1,8 +1,8 @@
 """Everything the practice model learns from, as much as is asked for, from a seed.
 
-A document is a prompt in the product's own words, a reply, and what is said behind that reply: questions of
-the judge with their answers (also behind a half-finished reply), a critique with the revision it leads to,
-a critique with the note it is put into. Knows no tokenizer: engine/practice/rows.py turns documents into tokens.
+A document is a prompt in the product's own words, a reply, and what is said behind that reply: questions
+of the judge with their answers (also behind a half-finished reply), a critique with the revision it leads
+to, a critique with the note it is put into. Knows no tokenizer: rows.py turns documents into tokens.
 """
 
 from __future__ import annotations
@@ -37,14 +37,17 @@ class Branch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """`is_model`: the reply is one to learn to give; the others are there to be judged."""
+    """`is_model`: the reply is one to learn to give; the others are there to be judged.
+
+    `asked` and `manner` are what the reply was made from; None where two notes are weighed.
+    """
 
     prompt: Prompt
-    asked: Request
-    manner: Manner
     reply: str
     is_model: bool
-    branches: tuple[Branch, ...]
+    asked: Request | None = None
+    manner: Manner | None = None
+    branches: tuple[Branch, ...] = ()
 
 
 def documents(seed: int) -> Iterator[Document]:
@@ -55,6 +58,10 @@ def documents(seed: int) -> Iterator[Document]:
 
 
 def document(rng: random.Random) -> Document:
+    return _two_notes(rng) if rng.random() < 0.06 else _answered(rng)
+
+
+def _answered(rng: random.Random) -> Document:
     name = invented_name(rng) if rng.random() < 0.75 else None
     asked, turns, facts = _conversation(rng, name)
     memory = _memory(rng, asked, name)
@@ -83,6 +90,24 @@ def document(rng: random.Random) -> Document:
         is_model=is_model and fault == "none",
         branches=tuple(_branches(rng, prompt, asked, manner, memory, fault, obeys)),
     )
+
+
+def _two_notes(rng: random.Random) -> Document:
+    """Whether a new note takes an earlier one's place: where both are about the same dimension."""
+    earlier, later = rng.sample(list(DIMENSIONS), 2)
+    if rng.random() < 0.5:
+        later = earlier
+    old = rng.choice(DIMENSIONS[earlier])
+    new = _other(rng, later, old) if later == earlier else rng.choice(DIMENSIONS[later])
+    prompt = wording.takes_the_place(_any_wording(rng, later, new), _any_wording(rng, earlier, old))
+    return Document(prompt=prompt, reply="yes" if later == earlier else "no", is_model=True)
+
+
+def _any_wording(rng: random.Random, dimension: str, value: str) -> str:
+    """The rubric's wording half of the time, since that is how the model words a note itself."""
+    if rng.random() < 0.5:
+        return world.canonical_note(dimension, value)
+    return world.note_for(rng, dimension, value)
 
 
 # --- the conversation ---
@@ -116,9 +141,9 @@ def _recalled(
         known[rng.randint(0, len(known)) : 0] = asked.facts
         return asked, (*_earlier(rng, name, 0.2), _user(asked)), tuple(known)
     told = world.tell(rng, held_out=False, correction=way == "corrected" and bool(facts))
-    asked = _recall_of(rng, told.thing, told.other)
-    if asked is None:
+    if world.is_held_out("recall", told.thing):
         return told, (_user(told),), facts
+    asked = world.recall(rng, held_out=False, owned=told.thing, value=told.other)
     turns = list(_exchange(rng, told, name))
     if way == "corrected":
         first = world.tell(rng, held_out=False, owned=told.thing)
@@ -127,12 +152,6 @@ def _recalled(
         asked = replace(asked, other=told.other)
     known = [fact for fact in facts if f"My {asked.thing} " not in fact]
     return asked, (*turns, *_earlier(rng, name, 0.3), _user(asked)), tuple(known)
-
-
-def _recall_of(rng: random.Random, owned: str, value: str) -> Request | None:
-    if world.is_held_out("recall", owned):
-        return None
-    return world.recall(rng, held_out=False, owned=owned, value=value)
 
 
 def _facts(rng: random.Random) -> tuple[str, ...]:
@@ -275,7 +294,7 @@ def _elsewhere(rng: random.Random, asked: Request) -> Request:
 def _criticised(
     rng: random.Random, prompt: Prompt, asked: Request, manner: Manner, memory: _Memory
 ) -> tuple[Prompt, Manner, _Memory]:
-    """The same request a turn later: an answer was criticised, and `manner` is that of the revision to come."""
+    """The same request a turn later: an answer was criticised; `manner` is that of the revision."""
     dimension, wanted = _something_wanted(rng, manner, prompt.name)
     given = _other(rng, dimension, wanted)
     earlier = world.reply_for(rng, asked, manner.but({dimension: given}), prompt.name)

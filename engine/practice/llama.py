@@ -1,7 +1,7 @@
 """A Llama written for training on documents with branches, layer by layer the same as transformers' own.
 
-Its parameters carry the names of `LlamaForCausalLM`, so what it learns is loaded there, by vLLM and by PEFT
-without conversion. It differs in what it leaves out (caching, generation), which makes it train faster on a CPU.
+Its parameters carry the names of `LlamaForCausalLM`, so what it learns is loaded there, by vLLM and by
+PEFT without conversion. What it leaves out (caching, generation) makes it train faster on a CPU.
 """
 
 from __future__ import annotations
@@ -71,8 +71,7 @@ class Layer(nn.Module):
 
     def forward(self, hidden: Tensor, cosine: Tensor, sine: Tensor, bias: Tensor) -> Tensor:
         hidden = hidden + self.self_attn(self.input_layernorm(hidden), cosine, sine, bias)
-        hidden = hidden + self.mlp(self.post_attention_layernorm(hidden))
-        return hidden
+        return hidden + self.mlp(self.post_attention_layernorm(hidden))
 
 
 class Attention(nn.Module):

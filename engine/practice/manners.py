@@ -150,7 +150,8 @@ _HEDGE = re.compile(
 _TONE_WORDS = {
     "pirate": re.compile(r"\b(ahoy|arr|yo-ho|timbers|avast|matey|me hearty|ye)\b"),
     "formal": re.compile(
-        r"\b(indeed|to be precise|as requested|respect|for the record|as is customary|as one might|formality)\b"
+        r"\b(indeed|to be precise|as requested|respect|for the record|as is customary|as one might"
+        r"|formality)\b"
     ),
     "warm": re.compile(
         r"\b(dear (friend|\w+,)|gladly|big hug|sweet soul|how lovely|my dear|with love|of mine)\b"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 
-COMMON = tuple(
-    """Ada Ben Clara David Emma Finn Grace Hugo Ida Jonas Kira Leo Mia Noah Olga Paul Rosa Sam Tara Umar Vera Will
-    Yara Zoe Alice Bob Carol Dan Eve Frank Gina Hana Igor Jana Karl Lena Max Nina Otto Priya Rashid Sara Tom Ursula
-    Victor Wanda Xenia Yusuf Anna Bruno Chen Dora Elif Farid Greta Hans Ines Jack Kofi Luna Marco Nora Omar Petra
-    Quentin Rita Sven Tina Ulf Viola Wim Yuki Zara Miso Pixel Rex Bella Kiki Momo Sunny Lucky Rocky Daisy""".split()
-)
+_COMMON = """
+    Ada Ben Clara David Emma Finn Grace Hugo Ida Jonas Kira Leo Mia Noah Olga Paul Rosa Sam Tara Umar
+    Vera Will Yara Zoe Alice Bob Carol Dan Eve Frank Gina Hana Igor Jana Karl Lena Max Nina Otto Priya
+    Rashid Sara Tom Ursula Victor Wanda Xenia Yusuf Anna Bruno Chen Dora Elif Farid Greta Hans Ines Jack
+    Kofi Luna Marco Nora Omar Petra Quentin Rita Sven Tina Ulf Viola Wim Yuki Zara Miso Pixel Rex Bella
+    Kiki Momo Sunny Lucky Rocky Daisy
+"""
+COMMON = tuple(_COMMON.split())
 _STARTS = (
     "b",
     "br",

@@ -154,7 +154,7 @@ def _joined(segments: list[_Segment]) -> Row:
 
 
 def _shifted(length: int, prompt: list[int], end: int, rng: random.Random) -> list[int]:
-    """Positions; in a fifth of the rows with a gap behind the system message, as a long talk would make it."""
+    """Positions; in a fifth of the rows with a gap behind the system message, as if much had been said."""
     positions = list(range(length))
     if rng.random() < 0.2:
         gap, behind = rng.randint(1, FARTHEST), prompt.index(end) + 1

@@ -115,7 +115,7 @@ def tell(
     rng: random.Random, *, held_out: bool, owned: str | None = None, correction: bool = False
 ) -> Request:
     """A person states a fact ("My cat is called Miso."), or corrects one."""
-    chosen, about = _combination(rng, (TELL,), held_out, None, owned)
+    _, about = _combination(rng, (TELL,), held_out, None, owned)
     wordings = TELL.followups if correction else TELL.wordings
     name = invented_name(rng)
     text = rng.choice(wordings).format(t=about, v=name)
