@@ -9,13 +9,14 @@ import resource
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from engine.backends.chat_tokens import ChatTokens
 from engine.ports import ModelError, TrainingError
 from engine.training import bank as loras
 from engine.training import losses
@@ -108,9 +109,9 @@ class Classroom:
             return self._pair_losses(chunk), []
         if kind is Kind.ASK:
             mine = self._forward([Row((*one.prefix, 0), len(one.prefix), seat) for seat, one in chunk])
-            yes, no = torch.tensor(recipe.yes_ids), torch.tensor(recipe.no_ids)
+            yes, no = (torch.tensor(some, device=self._device) for some in self._answers())
             wanted = torch.tensor([one.wanted for _, one in chunk], device=self._device)
-            return losses.answer_loss(mine.logits, yes.to(self._device), no.to(self._device), wanted), []
+            return losses.answer_loss(mine.logits, yes, no, wanted), []
         mine = self._forward([Row(one.prefix + one.reply, len(one.prefix), seat) for seat, one in chunk])
         count = len(chunk)
         if kind is Kind.SAY:
@@ -131,6 +132,13 @@ class Classroom:
             return losses.rating_loss(gain, is_good, baseline, beta=recipe.rating_beta), gain.tolist()
         per_token = losses.divergence(base.logits, mine.logits, is_reverse=recipe.is_reverse_divergence)
         return losses.total(per_token / mine.lengths[mine.owner], mine.owner, count), []
+
+    def _answers(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The tokens that read as yes and as no."""
+        if not self._recipe.yes_ids:
+            tokens = ChatTokens(Path(self._recipe.model))
+            self._recipe = replace(self._recipe, yes_ids=tokens.yes_ids, no_ids=tokens.no_ids)
+        return self._recipe.yes_ids, self._recipe.no_ids
 
     def _pair_losses(self, chunk: Sequence[tuple[int, Lesson]]) -> Tensor:
         recipe = self._recipe

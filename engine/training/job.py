@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -60,11 +59,6 @@ def run(path: Path, *, say: Say) -> None:
             School(folder, recipe, say=say, started=time.monotonic()).teach(pupils)
         folder.checkpoint.unlink(missing_ok=True)
     say({"phase": "done", "people": len(pupils)})
-
-
-def clean(path: Path) -> None:
-    """Delete a job folder whose results have been taken. It holds people's words."""
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def _say(line: dict[str, object]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
@@ -86,7 +87,7 @@ class Recipe:
     rating_beta: float = 0.1
     is_reverse_divergence: bool = False
     end_ids: TokenIds = ()  # what ends a reply; learned as part of it
-    yes_ids: tuple[int, ...] = ()
+    yes_ids: tuple[int, ...] = ()  # none: those that the tokenizer has
     no_ids: tuple[int, ...] = ()
     seats: int = 32
     tokens_per_step: int = 4096  # rows × longest row of one forward pass
@@ -193,6 +194,11 @@ class JobFolder:
     def write_result(self, result: Result) -> None:
         self.person(result.key).mkdir(parents=True, exist_ok=True)
         write_whole(self.person(result.key) / "result.json", json.dumps(asdict(result)))
+
+
+def clean(path: Path) -> None:
+    """Delete a job folder whose results have been taken. It holds people's words."""
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def ended(row: Told, end_ids: TokenIds) -> Told:

@@ -1,0 +1,539 @@
+"""The night: who is in it, what they learn from, the training, the gate, going live, and the morning note.
+
+Every step is written down when it is done, so a night that dies, or whose process does, is taken up where
+it was: prepared people stay prepared, the training has its checkpoint, and going live is one transaction.
+Holds one of the product's two broad catches: whatever goes wrong with one night, the next can begin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from bot import live
+from bot.due import is_due
+from bot.errors import Refused, Unknown
+from bot.events import NightProgress, Notice, Person
+from bot.exam import examine
+from bot.kit import Kit
+from bot.report import Curve, morning_note
+from bot.store.loras import LoraState, Version
+from bot.store.nights import Night, NightOutcome, NightPerson, NightState
+from bot.store.people import Known
+from bot.store.snapshots import prompt_json, prompt_of
+from bot.study import Recipe as StudyRecipe
+from bot.study import Study, study
+from engine.gate import Bounds, Decision, Evidence, decide
+from engine.loras import Library, person_folder
+from engine.ports import EngineError
+from engine.training.lessons import JobFolder, Pupil, Recipe, Result, clean, write_whole
+from engine.training.runner import Step, Trainer, is_begun
+
+log = structlog.get_logger(__name__)
+
+LEASE_S: Final = 60.0
+LOOK_AGAIN_S: Final = 15.0
+PREPARED_AT_ONCE: Final = 4
+EXAMINED_AT_ONCE: Final = 4
+PROGRESS_EVERY_S: Final = 0.2
+FOLDER: Final = "nights"
+
+Hear = Callable[[str, NightProgress], None]
+Tell = Callable[[Person, Notice], Awaitable[None]]
+MayLearn = Callable[[Known], bool]
+
+
+class Nights:
+    """Starts nights, carries them through, takes them back."""
+
+    def __init__(
+        self,
+        kit: Kit,
+        *,
+        model_path: str,
+        hear: Hear,
+        tell: Tell,
+        may_learn: MayLearn,
+        trainer: Trainer | None = None,
+        recipe: StudyRecipe | None = None,
+        lease_s: float = LEASE_S,
+    ) -> None:
+        self.library = Library(live.root(kit))
+        self._kit = kit
+        self._store = kit.store.nights
+        self._model_path = model_path
+        self._hear, self._tell, self._may_learn = hear, tell, may_learn
+        self._trainer = trainer or Trainer()
+        self._recipe = recipe or StudyRecipe(replies=kit.settings.learning.replies)
+        self._lease_s = lease_s
+        self._wake = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._heard_at: dict[str, float] = {}
+
+    # --- what others ask ---
+
+    async def start(self, people: Sequence[str] | None) -> str:
+        """A night for these people, or for everybody who has said enough that is new; its id.
+
+        Durable on return; `run` carries it through. Raises Unknown, Refused.
+        """
+        if people is None:
+            return await self._start(await self._with_news(), was_asked=False)
+        for person in people:
+            if await self._kit.store.people.get(person) is None:
+                raise Unknown("unknown_person", f"There is no person {person!r}.")
+        if not people:
+            raise Refused("nobody", "Name somebody, or leave `people` out for everybody who is due.")
+        return await self._start(list(dict.fromkeys(people)), was_asked=True)
+
+    async def start_due(self) -> str | None:
+        """A night for those whose hour has passed; None where there is nobody, or one is running."""
+        if await self._store.running():
+            return None
+        people = await self.due()
+        return await self._start(people, was_asked=False) if people else None
+
+    async def due(self) -> list[str]:
+        """Whose night it is: consent, the hour in their zone, enough that is new."""
+        settings, now = self._kit.settings.learning, self._kit.clock()
+        due = []
+        for person in await self._kit.store.people.all():
+            if not self._may_learn(person):
+                continue
+            fresh = await self._store.freshness(person.key)
+            if is_due(
+                now,
+                timezone=person.timezone,
+                hour=settings.hour,
+                last_night=fresh.last_night,
+                new_feedback=fresh.feedback,
+                min_feedback=settings.min_feedback,
+            ):
+                due.append(person.key)
+        return due
+
+    async def get(self, night: str) -> Night:
+        """How far a night is, or what came of it. Raises Unknown."""
+        return await self._store.get(night)
+
+    async def wait(self, night: str) -> Night:
+        """The night when it is over, whoever carried it through."""
+        while True:
+            self._ended.clear()
+            found = await self._store.get(night)
+            if found.state is not NightState.RUNNING:
+                return found
+            try:
+                async with asyncio.timeout(1.0):
+                    await self._ended.wait()
+            except TimeoutError:
+                continue
+
+    async def undo(self, person: str) -> Version | None:
+        """The version before goes live again, loaded before the pointer moves; None: the bare base.
+
+        Raises Unknown when nothing is live.
+        """
+        before = await self._kit.store.loras.before(person)
+        if before is not None:
+            await self._kit.backend.load(live.reference(self._kit, before))
+        return await self._kit.store.loras.undo(person)
+
+    async def erase(self, person: str) -> int:
+        """Deletes a person's LoRAs and what running nights hold of their words; how many LoRAs."""
+        for version in await self._kit.store.loras.of_person(person):
+            await self._forget_loaded(version)
+        for folder in self._root.glob(f"*/people/{person_folder(person)}"):
+            await asyncio.to_thread(clean, folder)
+        for plan in self._root.glob(f"*/plans/{person_folder(person)}.json"):
+            plan.unlink(missing_ok=True)
+        return await asyncio.to_thread(self.library.erase, person)
+
+    async def run(self) -> None:
+        """Carries nights through, until cancelled: those that a dead process left, then what is started."""
+        while True:
+            self._wake.clear()
+            for night in await self._store.running():
+                await self._carry(night.id)
+            try:
+                async with asyncio.timeout(min(LOOK_AGAIN_S, self._lease_s)):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue  # another process may have died in the middle of its night
+
+    # --- one night ---
+
+    async def _start(self, people: Sequence[str], *, was_asked: bool) -> str:
+        night = self._kit.new_id()
+        await self._store.start(night, people, was_asked=was_asked)
+        self._wake.set()
+        return night
+
+    async def _carry(self, night_id: str) -> None:
+        """One night to its end, unless another process has it."""
+        lease = f"night:{night_id}"
+        if not await self._kit.store.leases.take(lease, self._kit.owner, for_s=self._lease_s):
+            return
+        logger = log.bind(night=night_id)
+        try:
+            async with self._held([lease]):
+                problem = await self._through(night_id)
+            await self._store.end(night_id, problem=problem)
+            logger.info("night ended", problem=problem)
+        except Exception as error:
+            logger.exception("night failed")
+            await self._fail(night_id, f"something unforeseen went wrong: {type(error).__name__}")
+        finally:
+            await self._kit.store.leases.give_back(lease, self._kit.owner)
+        await asyncio.to_thread(clean, self._root / night_id)
+        self._ended.set()
+
+    async def _through(self, night_id: str) -> str | None:
+        """Prepare, train, examine, tell. The problem, if it got nobody anywhere."""
+        night = await self._store.get(night_id)
+        waiting = [one.person for one in night.people if one.outcome is None]
+        free = [person for person in waiting if await self._is_free(night_id, person)]
+        async with self._held([_lease_of(person) for person in free]):
+            try:
+                await self._prepare_all(night_id, free)
+                await self._train(night_id)
+                await self._examine_all(night_id, free)
+            except EngineError as error:
+                await self._fail(night_id, str(error))
+                return str(error)
+            finally:
+                for person in free:
+                    await self._kit.store.leases.give_back(_lease_of(person), self._kit.owner)
+        await self._tell_all(night_id)
+        return None
+
+    async def _is_free(self, night_id: str, person: str) -> bool:
+        """One night per person at a time, however many processes run."""
+        if await self._kit.store.leases.take(_lease_of(person), self._kit.owner, for_s=self._lease_s):
+            return True
+        await self._settle(night_id, person, NightOutcome.SKIPPED, "another night of theirs is under way")
+        return False
+
+    @asynccontextmanager
+    async def _held(self, leases: Sequence[str]) -> AsyncIterator[None]:
+        """Renews leases while inside."""
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(self._lease_s / 3)
+                for lease in leases:
+                    await self._kit.store.leases.take(lease, self._kit.owner, for_s=self._lease_s)
+
+        renewing = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+
+    # --- preparing ---
+
+    async def _prepare_all(self, night_id: str, people: Sequence[str]) -> None:
+        """Writes the job folder, whole. A job that was begun is gone on with as it is."""
+        folder = JobFolder(self._root / night_id)
+        if is_begun(folder.path):
+            return
+        await asyncio.to_thread(clean, folder.path)
+        gate = asyncio.Semaphore(PREPARED_AT_ONCE)
+        studies: list[Study] = []
+
+        async def prepare(person: str) -> None:
+            async with gate:
+                made = await self._prepare(night_id, person)
+            if made is not None:
+                studies.append(made)
+
+        await asyncio.gather(*(prepare(person) for person in people))
+        if studies:
+            pupils = [await self._pupil(one) for one in sorted(studies, key=lambda one: one.person)]
+            await asyncio.to_thread(self._write_job, folder, pupils, studies)
+
+    async def _prepare(self, night_id: str, key: str) -> Study | None:
+        person = await self._kit.store.people.get(key)
+        if person is None:
+            return None  # erased meanwhile
+        if not self._may_learn(person):
+            reason = "they have not agreed to be learned from"
+            await self._settle(night_id, key, NightOutcome.SKIPPED, reason)
+            return None
+
+        def report(done: int, total: int) -> None:
+            self._progress(night_id, key, "practising", done, total)
+
+        made = await study(self._kit, person, self._recipe, seed=_seed(night_id, key), on_progress=report)
+        if isinstance(made, str):
+            await self._settle(night_id, key, NightOutcome.SKIPPED, made)
+            return None
+        return made
+
+    async def _pupil(self, studied: Study) -> Pupil:
+        current = await self._current(studied.person)
+        path = None if current is None else str(live.reference(self._kit, current).path)
+        key = person_folder(studied.person)
+        return Pupil(key=key, seed=_seed("lora", studied.person), current=path)
+
+    def _write_job(self, folder: JobFolder, pupils: Sequence[Pupil], studies: Sequence[Study]) -> None:
+        """The plans first: when job.json is there, everything is."""
+        (folder.path / "plans").mkdir(parents=True, exist_ok=True)
+        for one in studies:
+            write_whole(self._plan_path(folder.path, one.person), json.dumps(_plan_json(one)))
+        settings = self._kit.settings.learning
+        JobFolder.create(
+            folder.path,
+            Recipe(
+                model=self._model_path,
+                rank=settings.rank,
+                alpha=2.0 * settings.rank,
+                learning_rate=settings.rate,
+                passes=settings.passes,
+                memory_gib=settings.memory_gib,
+                deadline_s=settings.deadline_hours * 3600,
+                end_ids=self._kit.backend.encode_question("?")[:1],
+            ),
+            pupils,
+            {person_folder(one.person): one.lessons for one in studies},
+            {person_folder(one.person): one.trials for one in studies},
+        )
+
+    # --- training ---
+
+    async def _train(self, night_id: str) -> None:
+        folder = self._root / night_id
+        if not is_begun(folder):
+            return
+        people = [one.person for one in (await self._store.get(night_id)).people if one.outcome is None]
+
+        def report(step: Step) -> None:
+            for person in people:
+                self._progress(night_id, person, "training", step.done, step.total)
+
+        await self._trainer.run(folder, report)
+
+    # --- the gate ---
+
+    async def _examine_all(self, night_id: str, people: Sequence[str]) -> None:
+        gate = asyncio.Semaphore(EXAMINED_AT_ONCE)
+
+        async def one(person: str) -> None:
+            async with gate:
+                await self._examine(night_id, person)
+
+        await asyncio.gather(*(one(person) for person in people))
+
+    async def _examine(self, night_id: str, key: str) -> None:
+        """A person's result becomes a version, and the version is judged. Safe to do again."""
+        folder = JobFolder(self._root / night_id)
+        mine = next((one for one in (await self._store.get(night_id)).people if one.person == key), None)
+        person = await self._kit.store.people.get(key)
+        if mine is None or mine.outcome is not None or person is None:
+            return
+        if not self._may_learn(person):
+            reason = "they took back their agreement to be learned from"
+            await self._settle(night_id, key, NightOutcome.SKIPPED, reason)
+            return
+        plan_path = self._plan_path(folder.path, key)
+        result = folder.result(person_folder(key))
+        if result is None or not plan_path.is_file():
+            await self._settle(night_id, key, NightOutcome.FAILED, "the training left no result")
+            return
+        studied = _plan_of(json.loads(plan_path.read_text(encoding="utf-8")))
+        if not result.is_trained:
+            await self._settle(night_id, key, NightOutcome.FAILED, result.reason, used=studied.used)
+            return
+        self._progress(night_id, key, "examining", 0, 1)
+        await self._judge(night_id, studied, result, folder.lora(person_folder(key)))
+        self._progress(night_id, key, "done", 1, 1)
+
+    async def _judge(self, night_id: str, studied: Study, result: Result, made: Path) -> None:
+        kit, key = self._kit, studied.person
+        version = await kit.store.loras.reserve(
+            key,
+            folder=person_folder(key),
+            model=kit.backend.model,
+            rank=kit.settings.learning.rank,
+            night=night_id,
+        )
+        await asyncio.to_thread(self.library.put, key, version.version, made)
+        candidate = live.reference(kit, version)
+        current = await self._current(key)
+        # Loaded, so that it answers without delay from the moment at which the pointer moves.
+        await kit.backend.load(candidate)
+        evidence = await examine(
+            kit,
+            studied,
+            result,
+            candidate=candidate,
+            current=None if current is None else live.reference(kit, current),
+        )
+        decision = decide(evidence, Bounds(promote_at=kit.settings.learning.promote_at))
+        outcome = NightOutcome.PROMOTED if decision.is_promoted else NightOutcome.KEPT
+        settled = NightPerson(
+            person=key,
+            outcome=outcome,
+            reason=decision.reason,
+            version=version.version,
+            used=studied.used,
+            metrics=_metrics(decision, evidence, result),
+        )
+        await self._store.settle(night_id, settled, lora=version.id)
+        if not decision.is_promoted:
+            await kit.backend.unload(candidate)
+        await self._prune(key)
+
+    async def _prune(self, person: str) -> None:
+        """Old versions go; never the live one nor the one before it."""
+        versions = await self._kit.store.loras.of_person(person)
+        pointed = await self._kit.store.loras.live(person)
+        before = await self._kit.store.loras.before(person)
+        spared = {one.version for one in (pointed, before) if one is not None}
+        spared |= {one.version for one in versions[-self._kit.settings.learning.keep :]}
+        gone = [one for one in versions if one.version not in spared and one.state is not LoraState.PRUNED]
+        for version in gone:
+            await self._forget_loaded(version)
+        await asyncio.to_thread(self.library.prune, person, spared)
+        await self._kit.store.loras.pruned([one.id for one in gone])
+
+    async def _forget_loaded(self, version: Version) -> None:
+        try:
+            await self._kit.backend.unload(live.reference(self._kit, version))
+        except EngineError:
+            log.info("a LoRA could not be unloaded; the engine drops it when it restarts", lora=version.name)
+
+    async def _current(self, person: str) -> Version | None:
+        """What the candidate has to beat, whether or not the person has it switched on."""
+        found = await self._kit.store.loras.live(person, model=self._kit.backend.model)
+        return None if found is None or found.state is LoraState.PRUNED else found
+
+    # --- what came of it ---
+
+    async def _settle(
+        self,
+        night_id: str,
+        person: str,
+        outcome: NightOutcome,
+        reason: str,
+        *,
+        used: Mapping[str, int] | None = None,
+    ) -> None:
+        settled = NightPerson(person=person, outcome=outcome, reason=reason, used=used or {})
+        await self._store.settle(night_id, settled)
+        self._progress(night_id, person, "done", 1, 1)
+
+    async def _fail(self, night_id: str, reason: str) -> None:
+        for one in (await self._store.get(night_id)).people:
+            if one.outcome is None:
+                await self._settle(night_id, one.person, NightOutcome.FAILED, reason)
+        await self._store.end(night_id, problem=reason)
+
+    async def _tell_all(self, night_id: str) -> None:
+        """The morning notes. Who was not told when the process died is told now."""
+        for one in (await self._store.get(night_id)).people:
+            person = await self._kit.store.people.get(one.person)
+            if person is None or one.told_at is not None:
+                continue
+            history = await self._store.of_person(one.person)
+            curve = Curve.of(history)
+            notice = await asyncio.to_thread(
+                morning_note, one, night_id, curve, told_at=person.night_told_at, now=self._kit.clock()
+            )
+            if notice is not None:
+                await self._tell(Person(key=person.key, platform=person.platform, name=person.name), notice)
+                await self._store.told(night_id, one.person)
+
+    def _progress(self, night_id: str, person: str, phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if phase not in ("done", "examining") and now - self._heard_at.get(person, 0.0) < PROGRESS_EVERY_S:
+            return
+        self._heard_at[person] = now
+        self._hear(person, NightProgress(night=night_id, person=person, phase=phase, done=done, total=total))
+
+    async def _with_news(self) -> list[str]:
+        least = self._kit.settings.learning.min_feedback
+        return [
+            person.key
+            for person in await self._kit.store.people.all()
+            if self._may_learn(person) and (await self._store.freshness(person.key)).feedback >= least
+        ]
+
+    @property
+    def _root(self) -> Path:
+        return self._kit.settings.data.absolute() / FOLDER
+
+    def _plan_path(self, folder: Path, person: str) -> Path:
+        return folder / "plans" / f"{person_folder(person)}.json"
+
+
+async def run_night(
+    nights: Nights, people: Sequence[str] | None, *, on_start: Callable[[str], None] | None = None
+) -> Night:
+    """One whole night in this process, as the command line runs it: started, carried through, told of."""
+    night = await nights.start(people)
+    if on_start is not None:
+        on_start(night)
+    carrying = asyncio.create_task(nights.run())
+    try:
+        return await nights.wait(night)
+    finally:
+        carrying.cancel()
+        await asyncio.gather(carrying, return_exceptions=True)
+
+
+def _lease_of(person: str) -> str:
+    return f"night of:{person_folder(person)}"
+
+
+def _seed(name: str, person: str) -> int:
+    """The same for the same night and person, so that a night that is taken up goes on as it began."""
+    return int(person_folder(f"{name}\n{person}")[:7], 16)
+
+
+# Any: what JSON holds.
+def _plan_json(studied: Study) -> dict[str, Any]:
+    return {
+        "person": studied.person,
+        "notes": studied.notes,
+        "prior": studied.prior,
+        "used": dict(studied.used),
+        "held_out": [prompt_json(prompt) for prompt in studied.held_out],
+    }
+
+
+def _plan_of(data: Mapping[str, Any]) -> Study:
+    return Study(
+        person=data["person"],
+        notes=tuple(data["notes"]),
+        prior=data["prior"],
+        used=data["used"],
+        lessons=(),
+        trials=(),
+        held_out=tuple(prompt_of(prompt) for prompt in data["held_out"]),
+    )
+
+
+def _metrics(decision: Decision, evidence: Evidence, result: Result) -> dict[str, Any]:
+    """What is kept of a decision: the figures, and one example of before and after."""
+    example: dict[str, Any] = {}
+    pairs = list(zip(evidence.candidate, evidence.current, strict=False))
+    if pairs:
+        after, before = max(pairs, key=lambda pair: pair[0].wanted - pair[1].wanted)
+        example = {"request": after.request, "before": before.text, "after": after.text}
+    return {
+        **{name: round(value, 4) for name, value in decision.metrics.items()},
+        "steps": result.steps,
+        "train_s": result.seconds,
+        "first_loss": round(result.first_loss, 4),
+        "last_loss": round(result.last_loss, 4),
+        **({"example": example} if example else {}),
+    }

@@ -1,0 +1,48 @@
+"""The ticks that start nights. The only importer of APScheduler; decides nothing about who is due."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC
+from typing import Final
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+
+from bot.night import Nights
+
+log = structlog.get_logger(__name__)
+
+EVERY_MINUTES: Final = 15
+
+
+class Schedule:
+    """Asks every quarter of an hour whose night it is, and at once when it starts."""
+
+    def __init__(self, nights: Nights) -> None:
+        self._nights = nights
+
+    async def run(self) -> None:
+        """Ticks until cancelled."""
+        scheduler = AsyncIOScheduler(timezone=UTC)
+        # A tick that was missed because the machine slept is made up for once, not once for each.
+        scheduler.add_job(
+            self.tick,
+            CronTrigger(minute=f"*/{EVERY_MINUTES}", timezone=UTC),
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
+        scheduler.start()
+        try:
+            await self.tick()
+            await asyncio.Event().wait()
+        finally:
+            scheduler.shutdown(wait=False)
+
+    async def tick(self) -> None:
+        """Start the night of whoever is due."""
+        night = await self._nights.start_due()
+        if night is not None:
+            log.info("a night begins", night=night)

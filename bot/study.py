@@ -1,0 +1,276 @@
+"""What a night learns from for one person: their feedback out of the store, their notes, and the lessons.
+
+Asks the model for replies under the person's notes, and the judge which of them keep to the notes. Trains
+nothing and decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bot.events import TeachingKind
+from bot.kit import Kit
+from bot.store.choices import Chosen
+from bot.store.notes import Note, NoteKind, Origin
+from bot.store.people import Known
+from bot.store.replies import Recorded
+from bot.store.teachings import Teaching
+from engine import dataset
+from engine.dataset import Dataset, Feedback, Source
+from engine.judge import Judge, Verdict, combined, note_questions
+from engine.ports import EngineError
+from engine.requests import requests
+from engine.training.lessons import Kind, Lesson, Trial
+from engine.types import Prompt, Role, Sampling, TokenIds, Turn
+from engine.wording import last_request, note_question, question
+
+MAX_OWN_REQUESTS = 40
+MAX_REPLIES = 2000
+AT_ONCE = 48  # requests to the model under way for one person
+KEPT_FROM = 0.5  # the judge's P that a reply keeps to a note
+HELD_NOTED_SHARE = 0.2  # of the replies, trained with the notes in sight, so that both together work too
+ASKED_SHARE = 0.25  # of the replies, on which the LoRA keeps judging as the base does
+OWN_WORDS_PRIOR, REACTIONS_PRIOR, NO_NOTES_PRIOR = 0.9, 0.75, 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """One person's part in a night. `prior`: how sure it is, before training, that this is what they want."""
+
+    person: str
+    notes: tuple[str, ...]
+    prior: float
+    used: Mapping[str, int]
+    lessons: tuple[Lesson, ...]
+    trials: tuple[Trial, ...]
+    held_out: tuple[Prompt, ...]  # the requests that the gate asks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Which lessons there are, and how many. The default was chosen by the ablation in docs/log.md."""
+
+    replies: int = 120
+    has_pairs: bool = True
+    has_ratings: bool = False
+    holds_noted: bool = True
+    keeps_judging: bool = True
+    judged_pairs: int = 0
+
+
+async def study(
+    kit: Kit, person: Known, recipe: Recipe, *, seed: int, on_progress: Callable[[int, int], None]
+) -> Study | str:
+    """What this person's night learns from, or the reason why there is nothing to learn."""
+    feedback = await gather(kit, person)
+    data = dataset.gather(person.key, feedback, max_chars=kit.backend.max_context * 4)
+    standing = [note for note in await kit.store.notes.active(person.key) if note.kind is NoteKind.NOTE]
+    notes = tuple(note.text for note in standing)
+    encode, encode_text = kit.backend.encode, kit.backend.encode_text
+    taught: list[Lesson] = []
+    if recipe.has_pairs or recipe.has_ratings:
+        made = dataset.lessons(data.train, encode=encode, encode_text=encode_text)
+        taught = [one for one in dataset.balanced(made) if recipe.has_ratings or one.kind is not Kind.RATED]
+    if not notes and not taught:
+        return "nothing clear enough to learn from has been said yet"
+    own = _own_requests(data.train)
+    noted = await _noted(kit, person, notes, own, recipe, seed, on_progress) if notes else []
+    room = kit.backend.max_context - 1
+    lessons = tuple(one for one in (*taught, *noted) if _tokens(one) <= room)
+    if not lessons:
+        return "the model gave no reply that keeps to the notes, and there is no other feedback to learn from"
+    since = await _since(kit, person)
+    fresh = [one for one in data.held_out if since is None or one.at > since]
+    return Study(
+        person=person.key,
+        notes=notes,
+        prior=_prior(standing),
+        used={**_counts(data, standing), "lessons": len(lessons)},
+        lessons=lessons,
+        trials=tuple(dataset.trials(fresh, encode=encode, encode_text=encode_text)),
+        held_out=tuple(_own_requests(data.held_out)),
+    )
+
+
+async def gather(kit: Kit, person: Known) -> list[Feedback]:
+    """All that a person has said about the answers to their own questions, and may be learned from."""
+    recorded = await kit.store.replies.of_person(person.key, limit=MAX_REPLIES)
+    known = {one.reply.id: one for one in recorded if not one.never_learn}
+    feedback = [_rated(one) for one in known.values() if one.reply.rating is not None]
+    deleted = {note.id for note in await kit.store.notes.all(person.key) if note.deleted_at is not None}
+    for teaching in await kit.store.teachings.of_person(person.key):
+        # What somebody has taken back, or replaced by its contrary, is not taught any more.
+        if teaching.never_learn or teaching.note in deleted or teaching.reply not in known:
+            continue
+        made = _taught(teaching, known)
+        if made is not None:
+            feedback.append(made)
+    choices = await kit.store.choices.of_person(person.key)
+    return feedback + [_chosen(one, known[one.reply]) for one in choices if one.reply in known]
+
+
+def _rated(one: Recorded) -> Feedback:
+    return Feedback(
+        id=one.reply.id,
+        source=Source.RATING,
+        thread=one.reply.conversation,
+        at=one.at,
+        prompt=one.prompt,
+        reply=one.reply.text,
+        rating=one.reply.rating,
+    )
+
+
+def _taught(teaching: Teaching, known: Mapping[str, Recorded]) -> Feedback | None:
+    about = known[teaching.reply]
+    if teaching.kind is TeachingKind.CORRECTION and teaching.wanted:
+        source, better = Source.CORRECTION, teaching.wanted
+    elif teaching.kind is TeachingKind.CRITIQUE and teaching.revision and teaching.revision in known:
+        source, better = Source.REVISION, known[teaching.revision].reply.text
+    else:
+        return None
+    return Feedback(
+        id=teaching.id,
+        source=source,
+        thread=about.reply.conversation,
+        at=teaching.at,
+        prompt=about.prompt,
+        reply=about.reply.text,
+        better=better,
+    )
+
+
+def _chosen(chosen: Chosen, about: Recorded) -> Feedback:
+    return Feedback(
+        id=chosen.id,
+        source=Source.CHOICE,
+        thread=about.reply.conversation,
+        at=chosen.at,
+        prompt=about.prompt,
+        reply=chosen.rejected_text,
+        better=chosen.chosen_text,
+    )
+
+
+async def _noted(
+    kit: Kit,
+    person: Known,
+    notes: Sequence[str],
+    own: Sequence[Prompt],
+    recipe: Recipe,
+    seed: int,
+    on_progress: Callable[[int, int], None],
+) -> list[Lesson]:
+    """Replies that the model gives under the notes and that keep to them, as lessons to give them without."""
+    prompts = _variants(kit, person, own, recipe.replies, seed)
+    judge = Judge(kit.backend, (*kit.rubric.questions, *note_questions(notes)))
+    gate, done = asyncio.Semaphore(AT_ONCE), 0
+
+    async def ask(number: int, prompt: Prompt) -> tuple[Prompt, TokenIds, Verdict] | None:
+        nonlocal done
+        async with gate:
+            given = await _reply(kit, judge, replace(prompt, notes=tuple(notes)), seed + number)
+        done += 1
+        on_progress(done, len(prompts))
+        return None if given is None else (prompt, *given)
+
+    answers = await asyncio.gather(*(ask(number, prompt) for number, prompt in enumerate(prompts)))
+    kept = _kept([one for one in answers if one is not None], judge)
+    source = random.Random(seed)
+    lessons: list[Lesson] = []
+    for prompt, reply, verdict in kept:
+        (distilled,) = dataset.distilled(prompt, notes, [reply], encode=kit.backend.encode)
+        lessons.append(distilled)
+        if recipe.holds_noted and source.random() < HELD_NOTED_SHARE:
+            lessons.append(Lesson(kind=Kind.HOLD, prefix=distilled.teacher, reply=reply))
+        if recipe.keeps_judging and source.random() < ASKED_SHARE:
+            lessons.append(_asked(kit, distilled, source.choice(notes), verdict))
+    return lessons
+
+
+def _asked(kit: Kit, taught: Lesson, note: str, verdict: Verdict) -> Lesson:
+    """The judge's side: the LoRA answers a question about a reply as the base did."""
+    ending = kit.backend.encode_question(question(note_question(note)))
+    return Lesson(
+        kind=Kind.ASK,
+        prefix=taught.teacher + taught.reply + ending,
+        wanted=verdict.answers.get(f"note: {note}", 0.5),
+        weight=0.5,
+    )
+
+
+async def _reply(kit: Kit, judge: Judge, prompt: Prompt, seed: int) -> tuple[TokenIds, Verdict] | None:
+    """One whole reply with the judge's verdict; None where the model did not finish or refused."""
+    prefix = kit.backend.encode(prompt)
+    room = kit.backend.max_context - len(prefix) - judge.longest_question
+    if room < 2:
+        return None
+    sampling = Sampling(max_tokens=min(room, kit.settings.limits.max_reply_tokens), seed=seed % 2**31)
+    try:
+        (completion,) = await kit.backend.sample(prefix, n=1, sampling=sampling)
+        if not completion.finished or not kit.backend.decode(completion.token_ids).strip():
+            return None
+        (verdict,) = await judge.score(prefix, [completion.token_ids])
+    except EngineError:
+        return None  # one request less; the night goes on with the others
+    return completion.token_ids, verdict
+
+
+def _kept(
+    answers: Sequence[tuple[Prompt, TokenIds, Verdict]], judge: Judge
+) -> list[tuple[Prompt, TokenIds, Verdict]]:
+    """The replies that are in order and keep to every note that replies keep to at all.
+
+    A note that hardly any reply keeps to concerns few requests, or the judge cannot see it.
+    """
+    asked = [one for one in judge.questions if one.weight]
+    clear = [
+        one
+        for one in asked
+        if sum(combined([one], verdict.answers) > 0 for _, _, verdict in answers) > KEPT_FROM * len(answers)
+    ]
+    return [one for one in answers if all(combined([each], one[2].answers) > 0 for each in clear)]
+
+
+def _variants(kit: Kit, person: Known, own: Sequence[Prompt], count: int, seed: int) -> list[Prompt]:
+    """The person's own requests, the newest first, and everyday ones in the same setting."""
+    mine = [prompt.bare() for prompt in own[:MAX_OWN_REQUESTS]][:count]
+    others = requests(count - len(mine), seed=seed, is_practice=kit.settings.model == "practice")
+    setting = mine[0] if mine else Prompt(turns=(), persona=kit.settings.persona, name=person.name)
+    return mine + [replace(setting, turns=(Turn(role=Role.USER, text=text),)) for text in others]
+
+
+def _own_requests(feedback: Sequence[Feedback]) -> list[Prompt]:
+    """Each request once, the newest first."""
+    found: dict[str, Prompt] = {}
+    for one in sorted(feedback, key=lambda one: one.at, reverse=True):
+        found.setdefault(last_request(one.prompt), one.prompt.bare())
+    return list(found.values())
+
+
+def _prior(standing: Sequence[Note]) -> float:
+    if not standing:
+        return NO_NOTES_PRIOR
+    seen = any(note.origin is Origin.REACTIONS for note in standing)
+    return REACTIONS_PRIOR if seen else OWN_WORDS_PRIOR
+
+
+def _counts(data: Dataset, standing: Sequence[Note]) -> dict[str, int]:
+    counts = {**data.counts(), "notes": len(standing)}
+    seen = sum(note.origin is Origin.REACTIONS for note in standing)
+    return {**counts, "notes_from_reactions": seen} if seen else counts
+
+
+async def _since(kit: Kit, person: Known) -> datetime | None:
+    """When what answers now was made: held-out feedback from before has had its say about it."""
+    live = await kit.store.loras.live(person.key, model=kit.backend.model)
+    return None if live is None else live.created_at
+
+
+def _tokens(lesson: Lesson) -> int:
+    longest = max(len(lesson.reply), len(lesson.against))
+    return max(len(lesson.prefix), len(lesson.teacher)) + longest + 1
