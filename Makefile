@@ -1,0 +1,44 @@
+# Everything a person or a machine does with this repository. `make help` prints the targets.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON_BIN := .venv/bin/python
+BENCHES := load weave judge memory practice learning night swap
+
+.PHONY: help setup demo run test check format lock clean $(addprefix bench-,$(BENCHES))
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@printf '%-15s %s\n' $(foreach bench,$(BENCHES),'bench-$(bench)' 'make bench/results/$(bench).json again')
+
+setup: ## make .venv from the locks (GPU=1: CUDA build, GPU=0: CPU build)
+	@deploy/setup.sh
+
+demo: setup ## the web chat on the practice model, in the browser
+	@.venv/bin/nightloom demo $(ARGS)
+
+run: setup ## the platforms that nightloom.toml names
+	@.venv/bin/nightloom run $(ARGS)
+
+check: setup ## format, lint, imports, types and the quick tests
+	@.venv/bin/ruff format --check --quiet . || { echo "Run make format."; exit 1; }
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/lint-imports --no-logo --no-cache >.venv/imports.log 2>&1 || { cat .venv/imports.log; exit 1; }
+	@.venv/bin/mypy --no-error-summary
+	@$(PYTHON_BIN) -m pytest -q -m "not real" $(ARGS)
+
+test: check ## check, and the tests that start vLLM, Postgres, Chromium and the service
+	@$(PYTHON_BIN) -m pytest -q -m real $(ARGS)
+
+format: setup ## put the code in order
+	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format --quiet .
+
+$(addprefix bench-,$(BENCHES)): bench-%: setup
+	@$(PYTHON_BIN) -m bench.$* $(ARGS)
+
+lock: setup ## resolve the locks anew
+	@$(PYTHON_BIN) locks/make.py
+
+clean: ## remove .venv and all caches, not your data
+	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
