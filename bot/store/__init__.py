@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from bot.errors import StoreError
+from bot.store.archives import Archives
 from bot.store.choices import Choices
 from bot.store.database import Database
 from bot.store.inbox import Inbox
@@ -36,6 +37,7 @@ class Store:
         self.choices = Choices(database, clock, new_id)
         self.teachings = Teachings(database, clock)
         self.notes = Notes(database, clock)
+        self.archives = Archives(database, clock, new_id)
         self.leases = Leases(database, clock)
         self.loras = Loras(database, clock)
         self.nights = Nights(database, clock)

@@ -75,6 +75,18 @@ class People:
 
         return await self._database.write(work)
 
+    async def asked(self, key: str) -> bool:
+        """The person is asked for consent now. False: they were asked before."""
+
+        async def work(connection: AsyncConnection) -> bool:
+            not_yet = (tables.people.c.key == key) & tables.people.c.consent_asked_at.is_(None)
+            changed = await connection.execute(
+                update(tables.people).where(not_yet).values(consent_asked_at=self._clock())
+            )
+            return changed.rowcount == 1
+
+        return await self._database.write(work)
+
     async def erase(self, key: str) -> dict[str, int]:
         """Delete the person and everything of theirs; how many rows of each kind there were.
 
