@@ -183,7 +183,7 @@ class Nights:
             return
         logger = log.bind(night=night_id)
         try:
-            async with self._held([lease]):
+            async with self._held([lease], self._kit.owner):
                 problem = await self._through(night_id)
             await self._store.end(night_id, problem=problem)
             logger.info("night ended", problem=problem)
@@ -200,7 +200,7 @@ class Nights:
         night = await self._store.get(night_id)
         waiting = [one.person for one in night.people if one.outcome is None]
         free = [person for person in waiting if await self._is_free(night_id, person)]
-        async with self._held([_lease_of(person) for person in free]):
+        async with self._held([_lease_of(person) for person in free], night_id):
             try:
                 await self._prepare_all(night_id, free)
                 await self._train(night_id)
@@ -210,26 +210,29 @@ class Nights:
                 return str(error)
             finally:
                 for person in free:
-                    await self._kit.store.leases.give_back(_lease_of(person), self._kit.owner)
+                    await self._kit.store.leases.give_back(_lease_of(person), night_id)
         await self._tell_all(night_id)
         return None
 
     async def _is_free(self, night_id: str, person: str) -> bool:
-        """One night per person at a time, however many processes run."""
-        if await self._kit.store.leases.take(_lease_of(person), self._kit.owner, for_s=self._lease_s):
+        """One night per person at a time, however many processes run.
+
+        The lease is the night's, not the process's: whoever takes up a dead process's night has it already.
+        """
+        if await self._kit.store.leases.take(_lease_of(person), night_id, for_s=self._lease_s):
             return True
         await self._settle(night_id, person, NightOutcome.SKIPPED, "another night of theirs is under way")
         return False
 
     @asynccontextmanager
-    async def _held(self, leases: Sequence[str]) -> AsyncIterator[None]:
+    async def _held(self, leases: Sequence[str], owner: str) -> AsyncIterator[None]:
         """Renews leases while inside."""
 
         async def renew() -> None:
             while True:
                 await asyncio.sleep(self._lease_s / 3)
                 for lease in leases:
-                    await self._kit.store.leases.take(lease, self._kit.owner, for_s=self._lease_s)
+                    await self._kit.store.leases.take(lease, owner, for_s=self._lease_s)
 
         renewing = asyncio.create_task(renew())
         try:

@@ -34,7 +34,7 @@ AT_ONCE = 48  # requests to the model under way for one person
 KEPT_FROM = 0.5  # the judge's P that a reply keeps to a note
 HELD_NOTED_SHARE = 0.2  # of the replies, trained with the notes in sight, so that both together work too
 ASKED_SHARE = 0.25  # of the replies, on which the LoRA keeps judging as the base does
-OWN_WORDS_PRIOR, REACTIONS_PRIOR, NO_NOTES_PRIOR = 0.9, 0.75, 0.5
+OWN_WORDS_PRIOR, REACTIONS_PRIOR, NO_NOTES_PRIOR = 0.92, 0.75, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,66 @@
+"""A training without a model, for the scripted backend: everybody gets a LoRA that holds next to nothing.
+
+It reads the same job folders and leaves the same results, so a whole night can be driven in a second.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.training.lessons import JobFolder, Pupil, Result, TrialScore
+from engine.training.runner import Step, Trainer
+
+GAIN_NATS = 3.0  # what every wanted reply is said to have become likelier by
+
+
+class ScriptedTrainer(Trainer):
+    """Always trains in the same way: whatever was preferred has become likelier, by the same amount."""
+
+    async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
+        made = JobFolder(folder)
+        _, pupils = made.job()
+        on_progress(Step(phase="loading"))
+        for number, pupil in enumerate(pupils, start=1):
+            if made.result(pupil.key) is None:
+                self._train(made, pupil)
+            on_progress(Step(phase="training", done=number, total=len(pupils)))
+        on_progress(Step(phase="done", done=len(pupils), total=len(pupils)))
+
+    def _train(self, made: JobFolder, pupil: Pupil) -> None:
+        write_blank_lora(made.lora(pupil.key), fill=pupil.seed % 256)
+        lessons = made.lessons(pupil.key)
+        scores = [
+            TrialScore(
+                id=trial.id,
+                rating=trial.rating,
+                tokens=len(trial.reply),
+                candidate=GAIN_NATS * ((trial.rating or 5) - 3) / 2,
+                current=0.0,
+                base=0.0,
+                candidate_against=-GAIN_NATS if trial.against else None,
+                current_against=0.0 if trial.against else None,
+                base_against=0.0 if trial.against else None,
+            )
+            for trial in made.trials(pupil.key)
+        ]
+        made.write_result(
+            Result(
+                key=pupil.key,
+                is_trained=bool(lessons),
+                reason="" if lessons else "there was nothing to learn",
+                lessons=len(lessons),
+                steps=1,
+                trials=tuple(scores),
+            )
+        )
+
+
+def write_blank_lora(folder: Path, *, fill: int = 0) -> None:
+    """A file in PEFT's format that is whole and says nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    header = json.dumps({"blank": {"dtype": "U8", "shape": [8], "data_offsets": [0, 8]}}).encode()
+    weights = len(header).to_bytes(8, "little") + header + bytes([fill]) * 8
+    (folder / "adapter_model.safetensors").write_bytes(weights)
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 8}), encoding="utf-8")

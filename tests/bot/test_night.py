@@ -1,0 +1,258 @@
+"""A whole night on the scripted backend: who is in it, what comes of it, and that dying costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.events import NightProgress, Notice, Person, Reaction, Ref
+from bot.kit import Kit
+from bot.night import Nights, run_night
+from bot.store.loras import LoraState
+from bot.store.nights import NightOutcome, NightState
+from bot.store.notes import NewNote, NoteKind, Origin
+from engine.backends.scripted import ScriptedBackend
+from engine.loras import check
+from engine.ports import TrainingError
+from engine.training.runner import Step
+from engine.training.scripted import ScriptedTrainer
+from engine.types import Completion, LoraRef, Sampling, TokenIds
+from tests.bot.conftest import Bot, StartBot, message
+
+
+class TeachableBackend(ScriptedBackend):
+    """The scripted backend, except that a LoRA makes replies that the judge likes better."""
+
+    async def sample(
+        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+    ) -> Sequence[Completion]:
+        made = await super().sample(prefix, n=n, sampling=sampling, lora=lora)
+        if lora is not None or "Notes:" in self.decode(prefix):
+            return made
+        worse = self.encode_text(self.decode(made[0].token_ids) + " #9")
+        return [replace(one, token_ids=worse) for one in made]
+
+
+class StubbornTrainer(ScriptedTrainer):
+    """Fails until it is told not to."""
+
+    is_failing = True
+
+    async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
+        if self.is_failing:
+            raise TrainingError("the disk is full")
+        await super().run(folder, on_progress)
+
+
+@dataclass
+class Heard:
+    """What a night said to people."""
+
+    notes: list[tuple[str, Notice]] = field(default_factory=list)
+    progress: list[NightProgress] = field(default_factory=list)
+
+    async def tell(self, person: Person, notice: Notice) -> None:
+        self.notes.append((person.key, notice))
+
+    def hear(self, person: str, progress: NightProgress) -> None:
+        self.progress.append(progress)
+
+
+def nights_of(bot: Bot, heard: Heard, **changes: object) -> Nights:
+    values: Mapping[str, object] = {
+        "model_path": "none",
+        "hear": heard.hear,
+        "tell": heard.tell,
+        "may_learn": lambda known: known.learning is True,
+        "trainer": ScriptedTrainer(),
+        "lease_s": 0.3,
+        **changes,
+    }
+    return Nights(bot.kit, **values)  # type: ignore[arg-type]  # a table of changes
+
+
+async def teach(bot: Bot, person: str, *, count: int = 6) -> None:
+    """Ask and rate, each in a conversation of its own, and leave one standing note."""
+    for number in range(count):
+        outcome = await bot.ask(f"Question {number} of {person}", person=person, conversation=f"c{number}")
+        reply = outcome.replies[0]
+        await bot.app.reaction(
+            Reaction(
+                event=f"{person}-{number}",
+                ref=Ref(platform=bot.chat.platform, channel=f"c{number}", id=reply.id),
+                person=message("", person=person).person,
+                emoji="👍" if number % 2 else "👎",
+                on=True,
+                at=datetime.now(UTC),
+            )
+        )
+    note = NewNote(
+        id=f"note-{person}",
+        person=person,
+        kind=NoteKind.NOTE,
+        text="Be short.",
+        source="",
+        origin=Origin.CRITIQUE,
+    )
+    await bot.store.notes.keep(note)
+    await bot.store.people.change(person, learning=True)
+
+
+@asynccontextmanager
+async def carried(nights: Nights) -> AsyncIterator[None]:
+    running = asyncio.create_task(nights.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _taught(start_bot: StartBot, *people: str) -> AsyncIterator[Bot]:
+    async with start_bot(backend=TeachableBackend(), learning={"replies": 8, "min_feedback": 4}) as bot:
+        for person in people:
+            await teach(bot, person)
+        yield bot
+
+
+async def test_after_a_night_the_persons_lora_is_live_loaded_and_told_of(start_bot: StartBot) -> None:
+    async with _taught(start_bot, "ann") as bot:
+        heard = Heard()
+        nights = nights_of(bot, heard)
+        night = await run_night(nights, ["ann"])
+        (ann,) = night.people
+        assert (night.state, ann.outcome) == (NightState.DONE, NightOutcome.PROMOTED), ann
+        assert ann.used["ratings"] == 6
+        live = await bot.store.loras.live("ann")
+        assert live is not None
+        assert live.state is LoraState.READY
+        check(nights.library.path("ann", live.version))
+        assert live.name in bot.kit.backend.loaded  # type: ignore[attr-defined]  # the scripted one's
+        ((person, note),) = heard.notes
+        assert person == "ann"
+        assert "6 ratings" in note.text
+        assert {one.phase for one in heard.progress} >= {"practising", "examining", "done"}
+        assert not list((bot.kit.settings.data / "nights").glob("*"))
+
+
+async def test_who_did_not_agree_or_said_nothing_is_skipped_with_the_reason(start_bot: StartBot) -> None:
+    async with _taught(start_bot, "ann") as bot:
+        await bot.store.people.change("ann", learning=None)
+        await bot.ask("Hello", person="bob")
+        await bot.store.people.change("bob", learning=True)
+        night = await run_night(nights_of(bot, Heard()), ["ann", "bob"])
+        assert [one.outcome for one in night.people] == [NightOutcome.SKIPPED] * 2
+        assert "agreed" in (night.people[0].reason or "")
+        assert "nothing clear enough" in (night.people[1].reason or "")
+
+
+async def test_a_training_that_fails_is_told_and_leaves_the_next_night_free(start_bot: StartBot) -> None:
+    async with _taught(start_bot, "ann") as bot:
+        trainer = StubbornTrainer()
+        nights = nights_of(bot, Heard(), trainer=trainer)
+        night = await run_night(nights, ["ann"])
+        assert (night.state, night.problem) == (NightState.FAILED, "the disk is full")
+        trainer.is_failing = False
+        assert (await run_night(nights, ["ann"])).people[0].outcome is NightOutcome.PROMOTED
+
+
+async def test_undo_brings_back_the_one_before_and_then_the_base(start_bot: StartBot) -> None:
+    async with _taught(start_bot, "ann") as bot:
+        nights = nights_of(bot, Heard(), trainer=ScriptedTrainer())
+        await run_night(nights, ["ann"])
+        first = await bot.store.loras.live("ann")
+        assert first is not None
+        await bot.store.people.change("ann", live_lora=None)  # so that the second is better than what is live
+        await run_night(nights, ["ann"])
+        second = await bot.store.loras.live("ann")
+        assert second is not None
+        assert second.id > first.id
+        assert await nights.undo("ann") == await bot.store.loras.get(first.id)
+        assert await nights.undo("ann") is None
+        assert (await bot.store.people.get("ann")).live_lora is None  # type: ignore[union-attr]
+        with pytest.raises(LookupError, match="nothing to undo"):
+            await nights.undo("ann")
+
+
+async def test_erasing_leaves_no_lora_and_no_words(start_bot: StartBot) -> None:
+    async with _taught(start_bot, "ann") as bot:
+        nights = nights_of(bot, Heard())
+        await run_night(nights, ["ann"])
+        assert await nights.erase("ann") == 1
+        await bot.store.people.erase("ann")
+        assert not any(path.is_file() for path in (bot.kit.settings.data / "loras").rglob("*"))
+
+
+async def test_who_is_due_depends_on_consent_news_and_the_hour(start_bot: StartBot) -> None:
+    async with _taught(start_bot, "ann", "bob") as bot:
+        await bot.store.people.change("bob", learning=False)
+        nights = nights_of(bot, Heard())
+        assert await nights.due() == ["ann"]
+        started = await nights.start_due()
+        assert started is not None
+        assert await nights.start_due() is None
+        async with carried(nights):
+            await nights.wait(started)
+        assert await nights.due() == []
+
+
+async def test_unknown_people_are_refused_before_anything_begins(start_bot: StartBot) -> None:
+    async with _taught(start_bot, "ann") as bot:
+        with pytest.raises(LookupError, match="nobody-here"):
+            await nights_of(bot, Heard()).start(["nobody-here"])
+        assert not await bot.store.nights.running()
+
+
+async def test_two_processes_never_train_the_same_person_at_once(start_bot: StartBot) -> None:
+    async with _taught(start_bot, "ann") as bot:
+        other = replace(bot.kit, owner="another process")
+        heard = Heard()
+        mine = nights_of(bot, heard)
+        theirs = Nights(
+            other, model_path="none", hear=heard.hear, tell=heard.tell,
+            may_learn=lambda known: True, trainer=ScriptedTrainer(), lease_s=0.3,
+        )  # fmt: skip
+        first, second = await mine.start(["ann"]), await mine.start(["ann"])
+        async with carried(mine), carried(theirs):
+            ended = [await mine.wait(first), await mine.wait(second)]
+        outcomes = [night.people[0].outcome for night in ended]
+        assert outcomes.count(NightOutcome.PROMOTED) == 1
+        assert len([one for one in await bot.store.loras.of_person("ann") if one.promoted_at]) == 1
+
+
+async def test_cut_off_at_twenty_random_moments_a_night_ends_promoted_and_never_half(
+    start_bot: StartBot,
+) -> None:
+    """Whoever carries it is stopped, again and again; another goes on. Nobody is trained twice."""
+    source = random.Random(5)
+    async with _taught(start_bot, "ann", "bob") as bot:
+        heard, cuts, trained = Heard(), 0, 0
+        while cuts < 20:
+            for person in ("ann", "bob"):  # so that the next candidate is better than what is live
+                await bot.store.people.change(person, live_lora=None)
+            night_id = await nights_of(bot, heard).start(["ann", "bob"])
+            trained += 1
+            for number in range(5):
+                kit: Kit = replace(bot.kit, owner=f"process {number}")
+                async with carried(nights_of(replace(bot, kit=kit), heard, lease_s=0.05)):
+                    await asyncio.sleep(source.uniform(0.0, 0.15))
+                cuts += (await bot.store.nights.get(night_id)).state is NightState.RUNNING
+            last = nights_of(bot, heard, lease_s=0.05)
+            async with carried(last), asyncio.timeout(20):
+                night = await last.wait(night_id)
+            for one in night.people:
+                versions = await bot.store.loras.of_person(one.person)
+                live = await bot.store.loras.live(one.person)
+                assert one.outcome is NightOutcome.PROMOTED
+                assert len(versions) == trained
+                assert live is not None
+                assert live.version == versions[-1].version
+                check(last.library.path(one.person, live.version))
