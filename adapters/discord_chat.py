@@ -13,8 +13,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import aiohttp
 import discord
 import structlog
+from discord.app_commands import CommandTree
 
 from adapters import discord_events as events
 from adapters.discord_catchup import CatchUp
@@ -48,6 +50,7 @@ SETTLES_S = 30.0  # a message just posted is noted by the bot within this, or ne
 LOOK_AGAIN_S = 0.05
 REFUSAL_EVERY_S = 60.0
 HEARD_REMEMBERED = 10_000
+REGISTER_AGAIN_S = 60.0
 TICK = timedelta(microseconds=1)
 
 EMPTY = "You mentioned me without a word: write your question after it. To teach, reply to an answer of mine."
@@ -75,20 +78,21 @@ class DiscordChat:
         self._lanes: weakref.WeakValueDictionary[int, asyncio.Lock] = weakref.WeakValueDictionary()
         self._heard: OrderedDict[int, None] = OrderedDict()
         self._refused_at: dict[str, float] = {}
+        self._trees: weakref.WeakKeyDictionary[discord.Client, CommandTree[discord.Client]]
+        self._trees = weakref.WeakKeyDictionary()
         self._last_at = datetime.now(UTC)
-        self._tasks: asyncio.TaskGroup | None = None
-        self._catching_up: asyncio.Task[None] | None = None
         self._has_to_catch_up = asyncio.Event()
 
     async def run(self) -> None:
         """Listen until `stop`, through every reconnection."""
         async with asyncio.TaskGroup() as tasks:
             self._sender.tasks = tasks
-            keeping = tasks.create_task(self._keep_caught_up())
+            beside = [tasks.create_task(self._register()), tasks.create_task(self._keep_caught_up())]
             try:
                 await self._connection.run()
             finally:
-                keeping.cancel()
+                for task in beside:
+                    task.cancel()
                 self._sender.tasks = None
                 await self._sender.stop()
 
@@ -331,20 +335,25 @@ class DiscordChat:
         ):
             client.event(handler)
         client.add_dynamic_items(button_class(self._interactions.pressed))
-        self._tree = command_tree(client, self._interactions)
+        self._trees[client] = command_tree(client, self._interactions)
+
+    async def _register(self) -> None:
+        """Tell Discord the commands, once for each start."""
+        while True:
+            client = await self._connection.logged_in()
+            try:
+                await self._trees[client].sync()
+            except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+                log.warning("the slash commands could not be registered", error=repr(error))
+                await asyncio.sleep(REGISTER_AGAIN_S)
+            else:
+                return
 
     async def _keep_caught_up(self) -> None:
-        """Register the commands once, and read back what was missed after every new session."""
-        is_registered = False
+        """Read back what was missed, after every new session."""
         while True:
             await self._has_to_catch_up.wait()
             self._has_to_catch_up.clear()
-            try:
-                if not is_registered:
-                    await self._tree.sync()
-                    is_registered = True
-            except (discord.DiscordException, OSError) as error:
-                log.warning("the slash commands could not be registered", error=repr(error))
             try:
                 await self._catch_up.run(self._connection.client)
             except Exception as error:  # what is missed now is read back after the next session

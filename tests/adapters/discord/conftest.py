@@ -1,0 +1,133 @@
+"""A whole bot on a Discord of this machine: SDK, adapter, bot, SQLite, the scripted backend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import discord
+import pytest
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from adapters.discord_chat import DiscordChat
+from bot import feedback
+from bot.app import App
+from bot.kit import Kit, new_id, now
+from bot.settings import Settings
+from bot.store import Store
+from engine.backends.scripted import ScriptedBackend
+from tests.fakes.discord_server import Channel, DiscordServer, Message, User, discord_server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A bot that listens, and what a test sees it by."""
+
+    app: App
+    store: Store
+    chat: DiscordChat
+    server: DiscordServer
+
+    async def ask(self, user: User, channel: Channel, text: str) -> tuple[Message, Message]:
+        """A question with its answer, once that is noted as the bot's own."""
+        before = len(self.server.answers(channel))
+        question = self.server.mention(user, channel, text)
+        answer = await self.server.answer(channel, before + 1)
+        await self.noted(answer)
+        return question, answer
+
+    async def noted(self, answer: Message) -> str:
+        """The id of the reply that this message is a piece of."""
+        from adapters import discord_events as events
+
+        ref = events.ref(answer.channel.id, answer.id)
+        while (reply := await self.app.reply_at(ref)) is None:
+            await asyncio.sleep(0.01)
+        return reply.id
+
+    async def emoji(self, reply: str, user: User) -> frozenset[str]:
+        """What the bot holds that this person has on the reply."""
+        return await self.store.reactions.of(reply, f"discord:{user.id}")
+
+
+StartDiscord: TypeAlias = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer]:
+    # The adapter points discord.py elsewhere for the whole process: afterwards it is put back.
+    monkeypatch.setattr(Route, "BASE", Route.BASE)
+    monkeypatch.setattr(discord.asset.Asset, "BASE", discord.asset.Asset.BASE)
+    monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", DiscordWebSocket.DEFAULT_GATEWAY)
+    async with discord_server() as server:
+        yield server
+
+
+@pytest.fixture
+def ann(server: DiscordServer) -> User:
+    return server.world.add_user("ann")
+
+
+@pytest.fixture
+def bob(server: DiscordServer) -> User:
+    return server.world.add_user("bob")
+
+
+@pytest.fixture
+def room(server: DiscordServer, ann: User, bob: User) -> Channel:
+    return server.world.add_channel(server.world.add_guild("home", ann, bob), "room")
+
+
+@pytest.fixture
+def start(server: DiscordServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StartDiscord:
+    """Starts a bot on the database of this test; started again, it finds what the first one left."""
+
+    @asynccontextmanager
+    async def starting(
+        *, delay_s: float = 0.0, waits: bool = True, settings: dict[str, Any] | None = None, **of_discord: Any
+    ) -> AsyncIterator[Running]:
+        wanted = {
+            "token": server.token,
+            "api_url": server.api_url,
+            "gateway_url": server.gateway_url,
+            **of_discord,
+        }
+        read = Settings(data=tmp_path, discord=wanted, **(settings or {}))
+        store = await Store.open(
+            read.database_url,
+            clock=now,
+            new_id=new_id,
+            rate=lambda emoji: feedback.rating(emoji, read.reactions),
+        )
+        kit = Kit(settings=read, store=store, backend=ScriptedBackend(delay_s=delay_s))
+        await kit.backend.start(lambda text: None)
+        await store.serve_alone()
+        app = App(kit)
+        chat = DiscordChat(read.discord, app)
+        app.attach(chat)
+        running = [asyncio.create_task(app.run()), asyncio.create_task(chat.run())]
+        try:
+            if waits:
+                await server.until(lambda: running[1].done() or server.gateway.is_connected)
+                await server.until(lambda: running[1].done() or server.interactions.commands)
+            if running[1].done():
+                await running[1]
+            yield Running(app=app, store=store, chat=chat, server=server)
+        finally:
+            await app.stop()
+            await chat.stop()
+            await asyncio.gather(*running)
+            await store.close()
+
+    return starting
+
+
+@pytest.fixture
+async def bot(start: StartDiscord) -> AsyncIterator[Running]:
+    async with start() as running:
+        yield running
