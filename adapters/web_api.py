@@ -5,19 +5,19 @@ Every call is checked against `web_operations` before its handler sees it.
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from aiohttp import web
-from pydantic import TypeAdapter
 
 from adapters import web_operations
 from adapters import web_schema as schema
+from adapters.web_answers import event_of, person_of, place_of, refusal_of, reply_of, shown, shown_reply
 from adapters.web_events import EventStreams
-from adapters.web_guard import refusal
 from adapters.web_operations import Operation, Rejected
+from adapters.web_people import People
+from adapters.web_teaching import Teaching
 from bot import feedback
 from bot.app import App
 from bot.errors import NotYours, Unknown
@@ -26,21 +26,15 @@ from bot.events import (
     Edit,
     Message,
     MessageState,
-    Outcome,
-    Person,
-    Place,
     Platform,
     Reaction,
     Ref,
-    Reply,
 )
 from bot.store.inbox import Item
 
 # Any: each handler takes the parameters and the body of its own operation.
 Handler: TypeAlias = Callable[[web.Request, Any, Any], Awaitable[web.StreamResponse]]
 
-KEY_HEADER = "Idempotency-Key"
-MAX_KEY_CHARS = 64
 TITLE_CHARS = 80
 MAX_OWNERS = 20_000
 EVENTS = Operation(
@@ -57,8 +51,10 @@ class Api:
 
     def add_to(self, served: web.Application) -> None:
         """Every operation of the table gets its route and the handler of its name."""
+        parts = (self, Teaching(self._app), People(self._app))
         for operation in web_operations.OPERATIONS:
-            handler: Handler = getattr(self, operation.name)
+            part = next(part for part in parts if hasattr(part, operation.name))
+            handler: Handler = getattr(part, operation.name)
             served.router.add_route(operation.method, operation.path, _checked(operation, handler))
         served.router.add_get("/api/events", self._events)
 
@@ -78,12 +74,12 @@ class Api:
     async def ask(
         self, request: web.Request, given: schema.WaitParameters, body: schema.NewMessage
     ) -> web.StreamResponse:
-        event = _event(request, body.person)
+        event = event_of(request, body.person)
         message = Message(
             event=event,
             ref=Ref(platform=Platform.WEB, channel=body.conversation, id=event),
-            place=place(body.conversation),
-            person=person(body.person),
+            place=place_of(body.conversation),
+            person=person_of(body.person),
             text=body.text,
             at=datetime.now(UTC),
             mode=body.mode,
@@ -100,7 +96,7 @@ class Api:
         item = await self._own_item(given.id, body.person)
         await self._app.edit(
             Edit(
-                event=_event(request, body.person),
+                event=event_of(request, body.person),
                 ref=item.ref,
                 person=item.person,
                 text=body.text,
@@ -115,7 +111,7 @@ class Api:
         del body
         item = await self._own_item(given.id, given.person)
         await self._app.delete(
-            Deletion(event=_event(request, given.person), ref=item.ref, at=datetime.now(UTC))
+            Deletion(event=event_of(request, given.person), ref=item.ref, at=datetime.now(UTC))
         )
         return shown(await self._message(given.id))
 
@@ -140,6 +136,7 @@ class Api:
             raise Unknown("unknown_conversation", f"{given.person} has no conversation of that name.")
         replies = await store.replies.of_messages([item.id for item in items])
         emoji = await store.reactions.of_person(given.person)
+        teachings = await self._teachings(given.person)
         messages = [
             schema.ConversationMessage(
                 id=item.id,
@@ -149,6 +146,7 @@ class Api:
                 state=item.state,
                 at=item.at,
                 problem=item.problem,
+                teachings=[taught for reply in replies[item.id] for taught in teachings.get(reply.id, ())],
             )
             for item in items
         ]
@@ -156,7 +154,7 @@ class Api:
 
     async def reply(self, request: web.Request, given: schema.OfId, body: None) -> web.StreamResponse:
         del request, body
-        return shown(await self._reply(await self._app.store.replies.get(given.id)))
+        return shown(await reply_of(self._app, await self._app.store.replies.get(given.id)))
 
     async def react(
         self, request: web.Request, given: schema.OfIdAndWait, body: schema.NewReaction
@@ -168,9 +166,9 @@ class Api:
         conversation = await self._own_reply(given.id, body.person)
         rating = await self._app.reaction(
             Reaction(
-                event=_event(request, body.person),
+                event=event_of(request, body.person),
                 ref=Ref(platform=Platform.WEB, channel=conversation, id=given.id),
-                person=person(body.person),
+                person=person_of(body.person),
                 emoji=body.emoji,
                 on=body.on,
                 at=datetime.now(UTC),
@@ -185,19 +183,13 @@ class Api:
 
     async def _answered(self, message_id: str, wait_s: float) -> web.StreamResponse:
         """202 with the message's id, or after waiting 200 with its reply."""
-        outcome = await self._app.outcome(message_id, wait_s=wait_s) if wait_s else None
-        if outcome is None or outcome.state is MessageState.WAITING or not outcome.replies:
-            return self._unanswered(message_id, outcome)
-        reply = await self._reply(outcome.replies[-1])
-        return shown(schema.MessageAnswered(message=message_id, reply=reply))
-
-    def _unanswered(self, message_id: str, outcome: Outcome | None) -> web.StreamResponse:
-        if outcome is not None and outcome.state is MessageState.FAILED:
-            said = outcome.problem or "The answer could not be made. Ask again."
-            return refusal(503, "failed", said, about=message_id)
-        if outcome is not None and outcome.state is MessageState.CANCELLED:
-            said = "The question was withdrawn, or a newer one took its place."
-            return refusal(409, "cancelled", said, about=message_id)
+        if wait_s:
+            outcome = await self._app.outcome(message_id, wait_s=wait_s)
+            if outcome.state in (MessageState.FAILED, MessageState.CANCELLED):
+                return refusal_of(outcome)
+            if outcome.state is MessageState.ANSWERED and outcome.replies:
+                reply = await reply_of(self._app, outcome.replies[-1])
+                return shown(schema.MessageAnswered(message=message_id, reply=reply))
         return shown(schema.MessageTaken(message=message_id), status=202)
 
     async def _message(self, message_id: str) -> schema.Message:
@@ -205,14 +197,27 @@ class Api:
         return schema.Message(
             message=message_id,
             state=outcome.state,
-            replies=[await self._reply(reply) for reply in outcome.replies],
+            replies=[await reply_of(self._app, reply) for reply in outcome.replies],
             text=outcome.text,
             conversation=outcome.conversation,
             problem=outcome.problem,
         )
 
-    async def _reply(self, reply: Reply) -> schema.Reply:
-        return shown_reply(reply, await self._app.store.reactions.of(reply.id, reply.person))
+    async def _teachings(self, person: str) -> dict[str, list[schema.Teaching]]:
+        """What was said under each reply, oldest first."""
+        notes = {note.id: note.text for note in await self._app.store.notes.all(person)}
+        found: dict[str, list[schema.Teaching]] = {}
+        for one in await self._app.store.teachings.of_person(person):
+            taught = schema.Teaching(
+                message=one.message,
+                reply=one.reply,
+                revision=one.revision,
+                text=one.text,
+                kind=one.kind,
+                note=notes.get(one.note or ""),
+            )
+            found.setdefault(one.reply, []).append(taught)
+        return found
 
     async def _own_item(self, item_id: str, key: str) -> Item:
         item = await self._app.store.inbox.get(item_id)
@@ -234,33 +239,6 @@ class Api:
         if owner != key:
             raise NotYours("not_yours", "This answer was given to another person.")
         return conversation
-
-
-def person(key: str) -> Person:
-    """Whom a name stands for: a person of the web, or of a platform who uses the web too."""
-    if key.startswith("discord:"):
-        return Person(key=key, platform=Platform.DISCORD)
-    if key.startswith("slack:"):
-        return Person(key=key, platform=Platform.SLACK)
-    return Person(key=key, platform=Platform.WEB, name=key)
-
-
-def place(conversation: str) -> Place:
-    return Place(platform=Platform.WEB, channel=conversation)
-
-
-def shown_reply(reply: Reply, emoji: Iterable[str] | None = None) -> schema.Reply:
-    shown_one = schema.Reply.model_validate(reply)
-    return shown_one.model_copy(update={"reactions": sorted(emoji or ())})
-
-
-def shown(what: Any, kind: Any = None, *, status: int = 200) -> web.Response:
-    """An answer as JSON. Any: a model, or what a TypeAdapter of `kind` takes."""
-    if kind is None:
-        text = what.model_dump_json(by_alias=True).encode()
-    else:
-        text = TypeAdapter(kind).dump_json(what, by_alias=True)
-    return web.Response(body=text, content_type="application/json", status=status)
 
 
 def _checked(
@@ -289,16 +267,6 @@ async def _read(request: web.Request, max_bytes: int) -> bytes:
 
 def _too_large(max_bytes: int) -> Rejected:
     return Rejected(413, "body_too_large", f"The body may hold {max_bytes} bytes at most.")
-
-
-def _event(request: web.Request, key: str) -> str:
-    """The id of this delivery: the client's own, so that it may send again, or a new one."""
-    given = request.headers.get(KEY_HEADER)
-    if given is None:
-        return secrets.token_urlsafe(16)
-    if not given.isascii() or not given.isprintable() or not 0 < len(given) <= MAX_KEY_CHARS:
-        raise Rejected(422, "bad_key", f"{KEY_HEADER} may hold {MAX_KEY_CHARS} printable characters.")
-    return f"{key}/{given}"
 
 
 def _title(first_text: str) -> str:

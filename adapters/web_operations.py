@@ -14,10 +14,12 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from adapters import web_schema as schema
+from bot.archive import MAX_ARCHIVE_BYTES
 
 VERSION = "1"
 COMPONENT = "#/components/schemas/{model}"
 ZIP = "application/zip"
+FILE = "application/octet-stream"
 JSON = "application/json"
 MAX_BODY_BYTES = 256 * 1024
 EVENTS_DESCRIPTION = (
@@ -129,6 +131,75 @@ OPERATIONS = (
         body=schema.NewReaction,
         answers={200: schema.Rating},
     ),
+    Operation(
+        method="POST",
+        path="/api/replies/{id}/thread",
+        name="teach",
+        summary="Say something under an answer: a critique, a correction, or a question",
+        parameters=schema.OfIdAndWait,
+        body=schema.NewThreadReply,
+        answers={200: schema.ThreadOutcome, 202: schema.ThreadOutcome},
+    ),
+    Operation(
+        method="POST",
+        path="/api/replies/{id}/choose",
+        name="choose",
+        summary="Another of the answers becomes the answer; the reply's own id keeps the one that is shown",
+        parameters=schema.OfIdAndWait,
+        body=schema.NewChoice,
+        answers={200: schema.Reply},
+    ),
+    Operation(
+        method="GET",
+        path="/api/replies/{id}/why",
+        name="why",
+        summary="What an answer was made of",
+        parameters=schema.OfId,
+        answers={200: schema.Why},
+    ),
+    Operation(
+        method="GET",
+        path="/api/people/{person}",
+        name="person",
+        summary="What is known of a person",
+        parameters=schema.OfPerson,
+        answers={200: schema.Person},
+    ),
+    Operation(
+        method="PATCH",
+        path="/api/people/{person}",
+        name="change",
+        summary="Change what a person has set; a person who is new is made known",
+        parameters=schema.OfPerson,
+        body=schema.PersonChange,
+        answers={200: schema.Person},
+    ),
+    Operation(
+        method="DELETE",
+        path="/api/people/{person}/notes/{id}",
+        name="delete_note",
+        summary="Delete a note",
+        parameters=schema.OfNote,
+        answers={200: schema.NoteDeleted},
+    ),
+    Operation(
+        method="GET",
+        path="/api/people/{person}/export",
+        name="export",
+        summary="Everything of a person as one archive",
+        parameters=schema.OfPerson,
+        answers={200: ZIP},
+    ),
+    Operation(
+        method="POST",
+        path="/api/people/{person}/import",
+        name="take_in",
+        summary="Take in an archive, or a file of another program",
+        parameters=schema.OfPersonAndWait,
+        takes_file=True,
+        max_body_bytes=MAX_ARCHIVE_BYTES,
+        answers={200: schema.Imported},
+    ),
 )
 
 
@@ -194,6 +265,8 @@ def _rejected(error: ErrorDetails) -> Rejected:
         return Rejected(422, "unknown_field", f"There is no field `{where}` here.")
     if kind == "missing":
         return Rejected(422, "missing_field", f"The field `{where}` is missing.")
+    if where == "emoji" and kind.startswith("string_") and kind != "string_type":
+        return Rejected(422, "not_an_emoji", "This is no emoji. Send one such as 👍 or :thumbsup:.")
     if kind == "string_too_long":
         code = "text_too_long" if where == "text" else "too_long"
         return Rejected(
@@ -225,7 +298,7 @@ def _described(operation: Operation, components: dict[str, Any]) -> dict[str, An
         content = {JSON: {"schema": _schema_of(operation.body, components)}}
         described["requestBody"] = {"required": True, "content": content}
     if operation.takes_file:
-        content = {ZIP: {"schema": {"type": "string", "format": "binary"}}}
+        content = {FILE: {"schema": {"type": "string", "format": "binary"}}}
         described["requestBody"] = {"required": True, "content": content}
     return described
 

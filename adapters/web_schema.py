@@ -5,12 +5,14 @@ The same models validate what comes in and make the OpenAPI document. Knows no H
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from bot import feedback
 from bot.events import MessageState, TeachingKind
 from engine.types import Mode
 
@@ -28,6 +30,14 @@ PERSON = (
 LINE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"  # something visible, in one line
 TEXT = r"^[^\x00]*[^\s\x00][^\x00]*$"  # something visible; Postgres keeps no NUL
 
+# An emoji, one of its names, or a server's own between colons: what `feedback.is_emoji` takes.
+_NAMES = "|".join(re.escape(name) for name in feedback.ALIASES)
+_TONE = r"(?:::?(?:skin-tone-[2-6]|tone[1-5]))?"
+EMOJI = (
+    rf"^(?:{feedback.EMOJI_PATTERN}|:?(?:{_NAMES}){_TONE}:?"
+    rf"|:[A-Za-z0-9_'\-]{{2,40}}{_TONE}:|<?a?:[A-Za-z0-9_]{{2,32}}:[0-9]{{1,20}}>?)$"
+)
+
 
 def _known_timezone(name: str) -> str:
     if name not in TIMEZONES:
@@ -39,7 +49,7 @@ PersonKey: TypeAlias = Annotated[str, StringConstraints(pattern=PERSON), Field(e
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=LINE, min_length=1, max_length=120)]
 Id: TypeAlias = Annotated[str, StringConstraints(pattern=LINE, min_length=1, max_length=64)]
 Text: TypeAlias = Annotated[str, StringConstraints(pattern=TEXT, min_length=1, max_length=MAX_TEXT_CHARS)]
-Emoji: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f]+$", max_length=64)]
+Emoji: TypeAlias = Annotated[str, StringConstraints(pattern=EMOJI, max_length=64), Field(examples=["👍"])]
 Timezone: TypeAlias = Annotated[
     str, AfterValidator(_known_timezone), Field(json_schema_extra={"enum": list(TIMEZONES)})
 ]
@@ -195,13 +205,12 @@ class Action(Shown):
 class Teaching(Shown):
     """What the person said under a reply, and what it was taken for."""
 
-    message: str
+    message: str | None  # the thread reply; null: imported
+    reply: str  # what was taught about
+    revision: str | None  # the reply that was made under it
     text: str
-    state: MessageState
-    kind: TeachingKind | None = None
-    note: str | None = None
-    note_id: str | None = None
-    problem: str | None = None
+    kind: TeachingKind
+    note: str | None
 
 
 class Reply(Shown):
@@ -221,8 +230,6 @@ class Reply(Shown):
     heading: str | None = None
     duel: str | None = None
     reactions: list[str] = Field(default_factory=list)
-    actions: list[Action] = Field(default_factory=list)
-    never_learn: bool = False
 
 
 class MessageTaken(Shown):
@@ -279,11 +286,9 @@ class ThreadOutcome(Shown):
 
 
 class Note(Shown):
-    model_config = ConfigDict(frozen=True, from_attributes=True, populate_by_name=True)
-
     id: str
     text: str
-    source: str = Field(alias="from")
+    source: str = Field(serialization_alias="from")
     kind: str = "note"
 
 
@@ -318,10 +323,14 @@ class LiveVersion(Shown):
     live: int | None
 
 
-class Counts(Shown):
-    """How many of each kind."""
+class Forgotten(Shown):
+    """How many of each kind were erased."""
 
     counts: dict[str, int]
+
+
+class NoteDeleted(Shown):
+    deleted: str
 
 
 class Imported(Shown):
@@ -415,6 +424,10 @@ class NightProgress(Shown):
     phase: str
     done: int
     total: int
+
+
+class Pressed(Shown):
+    notice: Notice | None
 
 
 class About(Shown):

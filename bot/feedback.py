@@ -165,6 +165,7 @@ _EMOJI = re.compile(
     f"[0-9#*]\ufe0f?\u20e3|[\U0001f1e6-\U0001f1ff]{{2}}|"
     f"{_PICTURE}(?:\u200d{_PICTURE}){{0,8}}[\U000e0020-\U000e007f]{{0,8}}"
 )
+EMOJI_PATTERN = _EMOJI.pattern
 
 # --- corrections ---
 

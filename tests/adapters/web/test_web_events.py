@@ -90,7 +90,7 @@ async def test_the_parameters_of_the_stream_are_checked(service: Service) -> Non
 
 async def test_a_question_that_is_stopped_ends_its_stream_of_progress(tmp_path: Path) -> None:
     async with (
-        serving(tmp_path, backend=ScriptedBackend(delay_s=3)) as slow,
+        serving(tmp_path, backend=ScriptedBackend(delay_s=0.5)) as slow,
         slow.client.get("/api/events?person=ana") as stream,
     ):
         _, taken = await slow.call("POST", "/api/messages", ASKED)

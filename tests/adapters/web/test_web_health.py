@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import OperationalError
 
 from tests.adapters.web.service import Service, serving
 
@@ -23,15 +24,16 @@ async def test_while_the_model_loads_it_says_what_it_does(tmp_path: Path) -> Non
     assert said["detail"] == "Reading the weights: 2 of 5 files."
 
 
-async def test_without_its_tables_it_is_not_ready_and_does_not_break(
-    service: Service, tmp_path: Path
+async def test_without_its_database_it_is_not_ready_and_does_not_break(
+    service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with closing(sqlite3.connect(tmp_path / "nightloom.db", timeout=10)) as database:
-        database.execute("ALTER TABLE people RENAME TO away")
-        status, said = await service.call("GET", "/readyz")
-        database.execute("ALTER TABLE away RENAME TO people")
-    assert (status, said["store"]) == (503, False)
-    assert (await service.call("GET", "/readyz"))[0] == 200
+    async def gone(key: str) -> None:
+        raise OperationalError("SELECT", {}, OSError(f"the disk is gone, and {key!r} with it"))
+
+    monkeypatch.setattr(service.app.store.people, "get", gone)
+    status, said = await service.call("GET", "/readyz")
+    assert (status, said["store"], said["state"]) == (503, False, "ready")
+    assert (await service.call("GET", "/healthz"))[0] == 200
 
 
 async def test_metrics_count_what_was_answered(service: Service) -> None:

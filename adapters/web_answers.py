@@ -1,0 +1,69 @@
+"""What the web calls share: whose name stands for whom, the id of a delivery, and answers as JSON."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from aiohttp import web
+from pydantic import TypeAdapter
+
+from adapters import web_schema as schema
+from adapters.web_guard import refusal
+from adapters.web_operations import Rejected
+from bot.app import App
+from bot.events import MessageState, Outcome, Person, Place, Platform, Reply
+
+KEY_HEADER = "Idempotency-Key"
+MAX_KEY_CHARS = 64
+
+
+def person_of(key: str) -> Person:
+    """Whom a name stands for: a person of the web, or of a platform who uses the web too."""
+    if key.startswith("discord:"):
+        return Person(key=key, platform=Platform.DISCORD)
+    if key.startswith("slack:"):
+        return Person(key=key, platform=Platform.SLACK)
+    return Person(key=key, platform=Platform.WEB, name=key)
+
+
+def place_of(conversation: str) -> Place:
+    return Place(platform=Platform.WEB, channel=conversation)
+
+
+def event_of(request: web.Request, key: str) -> str:
+    """The id of this delivery: the client's own, so that it may send again, or a new one."""
+    given = request.headers.get(KEY_HEADER)
+    if given is None:
+        return secrets.token_urlsafe(16)
+    if not given.isascii() or not given.isprintable() or not 0 < len(given) <= MAX_KEY_CHARS:
+        raise Rejected(422, "bad_key", f"{KEY_HEADER} may hold {MAX_KEY_CHARS} printable characters.")
+    return f"{key}/{given}"
+
+
+def shown(what: Any, kind: Any = None, *, status: int = 200) -> web.Response:
+    """An answer as JSON. Any: a model, or what a TypeAdapter of `kind` takes."""
+    if kind is None:
+        text = what.model_dump_json(by_alias=True).encode()
+    else:
+        text = TypeAdapter(kind).dump_json(what, by_alias=True)
+    return web.Response(body=text, content_type="application/json", status=status)
+
+
+def shown_reply(reply: Reply, emoji: Iterable[str] | None = None) -> schema.Reply:
+    """A reply, with the emoji that its person has on it."""
+    return schema.Reply.model_validate(reply).model_copy(update={"reactions": sorted(emoji or ())})
+
+
+async def reply_of(app: App, reply: Reply) -> schema.Reply:
+    return shown_reply(reply, await app.store.reactions.of(reply.id, reply.person))
+
+
+def refusal_of(outcome: Outcome) -> web.Response:
+    """What became of a message that has no answer."""
+    if outcome.state is MessageState.FAILED:
+        said = outcome.problem or "The answer could not be made. Ask again."
+        return refusal(503, "failed", said, about=outcome.message)
+    said = "The question was withdrawn, or a newer one took its place."
+    return refusal(409, "cancelled", said, about=outcome.message)

@@ -1,0 +1,108 @@
+"""Carries out the calls of the web interface about a person: what they set, taught, carry away and erase."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from adapters import web_schema as schema
+from adapters.web_answers import person_of, shown
+from bot import consent, feedback, portability
+from bot.app import App
+from bot.errors import Refused, Unknown
+from bot.store.people import Known
+
+ZIP = "application/zip"
+
+
+class People:
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._kit = app.kit
+
+    async def person(self, request: web.Request, given: schema.OfPerson, body: None) -> web.StreamResponse:
+        del request, body
+        return shown(await self._shown(given.person))
+
+    async def change(
+        self, request: web.Request, given: schema.OfPerson, body: schema.PersonChange
+    ) -> web.StreamResponse:
+        """Set what is named; a person who is not known yet is met by it."""
+        del request
+        people, person = self._kit.store.people, person_of(given.person)
+        if body.learning and not consent.is_allowed(self._kit.settings, person.platform):
+            raise Refused("learning_not_allowed", f"Learning on {person.platform} is not acknowledged here.")
+        wanted = body.model_dump(exclude_unset=True, exclude_none=True)
+        await people.meet(person)
+        if wanted:
+            await people.change(given.person, **wanted)
+        return shown(await self._shown(given.person))
+
+    async def delete_note(self, request: web.Request, given: schema.OfNote, body: None) -> web.StreamResponse:
+        del request, body
+        note = await self._kit.store.notes.delete(given.person, given.id)
+        return shown(schema.NoteDeleted(deleted=note.id))
+
+    async def export(self, request: web.Request, given: schema.OfPerson, body: None) -> web.StreamResponse:
+        del request, body
+        archive = await portability.export(self._kit, given.person)
+        return web.Response(
+            body=archive,
+            content_type=ZIP,
+            headers={"Content-Disposition": 'attachment; filename="nightloom-export.zip"'},
+        )
+
+    async def take_in(
+        self, request: web.Request, given: schema.OfPersonAndWait, body: bytes
+    ) -> web.StreamResponse:
+        """Take an archive in. Whoever brings one may be new here; a file that is refused leaves no trace."""
+        del request
+        if await self._kit.store.people.get(given.person) is None:
+            await asyncio.to_thread(portability.understood, body)
+            await self._kit.store.people.meet(person_of(given.person))
+        done = await portability.take_in(self._kit, given.person, body)
+        said = schema.Imported(taken=done.taken, left=done.left, reasons=list(done.reasons), text=done.told())
+        return shown(said)
+
+    async def _known(self, key: str) -> Known:
+        known = await self._kit.store.people.get(key)
+        if known is None:
+            raise Unknown("unknown_person", f"Nobody is known here as {key!r}.")
+        return known
+
+    async def _ratings(self, key: str) -> list[int]:
+        sets = (await self._kit.store.reactions.of_person(key)).values()
+        rated = (feedback.rating(emoji, self._kit.settings.reactions) for emoji in sets)
+        return [rating for rating in rated if rating is not None]
+
+    async def _shown(self, key: str) -> schema.Person:
+        known, store = await self._known(key), self._kit.store
+        notes = await store.notes.active(key)
+        ratings = await self._ratings(key)
+        versions = await store.loras.of_person(key)
+        live = next((one.version for one in versions if one.id == known.live_lora), None)
+        return schema.Person(
+            person=key,
+            learning=known.learning,
+            memory=known.memory,
+            lora=known.lora,
+            mode=known.mode or self._kit.settings.limits.mode,
+            timezone=known.timezone,
+            notes=[
+                schema.Note(id=note.id, text=note.text, source=note.source, kind=note.kind) for note in notes
+            ],
+            ratings=schema.Ratings(count=len(ratings), mean=sum(ratings) / len(ratings) if ratings else None),
+            live=live,
+            versions=[
+                schema.Version(
+                    version=one.version,
+                    state=one.state,
+                    reason=one.reason,
+                    metrics=one.metrics,
+                    night=one.night,
+                    at=one.promoted_at or one.created_at,
+                )
+                for one in versions
+            ],
+        )
