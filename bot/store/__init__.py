@@ -17,6 +17,7 @@ from bot.store.leases import Leases
 from bot.store.loras import Loras
 from bot.store.nights import Nights
 from bot.store.notes import Notes
+from bot.store.opening import open_database
 from bot.store.people import People
 from bot.store.reactions import Reactions
 from bot.store.replies import Rate, Replies
@@ -48,7 +49,7 @@ class Store:
         cls, url: str, *, clock: Callable[[], datetime], new_id: Callable[[], str], rate: Rate
     ) -> Store:
         """Connect and migrate. `rate` says what a set of emoji amounts to. Raises StoreError."""
-        return cls(await Database.open(url), clock=clock, new_id=new_id, rate=rate)
+        return cls(await open_database(url), clock=clock, new_id=new_id, rate=rate)
 
     async def serve_alone(self) -> None:
         """On SQLite only one service at a time answers from a database; Postgres is shared.

@@ -9,12 +9,11 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import Unknown
 from bot.events import Choice
 from bot.store import tables
-from bot.store.database import Database
+from bot.store.database import Connection, Database
 from bot.store.inbox import first_time
 from bot.store.people import meet
 from bot.store.replies import Delivery
@@ -56,7 +55,7 @@ class Choices:
         """
         choice_id, branch_id = self._new_id(), self._new_id()
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             now = self._clock()
             platform = choice.person.platform
             if not await first_time(connection, platform, choice.event, "choice", choice.reply, now):
@@ -90,6 +89,7 @@ class Choices:
                     text=taken.text,
                     score=taken.score,
                     answers=taken.answers,
+                    manners=None,
                     alternatives=[asdict(branch) for branch in swapped],
                     duel=None,
                     delivery=Delivery.STORED,
@@ -105,7 +105,7 @@ class Choices:
         """In a duel the reply that is shown was preferred: the pair is kept, nothing else changes."""
         choice_id = self._new_id()
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             now = self._clock()
             platform = choice.person.platform
             if not await first_time(connection, platform, choice.event, "choice", choice.reply, now):

@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events import (
     Deletion,
@@ -28,7 +27,7 @@ from bot.events import (
     ThreadReply,
 )
 from bot.store import tables
-from bot.store.database import Database, insert
+from bot.store.database import Connection, Database, insert
 from bot.store.people import meet
 from engine.types import Mode
 
@@ -105,7 +104,7 @@ class Inbox:
         False: the event was here before, or the text is the same, and nothing was changed.
         """
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             platform = edit.ref.platform
             if not await first_time(connection, platform, edit.event, "edit", item_id, self._clock()):
                 return False
@@ -134,7 +133,7 @@ class Inbox:
     async def delete(self, deletion: Deletion, item_id: str) -> bool:
         """The question is withdrawn: cancelled, its unsent replies too, and nothing of it is learned from."""
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             is_new = await first_time(
                 connection, deletion.ref.platform, deletion.event, "deletion", item_id, self._clock()
             )
@@ -183,10 +182,16 @@ class Inbox:
             )
         return int(found.scalar_one())
 
+    async def waiting_of(self, person: str) -> Sequence[str]:
+        """What a person said that is not settled."""
+        waits = (inbox.c.person == person) & (inbox.c.state == MessageState.WAITING)
+        async with self._database.reading() as connection:
+            return list((await connection.execute(select(inbox.c.id).where(waits))).scalars())
+
     async def adopt(self, owner: str, *, limit: int) -> Sequence[Item]:
         """Take up what waits and is owned by nobody alive, oldest first."""
 
-        async def work(connection: AsyncConnection) -> Sequence[str]:
+        async def work(connection: Connection) -> Sequence[str]:
             orphans = (
                 select(inbox.c.id)
                 .where(inbox.c.state == MessageState.WAITING, is_orphan(inbox, self._clock()))
@@ -210,7 +215,7 @@ class Inbox:
         None: it is settled, or another process has it.
         """
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             begun = await connection.execute(
                 update(inbox).where(_is_mine(item_id, owner)).values(attempts=inbox.c.attempts + 1)
             )
@@ -221,7 +226,7 @@ class Inbox:
     async def fail(self, item_id: str, problem: str, *, owner: str) -> bool:
         """It is given up. False: it was settled meanwhile."""
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             failed = await connection.execute(
                 update(inbox)
                 .where(_is_mine(item_id, owner))
@@ -237,7 +242,7 @@ class Inbox:
         if kind is TeachingKind.QUESTION:
             values["kind"] = ItemKind.MESSAGE
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             await connection.execute(update(inbox).where(inbox.c.id == item_id).values(**values))
 
         await self._database.write(work)
@@ -245,7 +250,7 @@ class Inbox:
     async def settle(self, item_id: str, *, owner: str) -> bool:
         """It needs no reply, or has it. False: it was settled meanwhile."""
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             settled = await connection.execute(
                 update(inbox).where(_is_mine(item_id, owner)).values(state=MessageState.ANSWERED)
             )
@@ -313,7 +318,7 @@ class Inbox:
     ) -> Taken:  # Any: the values of columns
         item_id, now = self._new_id(), self._clock()
 
-        async def work(connection: AsyncConnection) -> Taken:
+        async def work(connection: Connection) -> Taken:
             platform = event.ref.platform
             if not await first_time(connection, platform, event.event, str(values["kind"]), item_id, now):
                 return Taken(id=await _subject(connection, platform, event.event), is_new=False)
@@ -343,7 +348,7 @@ class Inbox:
 
 
 async def first_time(
-    connection: AsyncConnection, platform: Platform, event: str, kind: str, subject: str | None, now: datetime
+    connection: Connection, platform: Platform, event: str, kind: str, subject: str | None, now: datetime
 ) -> bool:
     """Note a platform's delivery, within a transaction. False: it was here before."""
     row = insert(connection, tables.events).values(
@@ -359,7 +364,7 @@ def is_orphan(table: Any, now: datetime) -> Any:  # Any: the inbox or the replie
     return or_(table.c.owner.is_(None), table.c.owner.not_in(alive))
 
 
-async def _subject(connection: AsyncConnection, platform: Platform, event: str) -> str:
+async def _subject(connection: Connection, platform: Platform, event: str) -> str:
     events = tables.events
     found = await connection.execute(
         select(events.c.subject).where(events.c.platform == platform, events.c.event == event)

@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any  # what a platform hands over at installation is its own JSON
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store import tables
-from bot.store.database import Database, insert
+from bot.store.database import Connection, Database, insert
 
 installations = tables.slack_installations
 
@@ -23,7 +22,7 @@ class Installations:
     async def save(self, team: str, data: Mapping[str, Any]) -> None:
         """A workspace installed the app, or did so again."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             row = insert(connection, installations).values(
                 team=team, data=dict(data), installed_at=self._clock()
             )
@@ -46,7 +45,7 @@ class Installations:
     async def remove(self, team: str) -> None:
         """The app was uninstalled there."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             await connection.execute(delete(installations).where(installations.c.team == team))
 
         await self._database.write(work)

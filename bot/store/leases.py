@@ -6,10 +6,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store import tables
-from bot.store.database import Database, insert
+from bot.store.database import Connection, Database, insert
 
 leases = tables.leases
 
@@ -22,7 +21,7 @@ class Leases:
     async def take(self, name: str, owner: str, *, for_s: float) -> bool:
         """Take or renew a lease. False: another has it, and it has not run out."""
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             now = self._clock()
             row = insert(connection, leases).values(
                 name=name, owner=owner, until=now + timedelta(seconds=for_s)
@@ -39,7 +38,7 @@ class Leases:
         return await self._database.write(work)
 
     async def give_back(self, name: str, owner: str) -> None:
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             await connection.execute(delete(leases).where(leases.c.name == name, leases.c.owner == owner))
 
         await self._database.write(work)
@@ -55,7 +54,7 @@ class Leases:
     async def end_others(self) -> None:
         """No other process lives. Only where that is known: under the lock of an SQLite file."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             await connection.execute(delete(leases).where(leases.c.name.startswith("process:")))
 
         await self._database.write(work)

@@ -13,11 +13,10 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import Unknown
 from bot.store import tables
-from bot.store.database import Database
+from bot.store.database import Connection, Database
 
 loras, people = tables.loras, tables.people
 
@@ -62,7 +61,7 @@ class Loras:
         An import is a night of its own.
         """
 
-        async def work(connection: AsyncConnection) -> Version:
+        async def work(connection: Connection) -> Version:
             mine = select(loras).where(loras.c.person == person, loras.c.night == night)
             row = (await connection.execute(mine)).one_or_none()
             if row is not None:
@@ -127,7 +126,7 @@ class Loras:
         Raises Unknown when nothing is live.
         """
 
-        async def work(connection: AsyncConnection) -> Version | None:
+        async def work(connection: Connection) -> Version | None:
             live = (
                 await connection.execute(select(people.c.live_lora).where(people.c.key == person))
             ).scalar_one_or_none()
@@ -144,7 +143,7 @@ class Loras:
     async def pruned(self, numbers: Collection[int]) -> None:
         """Their files are gone."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             if numbers:
                 await connection.execute(
                     update(loras).where(loras.c.id.in_(numbers)).values(state=LoraState.PRUNED)
@@ -155,7 +154,7 @@ class Loras:
     async def go_live(self, number: int, *, metrics: Mapping[str, Any] | None = None) -> None:
         """Move the person's pointer to this version. It must be loaded already."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             if metrics is not None:
                 measured = update(loras).where(loras.c.id == number).values(metrics=dict(metrics))
                 await connection.execute(measured)
@@ -164,7 +163,7 @@ class Loras:
         await self._database.write(work)
 
 
-async def go_live(connection: AsyncConnection, number: int, now: datetime) -> None:
+async def go_live(connection: Connection, number: int, now: datetime) -> None:
     """Move the pointer within a transaction."""
     person = select(loras.c.person).where(loras.c.id == number).scalar_subquery()
     await connection.execute(
@@ -173,14 +172,14 @@ async def go_live(connection: AsyncConnection, number: int, now: datetime) -> No
     await connection.execute(update(people).where(people.c.key == person).values(live_lora=number))
 
 
-async def reject(connection: AsyncConnection, number: int, reason: str) -> None:
+async def reject(connection: Connection, number: int, reason: str) -> None:
     """Keep a version out within a transaction."""
     await connection.execute(
         update(loras).where(loras.c.id == number).values(state=LoraState.REJECTED, reason=reason)
     )
 
 
-async def _before(connection: AsyncConnection, person: str) -> Version | None:
+async def _before(connection: Connection, person: str) -> Version | None:
     live = select(people.c.live_lora).where(people.c.key == person).scalar_subquery()
     query = (
         select(loras)

@@ -12,11 +12,10 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import NotYours, Unknown
 from bot.store import tables
-from bot.store.database import Database, insert
+from bot.store.database import Connection, Database, insert
 
 notes = tables.notes
 
@@ -93,7 +92,7 @@ class Notes:
     async def keep(self, note: NewNote) -> None:
         """Keep a note, once, and delete those that it makes obsolete."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             await keep(connection, note, self._clock())
 
         await self._database.write(work)
@@ -104,7 +103,7 @@ class Notes:
         if note.person != person:
             raise NotYours("not_yours", "This note is somebody else's.")
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             await delete(connection, [note_id], self._clock())
 
         await self._database.write(work)
@@ -116,7 +115,7 @@ class Notes:
         A manner whose note the person deleted is not among them: the caller sees to that.
         """
 
-        async def work(connection: AsyncConnection) -> tuple[Sequence[str], Sequence[str]]:
+        async def work(connection: Connection) -> tuple[Sequence[str], Sequence[str]]:
             query = select(notes).where(
                 notes.c.person == person, notes.c.origin == Origin.REACTIONS, notes.c.deleted_at.is_(None)
             )
@@ -134,7 +133,7 @@ class Notes:
         return await self._database.write(work)
 
 
-async def keep(connection: AsyncConnection, note: NewNote, now: datetime) -> None:
+async def keep(connection: Connection, note: NewNote, now: datetime) -> None:
     """Keep a note within a transaction. A repeated id changes nothing."""
     row = insert(connection, notes).values(
         id=note.id,
@@ -154,7 +153,7 @@ async def keep(connection: AsyncConnection, note: NewNote, now: datetime) -> Non
     await delete(connection, obsolete, now)
 
 
-async def delete(connection: AsyncConnection, ids: Collection[str], now: datetime) -> None:
+async def delete(connection: Connection, ids: Collection[str], now: datetime) -> None:
     """Mark notes as deleted within a transaction."""
     if ids:
         await connection.execute(
@@ -162,13 +161,13 @@ async def delete(connection: AsyncConnection, ids: Collection[str], now: datetim
         )
 
 
-async def restore(connection: AsyncConnection, ids: Collection[str]) -> None:
+async def restore(connection: Connection, ids: Collection[str]) -> None:
     """Notes that had made room for another hold again."""
     if ids:
         await connection.execute(update(notes).where(notes.c.id.in_(ids)).values(deleted_at=None))
 
 
-async def _beyond(connection: AsyncConnection, person: str) -> Sequence[str]:
+async def _beyond(connection: Connection, person: str) -> Sequence[str]:
     query = (
         select(notes.c.id)
         .where(notes.c.person == person, notes.c.deleted_at.is_(None))

@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events import Person, Platform
 from bot.store import tables
-from bot.store.database import Database, insert
+from bot.store.database import Connection, Database, insert
 from engine.types import Mode
 
 # What is counted when a person is erased; everything else that is theirs goes with these.
@@ -47,7 +46,7 @@ class People:
     async def meet(self, person: Person) -> None:
         """Make sure that a row for this person exists."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             await meet(connection, person, self._clock())
 
         await self._database.write(work)
@@ -67,7 +66,7 @@ class People:
     async def change(self, key: str, **values: object) -> bool:
         """Set columns of `people` (learning, memory, mode, timezone, taste, …). False: unknown person."""
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             changed = await connection.execute(
                 update(tables.people).where(tables.people.c.key == key).values(**values)
             )
@@ -78,7 +77,7 @@ class People:
     async def asked(self, key: str) -> bool:
         """The person is asked for consent now. False: they were asked before."""
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             not_yet = (tables.people.c.key == key) & tables.people.c.consent_asked_at.is_(None)
             changed = await connection.execute(
                 update(tables.people).where(not_yet).values(consent_asked_at=self._clock())
@@ -94,7 +93,7 @@ class People:
         of their text is left in the files.
         """
 
-        async def work(connection: AsyncConnection) -> dict[str, int]:
+        async def work(connection: Connection) -> dict[str, int]:
             counts = {name: await _count(connection, name, key) for name in COUNTED}
             gone = await connection.execute(delete(tables.people).where(tables.people.c.key == key))
             return {**counts, "people": gone.rowcount}
@@ -104,7 +103,7 @@ class People:
         return counts
 
 
-async def meet(connection: AsyncConnection, person: Person, now: datetime) -> None:
+async def meet(connection: Connection, person: Person, now: datetime) -> None:
     """The row for this person, within a transaction. A name that is not known now leaves the old one."""
     row = insert(connection, tables.people).values(
         key=person.key, platform=person.platform, name=person.name, created_at=now
@@ -119,7 +118,7 @@ async def meet(connection: AsyncConnection, person: Person, now: datetime) -> No
     await connection.execute(renamed)
 
 
-async def _count(connection: AsyncConnection, name: str, key: str) -> int:
+async def _count(connection: Connection, name: str, key: str) -> int:
     table = tables.metadata.tables[name]
     found = await connection.execute(select(func.count()).select_from(table).where(table.c.person == key))
     return int(found.scalar_one())

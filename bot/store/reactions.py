@@ -6,11 +6,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.events import Person, Reaction
 from bot.store import tables
-from bot.store.database import Database, insert
+from bot.store.database import Connection, Database, insert
 from bot.store.inbox import first_time
 from bot.store.people import meet
 
@@ -29,7 +28,7 @@ class Reactions:
         whichever came first.
         """
 
-        async def work(connection: AsyncConnection) -> frozenset[str]:
+        async def work(connection: Connection) -> frozenset[str]:
             now = self._clock()
             is_new = await first_time(
                 connection, reaction.ref.platform, reaction.event, "reaction", reply, now
@@ -44,7 +43,7 @@ class Reactions:
     async def replace(self, reply: str, person: Person, emoji: frozenset[str]) -> bool:
         """The person's set on this reply is this one now. False: it was."""
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             now = self._clock()
             before = await _on(connection, reply, person.key)
             if before == emoji:
@@ -82,7 +81,7 @@ class Reactions:
 
 
 async def _put(
-    connection: AsyncConnection, reply: str, person: str, emoji: str, *, is_on: bool, at: datetime
+    connection: Connection, reply: str, person: str, emoji: str, *, is_on: bool, at: datetime
 ) -> None:
     row = insert(connection, reactions).values(reply=reply, person=person, emoji=emoji, is_on=is_on, at=at)
     await connection.execute(
@@ -94,7 +93,7 @@ async def _put(
     )
 
 
-async def _on(connection: AsyncConnection, reply: str, person: str) -> frozenset[str]:
+async def _on(connection: Connection, reply: str, person: str) -> frozenset[str]:
     query = select(reactions.c.emoji).where(
         reactions.c.reply == reply, reactions.c.person == person, reactions.c.is_on
     )

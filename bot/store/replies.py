@@ -13,12 +13,11 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from sqlalchemy import Row, delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import Unknown
 from bot.events import Action, MessageState, Outgoing, Person, Place, Platform, Ref, Reply
 from bot.store import tables
-from bot.store.database import Database, insert
+from bot.store.database import Connection, Database, insert
 from bot.store.inbox import is_orphan
 from bot.store.snapshots import (
     Branch,
@@ -90,6 +89,7 @@ class Recorded:
     tree: tuple[TreeNode, ...]
     generated_tokens: int
     seconds: float
+    manners: dict[str, float] | None  # what the judge found in it, once it was rated
     never_learn: bool
     is_current: bool
     delivery: Delivery
@@ -109,7 +109,7 @@ class Replies:
         False: the question was edited, deleted or answered meanwhile, and nothing was kept.
         """
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: Connection) -> bool:
             settled = update(inbox).where(
                 inbox.c.id == draft.cause, inbox.c.state == MessageState.WAITING, inbox.c.owner == owner
             )
@@ -207,10 +207,19 @@ class Replies:
             row = (await connection.execute(query)).one_or_none()
             return None if row is None else _recorded(row, await self._rating(connection, row)).reply
 
+    async def describe(self, reply_id: str, text: str, manners: Mapping[str, float]) -> None:
+        """Keep what the judge found in a rated reply, unless another text stands there by now."""
+
+        async def work(connection: AsyncConnection) -> None:
+            as_it_was = (replies.c.id == reply_id) & (replies.c.text == text)
+            await connection.execute(update(replies).where(as_it_was).values(manners=dict(manners)))
+
+        await self._database.write(work)
+
     async def never_learn(self, reply_id: str, is_never: bool) -> None:
         """Whether this reply may be learned from."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             await connection.execute(
                 update(replies).where(replies.c.id == reply_id).values(never_learn=is_never)
             )
@@ -220,7 +229,7 @@ class Replies:
     async def adopt_unsent(self, owner: str, *, limit: int) -> Sequence[str]:
         """Take up replies that are to be sent and are owned by nobody alive, oldest first."""
 
-        async def work(connection: AsyncConnection) -> Sequence[str]:
+        async def work(connection: Connection) -> Sequence[str]:
             orphans = (
                 select(replies.c.id)
                 .where(replies.c.delivery == Delivery.STORED, is_orphan(replies, self._clock()))
@@ -269,7 +278,7 @@ class Replies:
         """It stands on the platform, in these pieces; they are this reply's from now on."""
         reply_id = outgoing.reply.id
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             key_holds = replies.c.posting == int(outgoing.key.rpartition(".")[2])
             await connection.execute(
                 update(replies).where(replies.c.id == reply_id, key_holds).values(delivery=Delivery.SENT)
@@ -292,7 +301,7 @@ class Replies:
     async def undeliverable(self, reply_id: str, problem: str) -> None:
         """It can never arrive."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             await connection.execute(
                 update(replies)
                 .where(replies.c.id == reply_id)
@@ -336,7 +345,7 @@ class Replies:
             row = (await connection.execute(_replies().where(replies.c.id == reply_id))).one_or_none()
             return None if row is None else _recorded(row, await self._rating(connection, row))
 
-    async def _replaced(self, connection: AsyncConnection, row: Row[Any]) -> tuple[Ref, ...]:
+    async def _replaced(self, connection: Connection, row: Row[Any]) -> tuple[Ref, ...]:
         """What stands of this reply itself, or of the replies to the question before it was edited."""
         earlier = select(replies.c.id).where(
             replies.c.message == row.message, ~replies.c.is_current, replies.c.seq < row.seq
@@ -346,10 +355,10 @@ class Replies:
             ids += list((await connection.execute(earlier)).scalars())
         return await _pieces(connection, ids)
 
-    async def _rating(self, connection: AsyncConnection, row: Row[Any]) -> int | None:
+    async def _rating(self, connection: Connection, row: Row[Any]) -> int | None:
         return (await self._ratings(connection, [row])).get(row.id)
 
-    async def _ratings(self, connection: AsyncConnection, rows: Sequence[Row[Any]]) -> dict[str, int]:
+    async def _ratings(self, connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, int]:
         """What the person to whom each reply was given thinks of it."""
         if not rows:
             return {}
@@ -369,7 +378,7 @@ class Replies:
         return {reply: rating for reply, rating in rated.items() if rating is not None}
 
 
-async def _pieces(connection: AsyncConnection, ids: Sequence[str]) -> tuple[Ref, ...]:
+async def _pieces(connection: Connection, ids: Sequence[str]) -> tuple[Ref, ...]:
     query = (
         select(refs)
         .join(replies, replies.c.id == refs.c.reply)
@@ -445,6 +454,7 @@ def _recorded(row: Row[Any], rating: int | None) -> Recorded:  # Any: a row desc
         model=row.model,
         lora=row.lora,
         answers=row.answers,
+        manners=row.manners,
         branches=branches,
         tree=tree_of(row.tree),
         generated_tokens=row.generated_tokens,

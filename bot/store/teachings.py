@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import Unknown
 from bot.events import MessageState, TeachingKind
 from bot.store import notes as store_notes
 from bot.store import tables
-from bot.store.database import Database, insert
+from bot.store.database import Connection, Database, insert
 from bot.store.notes import NewNote
 
 teachings, inbox, replies = tables.teachings, tables.inbox, tables.replies
@@ -76,7 +75,7 @@ class Teachings:
     async def keep(self, teaching: NewTeaching, note: NewNote | None, *, note_text: str | None) -> None:
         """Keep a teaching with the note that it makes, once; the thread reply's outcome says what it was."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             row = insert(connection, teachings).values(**asdict(teaching), attempts=[])
             if (await connection.execute(row.on_conflict_do_nothing())).rowcount == 0:
                 return
@@ -92,7 +91,7 @@ class Teachings:
     async def tried(self, teaching_id: str, attempts: Sequence[Attempt]) -> None:
         """The tries at a revision so far."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             values = {"attempts": [asdict(attempt) for attempt in attempts]}
             await connection.execute(update(teachings).where(teachings.c.id == teaching_id).values(**values))
 
@@ -131,7 +130,7 @@ class Teachings:
         With an `owner` it was a question: the thread reply waits to be answered, by this process.
         """
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             made = tables.notes.c.teaching == teaching.id
             own = (await connection.execute(select(tables.notes).where(made))).all()
             # What the note had replaced was deleted in the same moment that the note was made.
@@ -152,7 +151,7 @@ class Teachings:
         return None if row is None else _teaching(row)
 
 
-async def _ask_instead(connection: AsyncConnection, teaching: Teaching, owner: str) -> None:
+async def _ask_instead(connection: Connection, teaching: Teaching, owner: str) -> None:
     """The thread reply is a question that waits; the revision made under it is no answer any more."""
     await connection.execute(
         update(replies).where(replies.c.id == teaching.revision).values(is_current=False, never_learn=True)
