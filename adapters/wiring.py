@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
 
 from adapters.web_chat import WebChat
-from bot import feedback
+from bot import consent, feedback
 from bot.app import App
 from bot.errors import StoreError
+from bot.events import NightProgress, Notice, Person
 from bot.kit import Kit, new_id, now
+from bot.night import Nights
 from bot.ports import Chat
 from bot.settings import Settings
 from bot.store import Store
 from engine import judge, practice
 from engine.ports import Backend
+from engine.training.runner import Trainer
+from engine.training.scripted import ScriptedTrainer
 
 log = structlog.get_logger(__name__)
 
@@ -99,8 +104,30 @@ async def service(settings: Settings, loading: Callable[[], str]) -> AsyncIterat
         await store.serve_alone()
         kit = Kit(settings=settings, store=store, backend=backend(settings), rubric=rubric)
         app = App(kit)
+        app.attach_nights(nights(kit, app))
         web = WebChat(settings.web, app, loading=loading) if settings.web.enabled else None
         yield Service(app, kit.backend, web=web, others=_platforms(settings, app))
+
+
+def nights(kit: Kit, app: App | None = None) -> Nights:
+    """What is learned by night. Without an app nobody hears of it but who asks."""
+
+    async def tell(person: Person, notice: Notice) -> None:
+        if app is not None:
+            await app.tell(person, None, notice)
+
+    def hear(person: str, progress: NightProgress) -> None:
+        if app is not None:
+            app.hub.tell(person, progress)
+
+    return Nights(
+        kit,
+        model_path=model_of(kit.settings),
+        hear=hear,
+        tell=tell,
+        may_learn=partial(consent.may_learn, kit.settings),
+        trainer=ScriptedTrainer() if kit.settings.backend.kind == "scripted" else Trainer(),
+    )
 
 
 def backend(settings: Settings) -> Backend:

@@ -16,10 +16,12 @@ from typing import Final
 
 import structlog
 
-from bot import conversation, feedback, metrics
+from bot import buttons, commands, conversation, feedback, forget, metrics
 from bot.errors import NotYours, Refused, TooMany, Unknown
 from bot.events import (
+    Action,
     Choice,
+    Command,
     Deletion,
     Edit,
     Message,
@@ -37,10 +39,15 @@ from bot.events import (
 )
 from bot.hub import Heard, Hub
 from bot.kit import Kit
+from bot.night import Nights
 from bot.outbox import Outbox
 from bot.pace import Pace
 from bot.ports import Chat
+from bot.ratings import Rethinking
+from bot.schedule import Schedule
 from bot.store.inbox import Item, ItemKind, Taken
+from bot.store.loras import Version
+from bot.store.nights import Night
 from bot.work import Workers
 
 log = structlog.get_logger(__name__)
@@ -62,8 +69,14 @@ class App:
         self._outboxes: dict[Platform, Outbox] = {}
         self._workers = Workers(kit, self.hub, self._chats, self._outboxes)
         self._pace = Pace(kit.settings.limits.messages_per_minute, time.monotonic)
+        self._rethinking = Rethinking(kit, self._workers.tell)
         self._stopping = asyncio.Event()
         self._ended: asyncio.Event | None = None  # None: `run` has not begun
+        self._nights: Nights | None = None
+
+    def attach_nights(self, nights: Nights) -> None:
+        """What is learned by night is learned by these, started by the clock or by hand. Before `run`."""
+        self._nights = nights
 
     def attach(self, chat: Chat) -> None:
         """Answers to this platform go through `chat` from now on. Before `run`."""
@@ -80,6 +93,10 @@ class App:
                 running = [tasks.create_task(outbox.run()) for outbox in self._outboxes.values()]
                 running.append(tasks.create_task(self._workers.run()))
                 running.append(tasks.create_task(self._live()))
+                running.append(tasks.create_task(self._rethinking.run()))
+                if self._nights is not None:
+                    running.append(tasks.create_task(self._nights.run()))
+                    running.append(tasks.create_task(Schedule(self._nights).run()))
                 await self._stopping.wait()
                 await self._workers.stop()
                 drained = [outbox.drain(SENDING_MAY_TAKE_S) for outbox in self._outboxes.values()]
@@ -137,7 +154,9 @@ class App:
             return None
         if emoji is None:
             return self._rating(await self.store.reactions.of(reply_id, reaction.person.key))
-        rating = self._rating(await self.store.reactions.put(reaction, emoji, reply_id))
+        standing = await self.store.reactions.put(reaction, emoji, reply_id)
+        await self._reacted(reply_id, reaction.person, standing)
+        rating = self._rating(standing)
         metrics.RATINGS.labels("none" if rating is None else rating).inc()
         return rating
 
@@ -148,7 +167,9 @@ class App:
             reply_id = await self.store.replies.id_at(state.ref)
             if reply_id is not None:
                 emoji = frozenset(name for name in map(feedback.normal, state.emoji) if name is not None)
-                changed += await self.store.reactions.replace(reply_id, state.person, emoji)
+                if await self.store.reactions.replace(reply_id, state.person, emoji):
+                    await self._reacted(reply_id, state.person, emoji)
+                    changed += 1
         return changed
 
     async def thread_reply(self, thread_reply: ThreadReply) -> str:
@@ -183,6 +204,24 @@ class App:
             self._workers.send(reply.id, await self._place_of(reply))
         return await self.store.replies.get(choice.reply)
 
+    async def press(self, person: Person, place: Place, action: Action) -> Notice | None:
+        """A button was pressed: what to show to that person alone, if anything. Raises BotError."""
+        del place
+        hands = buttons.Hands(put_back=self._workers.put, choose=self.choose, undo_lora=self.undo_lora)
+        return await buttons.press(self.kit, hands, person, action)
+
+    async def command(self, command: Command) -> Notice:
+        """A command by name: what to show to that person alone. Raises BotError."""
+        hands = commands.Hands(erase=self.erase, undo_lora=self.undo_lora, start_night=self.start_night)
+        return await commands.run(self.kit, hands, command)
+
+    async def erase(self, person: str) -> dict[str, int]:
+        """Forget a person: their work, LoRAs, rows; how much of each there was. Raises Unknown."""
+        for item_id in await self.store.inbox.waiting_of(person):
+            self._workers.cancel(person, item_id)
+        erase_loras = self._no_loras if self._nights is None else self._nights.erase
+        return await forget.forget(self.kit, person, erase_loras=erase_loras)
+
     async def posted(self, platform: Platform, *, since: datetime, limit: int) -> Sequence[tuple[Ref, Place]]:
         """The pieces of the answers posted since then, newest first, for reading back."""
         return await self.store.replies.posted(platform, since=since, limit=limit)
@@ -204,6 +243,23 @@ class App:
                 # Another process may settle it, of which nothing is heard here: so look now and then.
                 await _set_or_over(happened, min(left_s, LOOK_AGAIN_S))
 
+    async def start_night(self, people: Sequence[str] | None) -> Night:
+        """A night for these people, or for everybody with enough that is new. Raises Unknown, Refused."""
+        nights = self._learning()
+        return await nights.get(await nights.start(people))
+
+    async def night(self, night_id: str) -> Night:
+        """How far a night is, or what came of it. Raises Unknown."""
+        return await self.store.nights.get(night_id)
+
+    async def undo_lora(self, person: str) -> Version | None:
+        """The LoRA before goes live again; None: the bare base. Raises Unknown when nothing is live."""
+        return await self._learning().undo(person)
+
+    async def erase_loras(self, person: str) -> int:
+        """Delete a person's LoRAs and what nights hold of their words; how many LoRAs there were."""
+        return await self._learning().erase(person)
+
     def listen(self, person: str) -> AbstractAsyncContextManager[AsyncIterator[Heard]]:
         """Everything that happens to a person from now on. A slow listener loses progress, nothing else."""
         return self.hub.listen(person)
@@ -211,6 +267,24 @@ class App:
     async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
         """Say something to one person alone, where they can be reached."""
         await self._workers.tell(person, place, notice)
+
+    def _learning(self) -> Nights:
+        if self._nights is None:
+            raise Refused("no_nights", "This service does not learn by night.")
+        return self._nights
+
+    async def _reacted(self, reply_id: str, person: Person, emoji: frozenset[str]) -> None:
+        """What follows from the emoji that a person has on a reply now, if the reply is theirs."""
+        reply = await self.store.replies.recorded(reply_id)
+        if reply.reply.person != person.key:
+            return
+        is_never = feedback.is_never_learn(emoji)
+        if is_never != reply.never_learn:
+            await self.store.replies.never_learn(reply_id, is_never)
+        self._rethinking.put(person)
+
+    async def _no_loras(self, person: str) -> int:
+        return len(await self.store.loras.of_person(person))
 
     async def _admit(self, person: Person, text: str) -> None:
         """Raises Refused or TooMany before anything is kept."""

@@ -12,7 +12,7 @@ from bot.kit import Kit
 from bot.study import Study
 from engine.gate import Evidence, Sample
 from engine.judge import Judge, Question, combined, note_questions, probability
-from engine.ports import EngineError
+from engine.ports import EngineDownError, EngineError
 from engine.requests import requests
 from engine.training.lessons import Result
 from engine.types import LoraRef, Prompt, Role, Sampling, Turn
@@ -84,6 +84,8 @@ async def _sample(
     try:
         (completion,) = await kit.backend.sample(prefix, n=1, sampling=sampling, lora=lora)
         (verdict,) = await judge.score(prefix, [completion.token_ids])
+    except EngineDownError:
+        raise
     except EngineError:
         return Sample(request=request, text="", wanted=0.0, sound=0.0)
     return Sample(

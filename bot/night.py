@@ -32,7 +32,7 @@ from bot.study import Recipe as StudyRecipe
 from bot.study import Study, study
 from engine.gate import Bounds, Decision, Evidence, decide
 from engine.loras import Library, person_folder
-from engine.ports import EngineError
+from engine.ports import BackendState, EngineDownError, EngineError
 from engine.training.lessons import JobFolder, Pupil, Recipe, Result, clean, write_whole
 from engine.training.runner import Step, Trainer, is_begun
 
@@ -160,8 +160,10 @@ class Nights:
         """Carries nights through, until cancelled: those that a dead process left, then what is started."""
         while True:
             self._wake.clear()
-            for night in await self._store.running():
-                await self._carry(night.id)
+            # While the model loads or restarts, nights wait as messages do.
+            if self._kit.backend.state is BackendState.READY:
+                for night in await self._store.running():
+                    await self._carry(night.id)
             try:
                 async with asyncio.timeout(min(LOOK_AGAIN_S, self._lease_s)):
                     await self._wake.wait()
@@ -187,6 +189,9 @@ class Nights:
                 problem = await self._through(night_id)
             await self._store.end(night_id, problem=problem)
             logger.info("night ended", problem=problem)
+        except EngineDownError:
+            logger.warning("the engine went down; the night goes on when it is back")
+            return
         except Exception as error:
             logger.exception("night failed")
             await self._fail(night_id, f"something unforeseen went wrong: {type(error).__name__}")
@@ -205,6 +210,8 @@ class Nights:
                 await self._prepare_all(night_id, free)
                 await self._train(night_id)
                 await self._examine_all(night_id, free)
+            except EngineDownError:
+                raise
             except EngineError as error:
                 await self._fail(night_id, str(error))
                 return str(error)

@@ -22,7 +22,7 @@ from bot.store.teachings import Teaching
 from engine import dataset
 from engine.dataset import Dataset, Feedback, Source
 from engine.judge import Judge, Verdict, combined, note_questions
-from engine.ports import EngineError
+from engine.ports import EngineDownError, EngineError
 from engine.requests import requests
 from engine.training.lessons import Kind, Lesson, Trial
 from engine.types import Prompt, Role, Sampling, TokenIds, Turn
@@ -215,6 +215,8 @@ async def _reply(kit: Kit, judge: Judge, prompt: Prompt, seed: int) -> tuple[Tok
         if not completion.finished or not kit.backend.decode(completion.token_ids).strip():
             return None
         (verdict,) = await judge.score(prefix, [completion.token_ids])
+    except EngineDownError:
+        raise
     except EngineError:
         return None  # one request less; the night goes on with the others
     return completion.token_ids, verdict
