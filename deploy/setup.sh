@@ -54,6 +54,9 @@ fi
 say "installing $(grep -c == "locks/$build.txt") packages of locks/$build.txt"
 install -r "locks/$build.txt" || fail "the packages could not be installed: pip's own lines above say why."
 install --no-build-isolation -e . || fail "Nightloom itself could not be installed: pip's own lines above say why."
+if [ "$build" = cpu ] && ! .venv/bin/python -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null; then
+    fail "vLLM's CPU build needs the system library libnuma; on Debian: apt-get install libnuma1"
+fi
 rm -f .venv/nightloom-*
 touch "$stamp"
 say "done in $((SECONDS - started)) s ($build build)"

@@ -9,9 +9,8 @@ import asyncio
 import contextlib
 import gc
 import itertools
-import math
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import structlog
 from engine.backends.chat_tokens import ChatTokens
 from engine.backends.lora_folder import check_lora
 from engine.backends.model_folder import ModelFolder, open_model
+from engine.backends.requests import check_request, log_odds
 from engine.ports import Backend, BackendState, EngineDownError, LoraError, ModelError, RequestError
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
@@ -270,6 +270,9 @@ class VllmLocalBackend(Backend):
 
         on_cpu = current_platform.is_cpu()
         if on_cpu:
+            # With LoRAs nothing of the model is compiled on a CPU; what else torch would compile costs
+            # seconds at the first request, and a C++ compiler, which a plain machine does not have.
+            os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
             _check_memory(folder.weight_bytes, self._settings.kv_cache_gib)
         memory: dict[str, Any] = (
             {"kv_cache_memory_bytes": int(self._settings.kv_cache_gib * GIB)}
@@ -331,24 +334,6 @@ class VllmLocalBackend(Backend):
             else:
                 log.info("vLLM is back", model=self._opened.id)
                 return
-
-
-def check_request(prefix: TokenIds, max_context: int, *, n: int = 1, max_tokens: int = 1) -> None:
-    """Refuse what no backend can do, with the reason. Raises RequestError."""
-    if not prefix:
-        raise RequestError("An empty prompt cannot be continued.")
-    if len(prefix) >= max_context:
-        raise RequestError(f"The prompt has {len(prefix)} tokens, the model reads {max_context - 1} at most.")
-    if n < 1 or max_tokens < 1:
-        raise RequestError(f"{n} samples of {max_tokens} tokens are nothing to generate.")
-
-
-def log_odds(logprobs: Mapping[int, float], yes: Sequence[int], no: Sequence[int]) -> float:
-    """Of yes over no; the mass that is on neither is split evenly between the two. Finite."""
-    p_yes = math.fsum(math.exp(logprobs.get(i, -math.inf)) for i in yes)
-    p_no = math.fsum(math.exp(logprobs.get(i, -math.inf)) for i in no)
-    neither = max(1.0 - p_yes - p_no, 0.0)
-    return math.log(max(p_yes + neither / 2, 1e-9)) - math.log(max(p_no + neither / 2, 1e-9))
 
 
 def _sampling_params(**wanted: Any) -> Any:

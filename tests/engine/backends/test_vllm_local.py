@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import os
 import signal
 import time
@@ -14,10 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 import pytest_asyncio
-from hypothesis import given
-from hypothesis import strategies as st
 
-from engine.backends.vllm_local import VllmLocalBackend, VllmSettings, _sampling_params, log_odds
+from engine.backends.vllm_local import VllmLocalBackend, VllmSettings, _sampling_params
 from engine.ports import BackendState, EngineDownError, LoraError, ModelError
 from engine.types import LoraRef, Sampling, TokenIds
 from tests.engine.backends.contract import PROMPT, QUESTION, BackendContract
@@ -214,19 +211,3 @@ async def test_before_it_is_started_it_is_down_and_not_broken() -> None:
     assert backend.state is BackendState.LOADING
     with pytest.raises(EngineDownError, match="not loaded yet"):
         backend.encode(PROMPT)
-
-
-@given(st.lists(st.floats(min_value=1e-12, max_value=1), min_size=4, max_size=4))
-def test_log_odds_are_finite_and_turn_their_sign_when_yes_and_no_change_places(shares: list[float]) -> None:
-    total = sum(shares) + 1.0
-    logprobs = {i: math.log(share / total) for i, share in enumerate(shares)}
-    odds = log_odds(logprobs, [0, 1], [2, 3])
-    assert math.isfinite(odds)
-    assert log_odds(logprobs, [2, 3], [0, 1]) == pytest.approx(-odds)
-
-
-def test_mass_that_is_on_neither_answer_pulls_towards_even() -> None:
-    certain = log_odds({0: math.log(0.9), 1: math.log(0.1)}, [0], [1])
-    unsure = log_odds({0: math.log(0.09), 1: math.log(0.01)}, [0], [1])
-    assert certain == pytest.approx(math.log(9))
-    assert unsure == pytest.approx(math.log(0.54 / 0.46))
