@@ -76,7 +76,7 @@ def note_of(manner: Manner, *, is_wanted: bool) -> str:
 
 async def _worded(kit: Kit, prompt: Prompt, reply: str, critique: str) -> str | None:
     """The note that most samples agree on, unless the criticised reply follows it already."""
-    prefix = kit.backend.encode(wording.note(_last_exchange(prompt), reply, critique))
+    prefix = kit.backend.encode(wording.note(last_exchange(prompt), reply, critique))
     if len(prefix) + MAX_NOTE_TOKENS >= kit.backend.max_context:
         return None
     sampling = Sampling(max_tokens=MAX_NOTE_TOKENS, temperature=0.7, seed=kit.new_seed())
@@ -93,7 +93,7 @@ async def _followed(kit: Kit, prompt: Prompt, reply: str, notes: Sequence[str]) 
     """How probable it is that a reply follows each note."""
     questions = [Question(name=note, text=wording.note_question(note)) for note in notes]
     judge = Judge(kit.backend, questions)
-    bare = _last_exchange(prompt)
+    bare = last_exchange(prompt)
     verdicts = await judge.score(kit.backend.encode(bare), [kit.backend.encode_text(reply)])
     return dict(verdicts[0].answers)
 
@@ -107,7 +107,7 @@ async def _replaced(kit: Kit, text: str, notes: Sequence[Note]) -> list[Note]:
     return [note for note, odds in zip(notes, log_odds, strict=True) if probability(odds) >= SURE]
 
 
-def _last_exchange(prompt: Prompt) -> Prompt:
+def last_exchange(prompt: Prompt) -> Prompt:
     """The request alone: what came before it is no part of what is criticised."""
     bare = prompt.bare()
     return Prompt(turns=bare.turns[-1:], persona=bare.persona, name=bare.name)

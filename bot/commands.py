@@ -1,0 +1,199 @@
+"""The commands, on no platform in particular: what each takes, and the notice that answers it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bot import consent, forget, portability, why
+from bot.buttons import undone
+from bot.errors import Refused, Unknown
+from bot.events import Action, ActionKind, Command, Notice
+from bot.kit import Kit
+from bot.report import Curve, draw
+from bot.store.loras import Version
+from bot.store.nights import Night
+from bot.store.notes import Note
+from bot.store.people import Known
+from engine.types import Mode
+
+HELP: Final = {
+    "help": "this list",
+    "me": "what I know and learned of you: notes, ratings, LoRAs, the curve so far",
+    "why": "`why REPLY`: what an answer was made of (or the button under it)",
+    "notes": "your standing notes; `notes delete 2` deletes the second",
+    "undo": "take back the newest LoRA of yours",
+    "learn": "`learn on` or `learn off`: may I learn from you by night?",
+    "memory": "`memory on` or `memory off`: do notes and earlier answers go into my prompts?",
+    "mode": "`mode fast`, `best`, `weave` or `auto`: how much search your answers get",
+    "export": "everything you taught me as one archive",
+    "import": "take in such an archive, ChatGPT's export, MiniHF's or MineTuning's files, or texts",
+    "forget": "`forget everything` erases all that I have of you",
+    "night": "run the night now (operators)",
+}
+SENTENCE: Final = "Mention me to talk. Reply to teach. React to rate."
+ARCHIVE_NAME: Final = "nightloom-export.zip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """What only the app can do."""
+
+    erase: Callable[[str], Awaitable[dict[str, int]]]
+    undo_lora: Callable[[str], Awaitable[Version | None]]
+    start_night: Callable[[Sequence[str] | None], Awaitable[Night]]
+
+
+async def run(kit: Kit, hands: Hands, command: Command) -> Notice:
+    """What to show to that person alone. Raises BotError."""
+    await kit.store.people.meet(command.person)
+    person = await kit.store.people.get(command.person.key)
+    if person is None:  # erased in this very moment
+        raise Unknown("unknown_person", "I do not know you any more.")
+    words = [word for argument in command.arguments for word in argument.split()]
+    match command.name.lower():
+        case "help" | "":
+            return Notice(text=_help())
+        case "me":
+            return await _me(kit, person)
+        case "why":
+            return await _why(kit, person, words)
+        case "notes":
+            return await _notes(kit, person, words)
+        case "undo":
+            return undone(await hands.undo_lora(person.key))
+        case "learn":
+            return await consent.decide(kit, person.key, is_yes=_is_on("learn", words))
+        case "memory":
+            return await _memory(kit, person, words)
+        case "mode":
+            return await _mode(kit, person, words)
+        case "export":
+            data = await portability.export(kit, person.key)
+            return Notice(text="Everything you taught me.", file=data, file_name=ARCHIVE_NAME)
+        case "import":
+            return await _import(kit, person, command.attachment)
+        case "forget":
+            return await _forget(hands, person, words)
+        case "night":
+            return await _night(hands, person, words, is_operator=command.is_operator)
+    raise Unknown("unknown_command", f"I know no command {command.name[:40]!r}. `help` lists them.")
+
+
+def _help() -> str:
+    return "\n".join([SENTENCE, "", *(f"`{name}`: {text}" for name, text in HELP.items())])
+
+
+async def _me(kit: Kit, person: Known) -> Notice:
+    """Notes, ratings, LoRAs, and whether nights learn from the person."""
+    rated = [one.reply.rating for one in await kit.store.replies.of_person(person.key)]
+    ratings = [rating for rating in rated if rating is not None]
+    taught = [one for one in await kit.store.teachings.of_person(person.key) if not one.never_learn]
+    mean = f", {sum(ratings) / len(ratings):.1f} of 5 on the average" if ratings else ""
+    lines = [
+        f"{len(ratings)} rated answers{mean}; {len(taught)} critiques and corrections.",
+        *_numbered(await kit.store.notes.active(person.key)),
+    ]
+    versions = await kit.store.loras.of_person(person.key)
+    for version in versions[-5:]:
+        mark = " (live)" if version.id == person.live_lora else ""
+        lines.append(f"LoRA {version.version}: {version.state}{mark}{_because(version)}")
+    if not versions:
+        lines.append("No LoRA yet: the first is made in a night, from enough feedback.")
+    obstacle = consent.why_not(kit.settings, person)
+    lines.append(obstacle or "I learn from you by night.")
+    lines.append(f"Memory {'on' if person.memory else 'off'}, LoRA {'on' if person.lora else 'off'}.")
+    undo = Action(kind=ActionKind.UNDO_LORA, label="Undo the LoRA", target=person.key)
+    return Notice(
+        text="\n".join(lines),
+        actions=(undo,) if person.live_lora is not None else (),
+        image_png=await _curve(kit, person.key),
+    )
+
+
+async def _curve(kit: Kit, person: str) -> bytes | None:
+    """The curve over the nights, once there is one."""
+    curve = Curve.of(await kit.store.nights.of_person(person))
+    return await asyncio.to_thread(draw, curve) if curve.points else None
+
+
+def _because(version: Version) -> str:
+    return f": {version.reason}" if version.reason else ""
+
+
+async def _why(kit: Kit, person: Known, words: Sequence[str]) -> Notice:
+    """Of the named reply, or of the latest."""
+    if words:
+        return Notice(text=why.told(await why.why(kit, words[0], person=person.key)))
+    latest = await kit.store.replies.of_person(person.key, limit=1)
+    if not latest:
+        raise Unknown("unknown_reply", "I have not answered you yet.")
+    return Notice(text=why.told(await why.why(kit, latest[0].reply.id, person=person.key)))
+
+
+async def _notes(kit: Kit, person: Known, words: Sequence[str]) -> Notice:
+    notes = await kit.store.notes.active(person.key)
+    if not words or words[0] == "list":
+        return Notice(text="\n".join(_numbered(notes)))
+    if words[0] not in ("delete", "remove") or len(words) != 2:
+        raise Refused("bad_command", "Say `notes`, or `notes delete 2`.")
+    which = words[1].lstrip("#")
+    is_number = which.isdecimal() and 1 <= int(which) <= len(notes)
+    note_id = notes[int(which) - 1].id if is_number else which
+    deleted = await kit.store.notes.delete(person.key, note_id)
+    return Notice(text=f"Deleted: “{deleted.text}”")
+
+
+def _numbered(notes: Sequence[Note]) -> list[str]:
+    if not notes:
+        return ["No standing notes: reply under an answer to make one."]
+    return [f"{number}. {note.text} ({note.origin})" for number, note in enumerate(notes, start=1)]
+
+
+async def _memory(kit: Kit, person: Known, words: Sequence[str]) -> Notice:
+    is_on = _is_on("memory", words)
+    await kit.store.people.change(person.key, memory=is_on)
+    if is_on:
+        return Notice(text="Your notes and earlier answers go into my prompts.")
+    return Notice(text="I answer without your notes and earlier answers. They are kept: `memory on`.")
+
+
+async def _mode(kit: Kit, person: Known, words: Sequence[str]) -> Notice:
+    modes = [str(mode) for mode in Mode]
+    if len(words) != 1 or words[0].lower() not in modes:
+        now = person.mode or kit.settings.limits.mode
+        raise Refused("bad_command", f"Your mode is {now}. Say `mode` and one of {', '.join(modes)}.")
+    await kit.store.people.change(person.key, mode=Mode(words[0].lower()))
+    return Notice(text=f"Your answers are made in mode {words[0].lower()} from now on.")
+
+
+async def _import(kit: Kit, person: Known, attachment: bytes | None) -> Notice:
+    if attachment is None:
+        raise Refused("no_file", "Attach the archive or file that is to be imported.")
+    return Notice(text=(await portability.take_in(kit, person.key, attachment)).told())
+
+
+async def _forget(hands: Hands, person: Known, words: Sequence[str]) -> Notice:
+    if [word.lower() for word in words] not in (["everything"], ["yes"]):
+        text = (
+            "This erases your messages, answers, notes, ratings and LoRAs here, for good; `export` saves "
+            "them first. Say `forget everything` to do it."
+        )
+        return Notice(text=text)
+    return Notice(text=forget.told(await hands.erase(person.key)))
+
+
+async def _night(hands: Hands, person: Known, words: Sequence[str], *, is_operator: bool) -> Notice:
+    if not is_operator:
+        raise Refused("operators_only", "Only operators start a night. Yours comes by itself.")
+    people = None if words == ["all"] else list(words) or [person.key]
+    night = await hands.start_night(people)
+    return Notice(text=f"The night begins: {night.id}, with {len(night.people)} people in it.")
+
+
+def _is_on(name: str, words: Sequence[str]) -> bool:
+    if len(words) != 1 or words[0].lower() not in ("on", "off"):
+        raise Refused("bad_command", f"Say `{name} on` or `{name} off`.")
+    return words[0].lower() == "on"

@@ -1,0 +1,31 @@
+"""Erases a person: their work, their LoRAs, their rows, and every byte of their words in our files."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from bot.errors import Unknown
+from bot.kit import Kit
+
+EraseLoras = Callable[[str], Awaitable[int]]
+
+
+async def forget(kit: Kit, person: str, *, erase_loras: EraseLoras) -> dict[str, int]:
+    """How much of each kind there was. Interrupted, it is done again from the start. Raises Unknown.
+
+    The LoRAs go first: as long as the rows are there, what is left on the disk can be found by them.
+    """
+    if await kit.store.people.get(person) is None:
+        raise Unknown("unknown_person", "I know nothing of you: there is nothing to erase.")
+    folders = await erase_loras(person)
+    counts = await kit.store.people.erase(person)
+    return {**counts, "loras": max(folders, counts.get("loras", 0))}
+
+
+def told(counts: dict[str, int]) -> str:
+    """What was erased, in words."""
+    named = ", ".join(f"{count} {_NAMES.get(name, name)}" for name, count in counts.items() if count)
+    return f"Erased: {named or 'nothing'}. I know nothing of you any more."
+
+
+_NAMES = {"inbox": "messages", "loras": "LoRAs", "people": "person"}

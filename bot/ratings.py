@@ -1,0 +1,61 @@
+"""What follows from a rating, in the background: the taste is thought through again, consent is asked for.
+
+A rating is stored before it comes here, so what is lost with the process is caught up at the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from bot import consent, liking
+from bot.events import Action, ActionKind, Notice, Person, Place
+from bot.kit import Kit
+from engine.ports import EngineError
+
+log = structlog.get_logger(__name__)
+
+SETTLES_IN_S: Final = 0.2  # who rates often in a row is thought about once
+
+Tell = Callable[[Person, Place | None, Notice], Awaitable[None]]
+
+
+class Rethinking:
+    """A line of people whose ratings have changed; each stands in it once."""
+
+    def __init__(self, kit: Kit, tell: Tell) -> None:
+        self._kit = kit
+        self._tell = tell
+        self._people: dict[str, Person] = {}
+        self._arrived = asyncio.Event()
+
+    def put(self, person: Person) -> None:
+        self._people[person.key] = person
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            await self._arrived.wait()
+            await asyncio.sleep(SETTLES_IN_S)
+            self._arrived.clear()
+            while self._people:
+                person = self._people.pop(next(iter(self._people)))
+                try:
+                    await self._rethink(person)
+                except (
+                    EngineError
+                ) as error:  # the engine restarts by itself; the next rating comes here again
+                    log.info("ratings are thought about later", person=person.key, error=str(error))
+
+    async def _rethink(self, person: Person) -> None:
+        asked = await consent.ask_once(self._kit, person.key)
+        if asked is not None:
+            await self._tell(person, None, asked)
+        for note in await liking.rethink(self._kit, person.key):
+            undo = Action(kind=ActionKind.UNDO_NOTE, label="Undo", target=note.id)
+            text = f"Your ratings seem to say: “{note.text}” I keep it as a note."
+            await self._tell(person, None, Notice(text=text, actions=(undo,)))
