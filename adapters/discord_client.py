@@ -96,6 +96,7 @@ class Connection:
     async def stop(self) -> None:
         self._stopping.set()
         if self._client is not None and self._logged_in.is_set():
+            _forget_ready(self._client)
             await self._client.close()
 
     async def _connect(self) -> None:
@@ -145,6 +146,14 @@ def new_client(settings: DiscordSettings, *, has_content: bool) -> discord.Clien
     if settings.shard_ids:
         options["shard_ids"] = list(settings.shard_ids)
     return discord.AutoShardedClient(shard_count=settings.shards, **options)
+
+
+def _forget_ready(client: discord.Client) -> None:
+    """discord.py waits for servers to be told in tasks that fail when it is closed meanwhile."""
+    state: Any = client._connection  # Any: private, and there is no other way to those tasks
+    for task in (state._ready_task, *getattr(state, "_ready_tasks", {}).values()):
+        if task is not None:
+            task.cancel()
 
 
 async def _take_gateway_of(client: discord.Client) -> None:

@@ -35,7 +35,7 @@ TYPING_EVERY_S = 8.0  # Discord shows it for ten seconds
 EDIT_EVERY_S = 5.0  # five edits in five seconds are allowed in a channel, and others want to post there
 CALL_TIMEOUT_S = 100.0  # discord.py waits out rate limits inside a call
 LOOK_BACK_MESSAGES = 100
-CLOCK_SKEW = timedelta(seconds=30)
+CLOCK_SKEW = timedelta(seconds=5)  # between this machine and Discord
 REMEMBERED = 2000
 
 CANNOT_DIRECT = 50007
@@ -465,5 +465,8 @@ def _count(error: ChatError) -> None:
 
 
 def _is_old(outgoing: Outgoing, started_at: datetime) -> bool:
-    """Made before this process began: another may have sent it."""
-    return outgoing.reply.at is not None and outgoing.reply.at < started_at
+    """From before this process began: another may have begun to answer it, or sent the answer."""
+    if outgoing.reply.at is None or outgoing.reply.at < started_at:
+        return True
+    question = outgoing.question.id if outgoing.question else ""
+    return question.isdigit() and discord.utils.snowflake_time(int(question)) < started_at + CLOCK_SKEW

@@ -114,17 +114,8 @@ class Interactions:
     async def submit(self, opened: Interaction, text: str) -> Interaction:
         """Send a modal with this text in its one field."""
         assert opened.modal
-        fields = list(_inputs(opened.modal["components"]))
-        data = {
-            "custom_id": opened.modal["custom_id"],
-            "components": [
-                {
-                    "type": 18,
-                    "id": 1,
-                    "component": {"type": 4, "id": 2, "custom_id": fields[0]["custom_id"], "value": text},
-                }
-            ],
-        }
+        components = [_filled(component, text) for component in opened.modal["components"]]
+        data = {"custom_id": opened.modal["custom_id"], "components": components}
         return self._do(MODAL, opened.user, opened.channel, data, opened.on)
 
     async def until(self, condition: Callable[[], Any], *, timeout_s: float = 10.0) -> None:
@@ -361,6 +352,15 @@ def _check_modal(data: Payload) -> None:
     for item in _inputs(data["components"]):
         if len(item.get("value") or "") > 4000 or int(item.get("max_length") or 1) > 4000:
             raise Refusal(400, 50035, "Invalid Form Body: a field holds 4000 characters")
+
+
+def _filled(component: Payload, text: str) -> Payload:
+    """What the client sends back of a modal's component, row or label, with the field filled in."""
+    if component["type"] == 4:
+        return {"type": 4, "id": 2, "custom_id": component["custom_id"], "value": text}
+    if component["type"] == 18:
+        return {"type": 18, "id": 1, "component": _filled(component["component"], text)}
+    return {"type": 1, "id": 1, "components": [_filled(part, text) for part in component["components"]]}
 
 
 def _inputs(components: list[Payload]) -> list[Payload]:

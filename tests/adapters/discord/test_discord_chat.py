@@ -34,7 +34,9 @@ async def test_a_plain_direct_message_talks(bot: Running, server: DiscordServer,
     assert answer.content == "echo: tea?"
 
 
-async def test_nothing_pings(bot: Running, server: DiscordServer, room: Channel, ann: User, bob: User) -> None:
+async def test_nothing_pings(
+    bot: Running, server: DiscordServer, room: Channel, ann: User, bob: User
+) -> None:
     _, answer = await bot.ask(ann, room, f"@everyone and {bob.mention}")
     assert answer.content == "echo: @everyone and @bob"
     assert answer.pinged == set()
@@ -128,7 +130,9 @@ async def test_a_long_answer_comes_in_pieces_with_buttons_under_the_last(
     assert (first.reference is None, last.reference is None) == (False, True)
 
 
-async def test_a_reply_by_the_asker_teaches(bot: Running, server: DiscordServer, room: Channel, ann: User) -> None:
+async def test_a_reply_by_the_asker_teaches(
+    bot: Running, server: DiscordServer, room: Channel, ann: User
+) -> None:
     _, answer = await bot.ask(ann, room, "tea?")
     server.say(ann, room, "shorter, please", reply_to=answer)
     revision = await server.answer(room, 2)

@@ -13,7 +13,9 @@ from tests.fakes.discord_server import Channel, DiscordServer, Fault, User
 QUIET_S = 0.5
 
 
-async def test_every_event_told_twice(server: DiscordServer, start: StartDiscord, room: Channel, ann: User) -> None:
+async def test_every_event_told_twice(
+    server: DiscordServer, start: StartDiscord, room: Channel, ann: User
+) -> None:
     server.gateway.sends_twice = True
     async with start():
         for number in range(5):
@@ -21,7 +23,9 @@ async def test_every_event_told_twice(server: DiscordServer, start: StartDiscord
         await answered(server, room, [f"question {number}" for number in range(5)])
 
 
-async def test_a_connection_cut_and_resumed(bot: Running, server: DiscordServer, room: Channel, ann: User) -> None:
+async def test_a_connection_cut_and_resumed(
+    bot: Running, server: DiscordServer, room: Channel, ann: User
+) -> None:
     await bot.ask(ann, room, "before")
     await server.gateway.cut()
     server.mention(ann, room, "while it was away")
@@ -52,7 +56,9 @@ async def test_reconnections_in_the_midst_of_a_flood(
     await answered(server, room, asked)
 
 
-async def test_a_rate_limit_at_every_call(server: DiscordServer, start: StartDiscord, room: Channel, ann: User) -> None:
+async def test_a_rate_limit_at_every_call(
+    server: DiscordServer, start: StartDiscord, room: Channel, ann: User
+) -> None:
     server.limits_every_call = True
     async with start():
         asked = [f"question {number}" for number in range(5)]
@@ -61,7 +67,9 @@ async def test_a_rate_limit_at_every_call(server: DiscordServer, start: StartDis
         await answered(server, room, asked)
 
 
-async def test_a_real_bucket_is_kept_to(bot: Running, server: DiscordServer, room: Channel, ann: User) -> None:
+async def test_a_real_bucket_is_kept_to(
+    bot: Running, server: DiscordServer, room: Channel, ann: User
+) -> None:
     server.bucket = (2, 0.5)
     asked = [f"question {number}" for number in range(6)]
     for text in asked:
@@ -94,7 +102,9 @@ async def test_a_connection_that_breaks_within_a_long_answer(
     assert len(server.answers(direct)) == 2
 
 
-async def test_errors_of_discord_itself(bot: Running, server: DiscordServer, room: Channel, ann: User) -> None:
+async def test_errors_of_discord_itself(
+    bot: Running, server: DiscordServer, room: Channel, ann: User
+) -> None:
     server.faults.append(Fault(method="POST", path="/messages$", times=1, status=503))
     server.faults.append(Fault(method="POST", path="/messages$", times=2, breaks_before=True))
     server.mention(ann, room, "tea?")
