@@ -10,6 +10,7 @@ import asyncio
 import random
 import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
 
 from engine.judge import Judge, Verdict
 from engine.ports import Backend, EngineError, RequestError
@@ -158,7 +159,7 @@ class _Composition:
         woven = await weave(
             self._sample_branches,
             self._judge_branches,
-            shape=self._shape,
+            shape=self._aligned(self._shape),
             bounds=bounds,
             seed=self._seed,
             is_enough=is_enough,
@@ -238,7 +239,19 @@ class _Composition:
         )
 
     async def _judge_branches(self, replies: Sequence[TokenIds], whole: Sequence[bool]) -> Sequence[Verdict]:
-        return await self._judge.score(self._prompt_ids, replies)
+        return await self._judge.score(self._prompt_ids, replies, whole=whole)
+
+    def _aligned(self, shape: Shape) -> Shape:
+        """A first chunk after which branches end where the cache's blocks do.
+
+        All that is computed of a question about such a branch is the question: of a branch the model has
+        read all tokens but the last, and the cache gives back what was read, in whole blocks.
+        """
+        block = self._backend.cache_block_tokens
+        if block <= 1 or shape.chunk_tokens % block:
+            return shape
+        short = (1 - len(self._prompt_ids)) % block
+        return replace(shape, first_chunk_tokens=short if short >= block // 2 else short + block)
 
     # --- what it costs ---
 

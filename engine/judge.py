@@ -119,6 +119,13 @@ class Judge:
         self._suffixes = tuple(
             backend.encode_question(wording.question(question.text)) for question in self.questions
         )
+        heaviest = max((abs(question.weight) for question in self.questions), default=0.0)
+        self._heaviest = [
+            number
+            for number, question in enumerate(self.questions)
+            # A taste needs every answer that it has an opinion about.
+            if abs(question.weight) == heaviest or (taste is not None and not question.weight)
+        ]
 
     @property
     def has_preference(self) -> bool:
@@ -130,20 +137,29 @@ class Judge:
         """Tokens of context that must stay free after a reply for it to be judged."""
         return max((len(suffix) for suffix in self._suffixes), default=0) + 1
 
-    async def score(self, prompt_ids: TokenIds, replies: Sequence[TokenIds]) -> Sequence[Verdict]:
-        """A verdict for each reply, whole or not. All questions about all replies go in one call."""
-        if not replies or not self.questions:
-            return [self._verdict({}, reply) for reply in replies]
-        prompts = [prompt_ids + reply + suffix for reply in replies for suffix in self._suffixes]
-        log_odds = await self._backend.ask(prompts, lora=self._lora)
-        count = len(self.questions)
-        rows = [log_odds[start : start + count] for start in range(0, len(prompts), count)]
-        return [
-            self._verdict(
-                dict(zip((q.name for q in self.questions), map(probability, row), strict=True)), reply
-            )
-            for row, reply in zip(rows, replies, strict=True)
+    async def score(
+        self, prompt_ids: TokenIds, replies: Sequence[TokenIds], *, whole: Sequence[bool] | None = None
+    ) -> Sequence[Verdict]:
+        """A verdict for each reply. All questions about all replies go in one call.
+
+        `whole`: which replies have ended; all, where it is not said. A half-finished one is asked only
+        about what weighs most, since it is only to be compared with others that have not ended.
+        """
+        asked = [self._asked_about(whole is None or whole[number]) for number in range(len(replies))]
+        prompts = [
+            prompt_ids + reply + self._suffixes[question]
+            for reply, questions in zip(replies, asked, strict=True)
+            for question in questions
         ]
+        log_odds = iter(await self._backend.ask(prompts, lora=self._lora) if prompts else ())
+        return [
+            self._verdict({self.questions[q].name: probability(next(log_odds)) for q in questions}, reply)
+            for reply, questions in zip(replies, asked, strict=True)
+        ]
+
+    def _asked_about(self, is_whole: bool) -> Sequence[int]:
+        """The numbers of the questions that are put about a reply."""
+        return range(len(self.questions)) if is_whole else self._heaviest
 
     def is_content(self, verdict: Verdict) -> bool:
         """Whether nothing is left to wish for: every weighted question is answered as it should be."""

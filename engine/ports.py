@@ -65,6 +65,11 @@ class Backend(Protocol):
     def max_context(self) -> int:
         """Tokens of prompt and reply together."""
 
+    @property
+    def cache_block_tokens(self) -> int:
+        """The prefix cache finds whole blocks of so many tokens again; 1 where that makes no difference."""
+        return 1
+
     async def start(self, report: Callable[[str], None]) -> None:
         """Load the model, saying in words how far it is. Raises ModelError."""
 

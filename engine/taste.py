@@ -5,7 +5,8 @@ plus noise. Which manners are wanted is not known: every set of up to three of t
 weighed exactly against the others by how well it explains the ratings (Bayesian linear regression in
 closed form). So few ratings go far where people want few things, and the taste knows what it does not
 know. All it keeps of the ratings are sums: learning from one is an addition, and taking a rating back
-is the exact subtraction. Knows no person, no store and no model.
+is the exact subtraction. Choices between two replies are kept one by one and weigh the hypotheses by how
+well each foretells them. Knows no person, no store and no model.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TypeAlias
 
@@ -30,6 +31,7 @@ MAX_WANTS = 3
 MAX_HYPOTHESES = 8000
 NOISES = (0.25, 0.45, 0.7, 1.0)  # standard deviations of a rating, as a share of half the scale
 ALL_MET = 0.9  # the usual rating, from -1 to 1, of a reply that has everything wanted
+SLIP = 0.05  # how often somebody chooses the reply that they like less
 MASS_THAT_MATTERS, MAX_KEPT = 0.999, 1500
 PLAIN = ("plain: words",)  # features that are read from the text, without a judge
 CONFIDENT = 0.6  # a want is told from this probability on
@@ -76,39 +78,45 @@ class Population:
 class Taste:
     """One person's taste. A value: learning gives a new one. Make the first with `blank`.
 
-    `moments` are the sums of products over [1, plain…, answers…, rating], one row per rating or choice.
+    `moments` are the sums of products over [1, plain…, answers…, rating], one row per rating. `choices` has
+    one row per choice: [plain…, answers…] of the better reply less those of the worse.
     """
 
     manners: tuple[Manner, ...]
     population: Population
     moments: Floats
+    choices: Floats
     ratings: float = 0.0  # how many it was learned from
 
     @classmethod
     def blank(cls, manners: Sequence[Manner], population: Population | None = None) -> Taste:
-        size = 1 + len(PLAIN) + len(manners) + 1
+        width = len(PLAIN) + len(manners)
         return cls(
-            manners=tuple(manners), population=population or Population(), moments=np.zeros((size, size))
+            manners=tuple(manners),
+            population=population or Population(),
+            moments=np.zeros((width + 2, width + 2)),
+            choices=np.zeros((0, width)),
         )
 
     # --- learning ---
 
     def rated(self, answers: Answers, rating: int, *, weight: float = 1.0) -> Taste:
         """The taste after a rating from 1 to 5; a negative weight takes that rating back."""
-        return self._with(np.array([1.0, *self._features(answers), _scaled(rating)]), weight)
+        row = np.array([1.0, *self._features(answers), _scaled(rating)])
+        return replace(
+            self, moments=self.moments + weight * np.outer(row, row), ratings=self.ratings + weight
+        )
 
-    def preferred(self, better: Answers, worse: Answers, *, weight: float = 1.0) -> Taste:
+    def preferred(self, better: Answers, worse: Answers) -> Taste:
         """The taste after one reply was chosen over another."""
         difference = self._features(better) - self._features(worse)
-        return self._with(np.array([0.0, *difference, 1.0]), weight)
+        return replace(self, choices=np.vstack([self.choices, difference]))
 
-    def _with(self, row: Floats, weight: float) -> Taste:
-        return Taste(
-            manners=self.manners,
-            population=self.population,
-            moments=self.moments + weight * np.outer(row, row),
-            ratings=self.ratings + weight,
-        )
+    def unpreferred(self, better: Answers, worse: Answers) -> Taste:
+        """The taste before one reply was chosen over another."""
+        difference = self._features(better) - self._features(worse)
+        same = np.flatnonzero(np.isclose(self.choices, difference).all(axis=1))
+        return replace(self, choices=np.delete(self.choices, same[:1], axis=0))
 
     # --- asking ---
 
@@ -149,7 +157,8 @@ class Taste:
         return {
             "version": 1,
             "manners": [manner.name for manner in self.manners],
-            "moments": [[float(value) for value in row] for row in self.moments],
+            "moments": self.moments.tolist(),
+            "choices": self.choices.tolist(),
             "ratings": self.ratings,
         }
 
@@ -159,17 +168,15 @@ class Taste:
     ) -> Taste | None:
         """The taste that was stored; None where the rubric has changed since and it must be learned anew."""
         blank = cls.blank(manners, population)
-        names, rows, ratings = state.get("manners"), state.get("moments"), state.get("ratings")
+        names, ratings = state.get("manners"), state.get("ratings")
         if state.get("version") != 1 or names != [manner.name for manner in manners]:
             return None
-        try:
-            moments = np.array(rows, dtype=np.float64)
-        except (TypeError, ValueError):
-            return None
-        if moments.shape != blank.moments.shape or not np.isfinite(moments).all():
+        moments = _numbers(state.get("moments"), blank.moments.shape[1])
+        choices = _numbers(state.get("choices"), blank.choices.shape[1])
+        if moments is None or choices is None or moments.shape != blank.moments.shape:
             return None
         count = float(ratings) if isinstance(ratings, int | float) else 0.0
-        return cls(manners=blank.manners, population=blank.population, moments=moments, ratings=count)
+        return replace(blank, moments=moments, choices=choices, ratings=count)
 
     # --- the posterior ---
 
@@ -180,7 +187,7 @@ class Taste:
 
     @cached_property
     def _posterior(self) -> _Posterior:
-        return _infer(_hypotheses(self.manners), self.moments, max(self.ratings, 0.0), self.population)
+        return _infer(_hypotheses(self.manners), self)
 
     def _prediction(self, features: Floats) -> tuple[Floats, Floats, Floats]:
         """Weights, means and standard deviations of the rating under the hypotheses that matter."""
@@ -216,8 +223,7 @@ def information(taste: Taste, first: Answers, second: Answers) -> float:
     difference = taste._features(first) - taste._features(second)
     rows = _rows(hypotheses, np.concatenate(([0.0], difference)), posterior.kept)
     means = np.einsum("hk,hk->h", rows, posterior.kept_means)
-    spreads = posterior.kept_noises * math.sqrt(2.0)
-    chances = _normal_cdf(means / spreads)
+    chances = _foretold(means / posterior.kept_noises)
     weights = posterior.kept_weights
     return float(_entropy(np.array([weights @ chances]))[0] - weights @ _entropy(chances))
 
@@ -302,8 +308,9 @@ class _Posterior:
     kept_noises: Floats
 
 
-def _infer(hypotheses: _Hypotheses, moments: Floats, count: float, population: Population) -> _Posterior:
+def _infer(hypotheses: _Hypotheses, taste: Taste) -> _Posterior:
     expand, columns = hypotheses.expand, hypotheses.columns
+    moments, population = taste.moments, taste.population
     products = expand @ moments[:-1, :-1] @ expand.T
     with_rating = expand @ moments[:-1, -1]
     gram = products[columns[:, :, None], columns[:, None, :]]
@@ -322,9 +329,10 @@ def _infer(hypotheses: _Hypotheses, moments: Floats, count: float, population: P
         - (prior_precisions * prior_means**2).sum(axis=1)
         + np.einsum("shk,shk->sh", pull, means)
         - moments[-1, -1] / squares
-        - count * np.log(squares)
+        - max(taste.ratings, 0.0) * np.log(squares)
     )
     log_weights = log_evidence + _log_prior(hypotheses, population)
+    log_weights += _log_foretold(hypotheses, taste.choices, means, noises)
     joint = np.exp(log_weights - log_weights.max())
     joint /= joint.sum()
     order = np.argsort(joint, axis=None)[::-1]
@@ -358,6 +366,23 @@ def _prior(hypotheses: _Hypotheses, population: Population) -> tuple[Floats, Flo
     return np.where(is_used, means, 0.0), np.where(is_used, spreads, 1.0) ** -2.0
 
 
+def _log_foretold(hypotheses: _Hypotheses, choices: Floats, means: Floats, noises: Floats) -> Floats:
+    """How well each hypothesis foretold the choices, for each noise. Anybody clicks wrongly now and then."""
+    if not len(choices):
+        return np.zeros(means.shape[:2])
+    rows = choices @ hypotheses.expand[:, 1:].T
+    seen = rows[:, hypotheses.columns]  # choice, hypothesis, column
+    margins = np.einsum("chk,shk->shc", seen, means) / noises[..., None]
+    return np.asarray(np.log(_foretold(margins)).sum(axis=-1))
+
+
+def _foretold(margins: Floats) -> Floats:
+    """The chance that of two replies the one is chosen whose rating is higher by so many noises."""
+    # The logistic function is the normal one to within 0.01, and there is a vectorised one of it.
+    certain = 1.0 / (1.0 + np.exp(-np.clip(1.702 / math.sqrt(2.0) * margins, -40.0, 40.0)))
+    return np.asarray(SLIP + (1.0 - 2.0 * SLIP) * certain)
+
+
 def _log_prior(hypotheses: _Hypotheses, population: Population) -> Floats:
     shares = np.array(
         [
@@ -367,6 +392,15 @@ def _log_prior(hypotheses: _Hypotheses, population: Population) -> Floats:
     )
     shares = np.clip(shares, 0.005, 0.9)
     return np.asarray(hypotheses.has @ np.log(shares / (1.0 - shares)))
+
+
+def _numbers(rows: object, width: int) -> Floats | None:
+    """Stored rows of finite numbers; None where they are anything else."""
+    try:
+        found = np.array(rows, dtype=np.float64).reshape(-1, width)
+    except (TypeError, ValueError):
+        return None
+    return found if np.isfinite(found).all() else None
 
 
 def _scaled(rating: float) -> float:

@@ -43,6 +43,7 @@ class Shape:
     """How the tree grows."""
 
     chunk_tokens: int = 32
+    first_chunk_tokens: int | None = None  # of the root's children, where it differs
     children: int = 8  # of one expansion
     round_children: int = 24
     width: int = 3  # expansions in flight; 1 is the sequential search
@@ -244,7 +245,10 @@ class _Search:
         """Start an expansion; how many children it was promised."""
         # Until the first chunks are there nothing else can be done: they use the whole width.
         wanted = self._shape.children * (self._shape.width if node is self._root else 1)
-        max_tokens = min(self._shape.chunk_tokens, self._growth(node), self._spendable())
+        chunk_tokens = self._shape.chunk_tokens
+        if node is self._root:
+            chunk_tokens = self._shape.first_chunk_tokens or chunk_tokens
+        max_tokens = min(chunk_tokens, self._growth(node), self._spendable())
         count = max(1, min(wanted, room, self._spendable() // max_tokens))
         self._unspent -= count * max_tokens
         self._on_expand(node)

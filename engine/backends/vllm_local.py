@@ -82,6 +82,10 @@ class VllmLocalBackend(Backend):
         return min(self._settings.max_context, self._opened.max_context)
 
     @property
+    def cache_block_tokens(self) -> int:
+        return BLOCK_TOKENS
+
+    @property
     def requests_in_flight(self) -> int:
         """Sequences that vLLM is generating or about to."""
         in_flight: int = self._running.get_num_unfinished_requests()
