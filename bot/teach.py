@@ -176,7 +176,7 @@ async def _revised(kit: Kit, item: Item, about: Recorded, kept: Teaching, on_pro
     tries: list[_Try] = []
     attempts: list[Attempt] = []
     while len(tries) < MAX_ATTEMPTS and (not tries or tries[-1].contentment < CONTENT):
-        tries.append(await _try(kit, person, prompt, about, note or item.text, on_progress))
+        tries.append(await _try(kit, person, prompt, about, note or _shortened(item.text), on_progress))
         best = tries[-1].woven.composed.best
         attempts.append(Attempt(text=best.text, score=best.score, answers=best.answers))
         await kit.store.teachings.tried(kept.id, attempts)
@@ -203,6 +203,11 @@ async def _try(
     others = tuple(one for one in note_questions(prompt.notes) if one.name != question.name)
     woven = await weave(kit, prompt, person, Mode.BEST, on_progress, notes_asked=(question, *others))
     return _Try(woven=woven, contentment=_contentment(woven, question, about))
+
+
+def _shortened(critique: str) -> str:
+    """A critique that is no note, as the judge is asked about it."""
+    return " ".join(critique.split())[: noting.MAX_CHARS]
 
 
 def _contentment(woven: Woven, question: Question, about: Recorded) -> float:

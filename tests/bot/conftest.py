@@ -20,6 +20,7 @@ from bot.kit import Kit, new_id, now
 from bot.settings import Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
+from engine.judge import Rubric
 from engine.ports import Backend
 from tests.fakes.chat import FakeChat
 
@@ -77,7 +78,11 @@ def start_bot(tmp_path: Path) -> StartBot:
 
     @asynccontextmanager
     async def start(
-        *, backend: Backend | None = None, chat: FakeChat | None = None, **settings: Any
+        *,
+        backend: Backend | None = None,
+        chat: FakeChat | None = None,
+        rubric: Rubric | None = None,
+        **settings: Any,
     ) -> AsyncIterator[Bot]:
         read = Settings(data=tmp_path, **settings)
         store = await Store.open(
@@ -86,7 +91,7 @@ def start_bot(tmp_path: Path) -> StartBot:
             new_id=new_id,
             rate=lambda emoji: feedback.rating(emoji, read.reactions),
         )
-        kit = Kit(settings=read, store=store, backend=backend or ScriptedBackend())
+        kit = Kit(settings=read, store=store, backend=backend or ScriptedBackend(), rubric=rubric or Rubric())
         await kit.backend.start(lambda text: None)
         await store.serve_alone()
         app = App(kit)
