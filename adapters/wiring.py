@@ -137,6 +137,18 @@ def backend(settings: Settings) -> Backend:
         from engine.backends.scripted import ScriptedBackend
 
         return ScriptedBackend(delay_s=chosen.delay_s)
+    if chosen.kind == "servers":
+        from engine.backends.vllm_servers import ServersSettings, VllmServersBackend
+
+        return VllmServersBackend(
+            ServersSettings(
+                urls=chosen.urls,
+                model=model_of(settings),
+                max_context=chosen.max_context,
+                max_lora_rank=chosen.max_lora_rank,
+                start_timeout_s=chosen.start_timeout_s,
+            )
+        )
     from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
 
     return VllmLocalBackend(

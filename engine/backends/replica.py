@@ -1,4 +1,4 @@
-"""One vLLM server over HTTP: what it serves, which LoRAs it holds, whether it is up. Knows no other server."""
+"""One vLLM server over HTTP: what it serves, its LoRAs, whether it is up. Knows no other server."""
 
 from __future__ import annotations
 
