@@ -210,7 +210,7 @@ class Replies:
     async def describe(self, reply_id: str, text: str, manners: Mapping[str, float]) -> None:
         """Keep what the judge found in a rated reply, unless another text stands there by now."""
 
-        async def work(connection: AsyncConnection) -> None:
+        async def work(connection: Connection) -> None:
             as_it_was = (replies.c.id == reply_id) & (replies.c.text == text)
             await connection.execute(update(replies).where(as_it_was).values(manners=dict(manners)))
 
