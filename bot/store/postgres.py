@@ -31,6 +31,7 @@ class Postgres(Database):
             max_overflow=MORE_CONNECTIONS,
             pool_timeout=WAIT_FOR_CONNECTION_S,
             pool_pre_ping=True,
+            hide_parameters=True,  # an error is logged, what people wrote is not
         )
 
     async def open(self) -> None:
