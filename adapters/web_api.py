@@ -5,6 +5,7 @@ Every call is checked against `web_operations` before its handler sees it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -36,6 +37,7 @@ from bot.store.inbox import Item
 Handler: TypeAlias = Callable[[web.Request, Any, Any], Awaitable[web.StreamResponse]]
 
 TITLE_CHARS = 80
+MARKUP = re.compile(r"[`*#>]+")
 MAX_OWNERS = 20_000
 EVENTS = Operation(
     method="GET", path="/api/events", name="_events", summary="", parameters=schema.OfPerson, answers={}
@@ -51,7 +53,7 @@ class Api:
 
     def add_to(self, served: web.Application) -> None:
         """Every operation of the table gets its route and the handler of its name."""
-        parts = (self, Teaching(self._app), People(self._app))
+        parts = (self, Teaching(self._app), People(self._app, self._forget))
         for operation in web_operations.OPERATIONS:
             part = next(part for part in parts if hasattr(part, operation.name))
             handler: Handler = getattr(part, operation.name)
@@ -176,6 +178,9 @@ class Api:
         )
         return shown(schema.Rating(rating=rating))
 
+    def _forget(self, person: str) -> None:
+        self._owners = {reply: owner for reply, owner in self._owners.items() if owner[0] != person}
+
     async def _events(self, request: web.Request) -> web.StreamResponse:
         given = web_operations.parameters(EVENTS, {}, list(request.query.items()))
         assert isinstance(given, schema.OfPerson)
@@ -270,5 +275,5 @@ def _too_large(max_bytes: int) -> Rejected:
 
 
 def _title(first_text: str) -> str:
-    line = " ".join(first_text.split())
+    line = " ".join(MARKUP.sub(" ", first_text).split()) or first_text.strip()
     return line if len(line) <= TITLE_CHARS else line[:TITLE_CHARS].rstrip() + "…"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -200,9 +201,52 @@ OPERATIONS = (
         max_body_bytes=MAX_ARCHIVE_BYTES,
         answers={200: schema.Imported},
     ),
+    Operation(
+        method="DELETE",
+        path="/api/people/{person}",
+        name="forget",
+        summary="Erase everything of a person",
+        parameters=schema.OfPerson,
+        answers={200: schema.Forgotten},
+    ),
+    Operation(
+        method="POST",
+        path="/api/people/{person}/undo",
+        name="undo",
+        summary="Take back the LoRA that is live: the one before answers again",
+        parameters=schema.OfPersonAndWait,
+        answers={200: schema.LiveVersion},
+    ),
+    Operation(
+        method="POST",
+        path="/api/nights",
+        name="start_night",
+        summary="Learn now: a night for these people, or for everybody with enough that is new",
+        parameters=schema.WaitParameters,
+        body=schema.NewNight,
+        answers={200: schema.Night, 202: schema.Night},
+    ),
+    Operation(
+        method="GET",
+        path="/api/nights/{id}",
+        name="night",
+        summary="How far a night is, or what came of it",
+        parameters=schema.OfId,
+        answers={200: schema.Night},
+    ),
+    Operation(
+        method="POST",
+        path="/api/actions",
+        name="press",
+        summary="Press a button that stands under an answer or a notice",
+        parameters=schema.WaitParameters,
+        body=schema.Press,
+        answers={200: schema.Pressed},
+    ),
 )
 
 
+@cache
 def openapi() -> dict[str, Any]:
     """The OpenAPI document of the whole table."""
     components: dict[str, Any] = {}

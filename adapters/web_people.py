@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -11,14 +13,20 @@ from adapters.web_answers import person_of, shown
 from bot import consent, feedback, portability
 from bot.app import App
 from bot.errors import Refused, Unknown
+from bot.report import Curve
+from bot.store.nights import NightState
 from bot.store.people import Known
 
 ZIP = "application/zip"
+NIGHT_LOOK_S = 0.2
 
 
 class People:
-    def __init__(self, app: App) -> None:
+    """`forgotten` is called with whom nothing may be held of any more."""
+
+    def __init__(self, app: App, forgotten: Callable[[str], None]) -> None:
         self._app = app
+        self._forgotten = forgotten
         self._kit = app.kit
 
     async def person(self, request: web.Request, given: schema.OfPerson, body: None) -> web.StreamResponse:
@@ -65,6 +73,36 @@ class People:
         said = schema.Imported(taken=done.taken, left=done.left, reasons=list(done.reasons), text=done.told())
         return shown(said)
 
+    async def forget(self, request: web.Request, given: schema.OfPerson, body: None) -> web.StreamResponse:
+        del request, body
+        counts = await self._app.erase(given.person)
+        self._forgotten(given.person)
+        return shown(schema.Forgotten(counts=counts))
+
+    async def undo(
+        self, request: web.Request, given: schema.OfPersonAndWait, body: None
+    ) -> web.StreamResponse:
+        """The LoRA before goes live again; null: the bare base model answers."""
+        del request, body
+        version = await self._app.undo_lora(given.person)
+        return shown(schema.LiveVersion(live=None if version is None else version.version))
+
+    async def start_night(
+        self, request: web.Request, given: schema.WaitParameters, body: schema.NewNight
+    ) -> web.StreamResponse:
+        del request
+        night = await self._app.start_night(body.people)
+        until = time.monotonic() + given.wait
+        while night.state is NightState.RUNNING and time.monotonic() < until:
+            await asyncio.sleep(NIGHT_LOOK_S)  # another process may be the one that carries it through
+            night = await self._app.night(night.id)
+        status = 202 if night.state is NightState.RUNNING else 200
+        return shown(schema.Night.model_validate(night), status=status)
+
+    async def night(self, request: web.Request, given: schema.OfId, body: None) -> web.StreamResponse:
+        del request, body
+        return shown(schema.Night.model_validate(await self._app.night(given.id)))
+
     async def _known(self, key: str) -> Known:
         known = await self._kit.store.people.get(key)
         if known is None:
@@ -104,5 +142,9 @@ class People:
                     at=one.promoted_at or one.created_at,
                 )
                 for one in versions
+            ],
+            curve=[
+                schema.CurvePoint.model_validate(point)
+                for point in Curve.of(await store.nights.of_person(key)).points
             ],
         )

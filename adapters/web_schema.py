@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from bot import feedback
-from bot.events import MessageState, TeachingKind
+from bot.events import ActionKind, MessageState, TeachingKind
 from engine.types import Mode
 
 MAX_TEXT_CHARS = 16_000
@@ -166,12 +166,11 @@ class Press(Given):
 
     person: PersonKey
     conversation: Name
-    kind: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,32}$")]
+    kind: ActionKind
     target: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=200)]
 
 
 class NewComparison(Given):
-    person: PersonKey
     text: Text
 
 
@@ -306,6 +305,17 @@ class Version(Shown):
     at: datetime | None = None
 
 
+class CurvePoint(Shown):
+    """One night: how well answers were as wanted, 0 to 1, on requests held back from training."""
+
+    at: datetime
+    before: float
+    after: float
+    low: float
+    high: float
+    is_promoted: bool
+
+
 class Person(Shown):
     person: str
     learning: bool | None  # null: not asked yet
@@ -317,6 +327,7 @@ class Person(Shown):
     ratings: Ratings
     live: int | None
     versions: list[Version]
+    curve: list[CurvePoint]
 
 
 class LiveVersion(Shown):

@@ -8,9 +8,11 @@ from aiohttp import web
 
 from adapters import web_schema as schema
 from adapters.web_answers import event_of, person_of, place_of, refusal_of, reply_of, shown
+from adapters.web_events import shown_notice
 from bot import why
 from bot.app import App
-from bot.events import Choice, MessageState, Platform, Ref, ThreadReply
+from bot.errors import NotYours
+from bot.events import Action, ActionKind, Choice, MessageState, Platform, Ref, ThreadReply
 
 
 class Teaching:
@@ -82,3 +84,14 @@ class Teaching:
                 learned_why=found.learned_why,
             )
         )
+
+    async def press(
+        self, request: web.Request, given: schema.WaitParameters, body: schema.Press
+    ) -> web.StreamResponse:
+        """Consent is each person's own to give, whatever the button names."""
+        del request, given
+        if body.kind in (ActionKind.LEARN_ON, ActionKind.LEARN_OFF) and body.target != body.person:
+            raise NotYours("not_yours", "Everybody decides for themselves alone.")
+        action = Action(kind=body.kind, label="", target=body.target)
+        notice = await self._app.press(person_of(body.person), place_of(body.conversation), action)
+        return shown(schema.Pressed(notice=None if notice is None else shown_notice(notice)))

@@ -39,9 +39,17 @@ class Page {
     byId("scrim").addEventListener("click", () => this.sidebar.toggle(false));
     await this.awaitReady();
     if (!(await this.isLetIn())) return;
-    if (!this.person) this.person = await askName();
+    if (!this.person) await this.meet(await askName());
     stored.set("person", this.person);
     await this.enter();
+  }
+
+  /** Somebody new: their nights are to be by their own clock. */
+  async meet(person) {
+    this.person = person;
+    const path = `/api/people/${encodeURIComponent(person)}`;
+    const { timeZone: timezone } = Intl.DateTimeFormat().resolvedOptions();
+    await this.api.get(path).catch((error) => (error.status === 404 ? this.api.patch(path, { timezone }) : null)).catch(() => null);
   }
 
   /** Everything of the person who speaks now. */
@@ -103,6 +111,14 @@ class Page {
   async changeSelf(change) {
     this.self = await this.api.patch(`/api/people/${encodeURIComponent(this.person)}`, change);
     await this.refreshSelf();
+  }
+
+  /** A button under an answer or a notice. */
+  async press({ kind, target }) {
+    const conversation = this.conversation ?? "page";
+    const { notice } = await this.api.post("/api/actions", { person: this.person, conversation, kind, target });
+    if (notice) toast(notice.text);
+    return notice;
   }
 
   drawBar() {
@@ -200,7 +216,7 @@ class Page {
 
   /** Somebody else speaks from this browser. */
   async become(person) {
-    this.person = person;
+    await this.meet(person);
     stored.set("person", person);
     this.drawer.close();
     await this.guard(() => this.enter());

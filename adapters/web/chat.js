@@ -185,7 +185,9 @@ class MessageView {
       }
     }
     for (const reply of message.replies) this.show(reply);
-    for (const teaching of message.teachings) this.replies.get(teaching.reply)?.taught(teaching);
+    for (const teaching of message.teachings) this.replies.get(teaching.reply)?.taught({ ...teaching, state: "answered" });
+    const held = new Set(message.teachings.map((teaching) => teaching.revision));
+    for (const view of this.replies.values()) if (view.reply.revises) view.holds(held.has(view.reply.id));
     if (message.state === "waiting") this.wait();
     else if (message.state === "failed") this.failed(message.problem);
     else if (message.state === "cancelled") this.cancelled();
@@ -199,7 +201,7 @@ class MessageView {
       const view = new ReplyView(this.page, reply);
       this.replies.set(reply.id, view);
       const original = reply.revises && this.replies.get(reply.revises);
-      (original ? original.revisions : this.answers).append(view.element);
+      (original ? original.thread.items : this.answers).append(view.element);
     }
     if (!reply.revises) this.settle();
   }
@@ -250,7 +252,7 @@ class MessageView {
       if (!this.element.isConnected || !this.bar) return clearInterval(this.polling);
       try {
         const message = await this.page.api.get(`/api/messages/${this.id}`);
-        if (message.state !== "waiting") this.update({ ...message, teachings: [] });
+        if (message.state !== "waiting") await this.page.chat.refresh();
       } catch {
         // the connection's own banner says so
       }

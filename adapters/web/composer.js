@@ -3,7 +3,7 @@
 import { button, byId, drawing, h, ICONS, put } from "./dom.js";
 
 export const MODES = [
-  ["", "Your default"],
+  ["", "Search: default"],
   ["auto", "Auto"],
   ["fast", "Fast: one sample"],
   ["best", "Best of several"],

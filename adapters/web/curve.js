@@ -1,29 +1,29 @@
-// The learning curve: how the live answers did on held-back feedback, night by night.
+// The learning curve: how well answers were as wanted on held-back requests, night by night.
 
 import { h, s } from "./dom.js";
 
 const WIDTH = 340;
-const HEIGHT = 96;
-const MARGIN = 18;
-const SCORES = ["new", "candidate", "score", "win_rate", "held_out", "new_score"];
+const HEIGHT = 120;
+const MARGIN = 20;
 
-export function drawCurve(versions) {
-  const points = versions.map((each) => ({ version: each.version, state: each.state, score: scoreOf(each.metrics) })).filter((each) => each.score !== null);
-  if (points.length < 2) return null;
-  const scores = points.map((each) => each.score);
-  const low = Math.min(...scores);
-  const span = Math.max(...scores) - low || 1;
-  const x = (index) => MARGIN + ((WIDTH - 2 * MARGIN) * index) / (points.length - 1);
-  const y = (score) => HEIGHT - MARGIN - ((HEIGHT - 2 * MARGIN) * (score - low)) / span;
+/** `curve`: one point for each night that measured something; null where there is none. */
+export function drawCurve(curve) {
+  if (!curve.length) return null;
+  const x = (index) => MARGIN + ((WIDTH - 2 * MARGIN) * index) / Math.max(2, curve.length);
+  const y = (share) => HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * Math.max(0, Math.min(1, share));
+  const levels = [curve[0].before, ...curve.map((point) => (point.is_promoted ? point.after : point.before))];
+  const percent = (share) => `${Math.round(100 * share)}%`;
+  const marks = curve.map((point, index) => [
+    s("line", { x1: x(index + 1), x2: x(index + 1), y1: y(point.low), y2: y(point.high), class: "interval" }),
+    s("circle", { cx: x(index + 1), cy: y(point.after), r: 4.5, class: point.is_promoted ? "" : "hollow" },
+      s("title", {}, `Night ${index + 1}: ${percent(point.before)} before, ${percent(point.after)} after${point.is_promoted ? "" : ", not promoted"}`)),
+  ]);
   return h("figure", { class: "curve" },
-    s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `From ${scores[0].toFixed(2)} to ${scores.at(-1).toFixed(2)} over ${points.length} nights` },
-      s("polyline", { points: points.map((each, index) => `${x(index)},${y(each.score)}`).join(" ") }),
-      points.map((each, index) => s("circle", { cx: x(index), cy: y(each.score), r: 4, class: each.state === "rejected" ? "hollow" : "" },
-        s("title", {}, `Version ${each.version}: ${each.score.toFixed(2)}`)))),
-    h("figcaption", { class: "faint" }, "On requests held back from training, night by night"));
-}
-
-function scoreOf(metrics) {
-  const name = SCORES.find((each) => typeof metrics[each] === "number");
-  return name ? metrics[name] : null;
+    s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `As wanted: ${percent(levels[0])} before the first night, ${percent(levels.at(-1))} now` },
+      s("line", { x1: MARGIN, x2: WIDTH - MARGIN, y1: y(0), y2: y(0), class: "axis" }),
+      s("line", { x1: MARGIN, x2: WIDTH - MARGIN, y1: y(1), y2: y(1), class: "axis" }),
+      s("polyline", { points: levels.map((level, index) => `${x(index)},${y(level)}`).join(" ") }),
+      s("circle", { cx: x(0), cy: y(levels[0]), r: 4.5, class: "hollow" }, s("title", {}, `Before: ${percent(levels[0])}`)),
+      marks),
+    h("figcaption", { class: "faint" }, `As wanted on requests held back from training: ${percent(levels[0])} before, ${percent(levels.at(-1))} now`));
 }

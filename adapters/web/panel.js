@@ -8,6 +8,13 @@ import { rendered } from "./markdown.js";
 import { facts, section } from "./why.js";
 
 const NIGHT_WAIT_MS = 1500;
+const percent = (share) => `${Math.round(100 * share)}%`;
+const FIGURES = [
+  ["wanted_before", "As wanted before", percent],
+  ["wanted_after", "As wanted after", percent],
+  ["probability_better", "Surely better", percent],
+  ["train_s", "Training", (seconds) => `${seconds.toFixed(0)} s`],
+];
 
 export class Panel {
   constructor(page) {
@@ -89,7 +96,7 @@ export class Panel {
   nights(self) {
     const { versions, live } = self;
     return section("Nights",
-      drawCurve(versions),
+      drawCurve(self.curve),
       versions.length ? h("ol", { class: "versions", reversed: true }, [...versions].reverse().map((each) => this.version(each, live)))
         : h("p", { class: "faint" }, "No night yet. About twenty reactions and remarks are enough for a first LoRA."),
       h("div", { class: "row" },
@@ -99,11 +106,11 @@ export class Panel {
   }
 
   version({ version, state, reason, metrics, at }, live) {
-    const measured = Object.entries(metrics).filter(([, value]) => typeof value === "number").slice(0, 4);
+    const measured = FIGURES.filter(([name]) => typeof metrics[name] === "number");
     return h("li", { class: version === live ? "live" : "" },
       h("div", { class: "version-bar" }, h("strong", {}, `Version ${version}`), h("span", { class: "chip" }, version === live ? "live" : state), at && h("time", { class: "faint", datetime: at }, ago(at))),
       reason && h("p", { class: "faint" }, reason),
-      measured.length ? facts(Object.fromEntries(measured.map(([name, value]) => [name.replaceAll("_", " "), Number(value.toPrecision(3))]))) : null);
+      measured.length ? facts(Object.fromEntries(measured.map(([name, label, say]) => [label, say(metrics[name])]))) : null);
   }
 
   async undo() {

@@ -1,6 +1,6 @@
 // One answer: its text, the reactions under it, its other answers, and the thread that teaches.
 
-import { button, h, ICONS, iconButton, put, toast } from "./dom.js";
+import { button, byId, h, ICONS, iconButton, put, toast } from "./dom.js";
 import { emojiOf, picker, plain } from "./emoji.js";
 import { rendered } from "./markdown.js";
 import { Thread } from "./thread.js";
@@ -8,12 +8,12 @@ import { Thread } from "./thread.js";
 export class ReplyView {
   constructor(page, reply) {
     this.page = page;
-    this.heading = h("p", { class: "reply-heading" });
+    this.heading = h("div", { class: "reply-heading" });
     this.body = h("div", { class: "reply-text" });
     this.others = h("div", { class: "others" });
     this.reactions = h("div", { class: "reactions" });
     this.thread = new Thread(page, this);
-    this.revisions = this.thread.revisions;
+    this.isTakenBack = false;
     this.element = h(
       "section",
       { class: "reply", tabindex: "-1", "aria-label": "Answer", onkeydown: (event) => this.key(event) },
@@ -25,7 +25,7 @@ export class ReplyView {
   update(reply) {
     this.reply = reply;
     this.element.dataset.reply = reply.id;
-    put(this.heading, reply.heading && !this.thread.says(reply.heading) ? reply.heading : null);
+    this.drawHeading();
     if (reply.duel) this.drawDuel();
     else put(this.body, rendered(reply.text));
     this.drawReactions();
@@ -33,6 +33,32 @@ export class ReplyView {
 
   taught(teaching) {
     this.thread.show(teaching);
+  }
+
+  /** What was understood of the words that led to this answer, and how to take that back. */
+  drawHeading() {
+    const { heading, revises, id } = this.reply;
+    if (!heading) return put(this.heading);
+    if (this.isTakenBack) return put(this.heading, h("span", { class: "faint" }, h("s", {}, heading), " Taken back."));
+    const press = (kind) => this.page.guard(async () => {
+      await this.page.press({ kind, target: id });
+      this.isTakenBack = true;
+      this.drawHeading();
+      if (kind === "was_question") await this.page.chat.refresh();
+      await this.page.refreshSelf();
+    });
+    return put(
+      this.heading,
+      h("span", {}, heading),
+      revises && button("Undo", () => press("undo_note"), { kind: "link" }),
+      revises && button("That was a question", () => press("was_question"), { kind: "link" }),
+    );
+  }
+
+  /** Whether what led to this answer still holds. */
+  holds(isHeld) {
+    this.isTakenBack = !isHeld;
+    this.drawHeading();
   }
 
   drawReactions() {
@@ -68,6 +94,8 @@ export class ReplyView {
     if (place.querySelector(".picker")) return close();
     opener.setAttribute("aria-expanded", "true");
     document.addEventListener("pointerdown", outside);
+    const room = opener.getBoundingClientRect().top - byId("scroller").getBoundingClientRect().top;
+    place.classList.toggle("down", room < 240);
     place.append(picker(this.page.about, this.reply.reactions, (emoji) => {
       close();
       this.toggle(emoji);

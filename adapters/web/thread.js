@@ -1,28 +1,16 @@
 // The thread under an answer: what the person said there, what it was understood as, and the new tries.
 
-import { button, h, ICONS, put, toast } from "./dom.js";
+import { button, h, put, toast } from "./dom.js";
 
 const WAIT_S = 180;
-const UNDERSTOOD = {
-  critique: "Critique",
-  correction: "Correction: kept word for word",
-  question: "Taken as a question",
-};
-
 export class Thread {
   constructor(page, view) {
     this.page = page;
     this.view = view;
-    this.said = h("div", { class: "said" });
-    this.revisions = h("div", { class: "revisions" });
+    this.items = h("div", { class: "items" }); // what was said, and after each what was made of it
     this.form = h("div", { class: "teach-place" });
-    this.element = h("div", { class: "thread" }, this.said, this.revisions, this.form);
+    this.element = h("div", { class: "thread" }, this.items, this.form);
     this.shown = new Map(); // message id → element
-  }
-
-  /** Whether a teaching here already shows this line. */
-  says(heading) {
-    return this.element.isConnected && [...this.shown.values()].some((each) => each.textContent.includes(heading));
   }
 
   write() {
@@ -62,13 +50,15 @@ export class Thread {
     const draft = this.form.firstChild;
     put(this.form);
     const pending = this.line({ text, state: "waiting" });
-    this.said.append(pending);
+    this.items.append(pending);
     try {
       const body = { person: page.person, text, ...(kind ? { kind } : {}) };
       const outcome = await page.api.post(`/api/replies/${view.reply.id}/thread`, body, { wait: WAIT_S, key: crypto.randomUUID() });
       pending.remove();
-      this.show({ ...outcome, text, state: outcome.kind ? "answered" : "waiting" });
-      if (outcome.reply) await page.chat.replied(outcome.reply);
+      const isDone = outcome.kind !== null;
+      this.show({ ...outcome, text, state: isDone ? "answered" : "waiting", revision: outcome.reply?.id });
+      if (outcome.reply && outcome.kind !== "question") await page.chat.replied(outcome.reply);
+      if (outcome.kind === "question") await page.chat.refresh();
       await page.refreshSelf();
     } catch (error) {
       pending.remove();
@@ -77,32 +67,22 @@ export class Thread {
     }
   }
 
+  /** A line for what was said, before the answer that was made of it. */
   show(teaching) {
     const line = this.line(teaching);
-    const known = this.shown.get(teaching.message);
-    if (known) known.replaceWith(line);
-    else this.said.append(line);
-    this.shown.set(teaching.message, line);
+    const key = teaching.message ?? teaching.revision;
+    this.shown.get(key)?.remove();
+    const revision = teaching.revision && this.page.chat.viewOfReply(teaching.revision);
+    if (revision && revision.element.parentElement === this.items) revision.element.before(line);
+    else this.items.append(line);
+    this.shown.set(key, line);
   }
 
-  line(teaching) {
-    const { text, state, kind, note, problem } = teaching;
-    const understood = h("div", { class: "understood" });
-    if (state === "waiting") put(understood, h("span", { class: "shuttle", "aria-hidden": "true" }, h("i")), "Understanding…");
-    else if (state === "failed") put(understood, h("span", { class: "problem" }, problem ?? "This could not be taken in. Say it again."));
-    else put(understood, note ? h("span", { class: "noted" }, "Noted: ", h("q", {}, note)) : UNDERSTOOD[kind], this.buttons(teaching));
-    return h("div", { class: "teaching" }, h("p", { class: "teaching-text" }, text), understood);
-  }
-
-  buttons({ message, kind, note_id: noteId }) {
-    const press = (what, target, done) => async (event) => {
-      const line = event.currentTarget.closest(".understood");
-      await this.page.press({ kind: what, target, label: "" });
-      put(line, h("span", { class: "faint" }, done));
-    };
-    return [
-      noteId && button("Undo", press("undo_note", noteId, "Undone: the note is gone."), { kind: "link" }),
-      kind !== "question" && button("That was a question", press("was_question", message, "Taken as a question."), { kind: "link" }),
-    ];
+  line({ text, state, kind, problem }) {
+    const line = h("div", { class: "teaching" }, h("p", { class: "teaching-text" }, text));
+    if (state === "waiting") line.append(h("p", { class: "understood" }, h("span", { class: "shuttle", "aria-hidden": "true" }, h("i")), "Taking it in…"));
+    if (state === "failed") line.append(h("p", { class: "understood problem" }, problem ?? "This could not be taken in. Say it again."));
+    if (kind === "question") line.append(h("p", { class: "understood" }, "Taken as a question."));
+    return line;
   }
 }

@@ -33,7 +33,7 @@ export class Why {
       drawTree(why.tree),
     );
     return [
-      h("p", { class: `verdict ${why.learned_from ? "yes" : "no"}` }, why.learned_why),
+      h("p", { class: `verdict ${why.learned_from ? "yes" : "no"}` }, this.learning(why)),
       tree,
       section("What the judge asked", this.questions(why.questions)),
       section("What the prompt held", this.prompt(why.prompt)),
@@ -45,6 +45,13 @@ export class Why {
         Tokens: `${why.generated_tokens.toLocaleString("en")} generated in ${why.seconds.toFixed(1)} s`,
       })),
     ];
+  }
+
+  learning({ learned_from: isLearnedFrom, learned_why: reason }) {
+    const said = this.page.self?.learning;
+    if (isLearnedFrom) return "It is learned from by night, for you alone.";
+    if (said === null || said === undefined) return "It is not learned from by night: you have not said yet whether it may be.";
+    return said ? `It is not learned from. ${reason}` : "It is not learned from by night: you switched learning off. The switch is in your panel.";
   }
 
   questions(questions) {

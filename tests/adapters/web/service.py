@@ -13,6 +13,7 @@ import aiohttp
 from yarl import URL
 
 from adapters.web_chat import WebChat
+from adapters.wiring import nights
 from bot import feedback
 from bot.app import App
 from bot.kit import Kit, new_id, now
@@ -62,7 +63,9 @@ async def serving(
         new_id=new_id,
         rate=lambda emoji: feedback.rating(emoji, made.reactions),
     )
-    app = App(Kit(settings=made, store=store, backend=used))
+    kit = Kit(settings=made, store=store, backend=used)
+    app = App(kit)
+    app.attach_nights(nights(kit, app))
     chat = WebChat(made.web, app, loading=lambda: "Reading the weights: 2 of 5 files.")
     app.attach(chat)
     if is_started:

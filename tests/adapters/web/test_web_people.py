@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -161,3 +162,73 @@ async def test_a_bad_archive_is_refused_and_leaves_nobody_behind(service: Servic
 
 async def test_an_export_of_nobody_is_404(service: Service) -> None:
     assert (await service.call("GET", "/api/people/nobody/export"))[0] == 404
+
+
+async def test_forgetting_erases_everything_and_says_how_much(service: Service) -> None:
+    reply = await service.ask("ana", "hello")
+    emoji = {"person": "ana", "emoji": "👍", "on": True}
+    await service.call("POST", f"/api/replies/{reply['id']}/reactions", emoji)
+    status, said = await service.call("DELETE", "/api/people/ana")
+    assert status == 200
+    assert (said["counts"]["replies"], said["counts"]["reactions"]) == (1, 1)
+    for path in ("/api/people/ana", f"/api/replies/{reply['id']}", f"/api/messages/{reply['message']}"):
+        assert (await service.call("GET", path))[0] == 404
+    assert (await service.call("POST", f"/api/replies/{reply['id']}/reactions", emoji))[0] == 404
+    assert (await service.call("DELETE", "/api/people/ana"))[0] == 404
+
+
+async def test_a_note_is_undone_by_its_button(service: Service) -> None:
+    reply = await service.ask("ana", "hello")
+    body = {"person": "ana", "text": "Keep it short."}
+    _, taught = await service.call("POST", f"/api/replies/{reply['id']}/thread?wait=10", body)
+    button = {"person": "ana", "conversation": "c", "kind": "undo_note", "target": taught["reply"]["id"]}
+    assert (await service.call("POST", "/api/actions", {**button, "person": "eve"}))[0] == 403
+    status, said = await service.call("POST", "/api/actions", button)
+    assert status == 200
+    assert said["notice"]["text"]
+    assert (await service.call("GET", "/api/people/ana"))[1]["notes"] == []
+
+
+async def test_what_was_a_question_is_answered(service: Service) -> None:
+    reply = await service.ask("ana", "hello")
+    body = {"person": "ana", "text": "I wonder about its colour."}
+    _, taught = await service.call("POST", f"/api/replies/{reply['id']}/thread?wait=10", body)
+    button = {"person": "ana", "conversation": "c", "kind": "was_question", "target": taught["reply"]["id"]}
+    assert (await service.call("POST", "/api/actions", button))[0] == 200
+    for _ in range(100):
+        _, message = await service.call("GET", f"/api/messages/{taught['message']}")
+        if message["replies"] and message["state"] == "answered":
+            break
+        await asyncio.sleep(0.05)
+    assert message["replies"][-1]["text"] == "echo: I wonder about its colour."
+
+
+async def test_nobody_consents_for_another(service: Service) -> None:
+    await service.ask("ana", "hello")
+    button = {"person": "eve", "conversation": "c", "kind": "learn_on", "target": "ana"}
+    assert (await service.call("POST", "/api/actions", button))[0] == 403
+    assert (await service.call("GET", "/api/people/ana"))[1]["learning"] is None
+
+
+async def test_a_night_is_started_followed_and_found_again(service: Service) -> None:
+    await service.call("PATCH", "/api/people/ana", {"learning": True})
+    status, night = await service.call("POST", "/api/nights?wait=30", {"people": ["ana"]})
+    assert status == 200
+    assert (night["state"], night["people"][0]["person"]) == ("done", "ana")
+    assert night["people"][0]["outcome"] == "skipped"
+    assert night["people"][0]["reason"]
+    assert {"version", "used", "metrics"} <= set(night["people"][0])
+    assert await service.call("GET", f"/api/nights/{night['id']}") == (200, night)
+
+
+async def test_nights_of_nobody_are_refused(service: Service) -> None:
+    assert (await service.call("POST", "/api/nights", {"people": ["nobody"]}))[0] == 404
+    assert (await service.call("POST", "/api/nights", {"people": []}))[0] == 422
+    assert (await service.call("GET", "/api/nights/nope"))[0] == 404
+    status, night = await service.call("POST", "/api/nights?wait=10", {"people": None})
+    assert (status, night["people"]) == (200, [])
+
+
+async def test_without_a_lora_there_is_nothing_to_undo(service: Service) -> None:
+    await service.ask("ana", "hello")
+    assert (await service.call("POST", "/api/people/ana/undo"))[0] == 404
