@@ -44,6 +44,11 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     yield _web(settings)
     for finding in _platforms(settings):
         yield finding
+    if settings.discord.token is not None:
+        from adapters import discord_check
+
+        for finding in await discord_check.check(settings.discord):
+            yield finding
 
 
 async def _store(settings: Settings) -> Finding:

@@ -13,6 +13,7 @@ from engine.types import Mode
 # discord.py reads a command's options from its signature: annotations are needed at run time.
 Modes = Literal["fast", "best", "weave", "auto"]
 Switch = Literal["on", "off"]
+Confirmation = Literal["everything"]
 Command: TypeAlias = app_commands.Command[Any, ..., None]  # Any: it is bound to no group class
 
 
@@ -47,7 +48,7 @@ def _group(does: Interactions) -> app_commands.Group:
     )
     for name, description in _PLAIN.items():
         group.add_command(_plain(does, name, description))
-    for build in (_notes, _undo, _learn, _mode, _import, _forget, _night):
+    for build in (_notes, _learn, _memory, _mode, _import, _forget, _night):
         group.add_command(build(does))
     return group
 
@@ -56,6 +57,8 @@ _PLAIN = {
     "help": "How to ask, teach and rate",
     "me": "What is known of you, and what you have taught",
     "export": "Everything of yours, as one archive, by direct message",
+    "why": "What the latest answer to you was made of",
+    "undo": "Take back the newest LoRA of yours",
 }
 
 
@@ -77,14 +80,6 @@ def _notes(does: Interactions) -> Command:
     return notes
 
 
-def _undo(does: Interactions) -> Command:
-    @app_commands.command(name="undo", description="Go back to what answered you before the last night")
-    async def undo(interaction: discord.Interaction) -> None:
-        await does.command(interaction, "undo")
-
-    return undo
-
-
 def _learn(does: Interactions) -> Command:
     @app_commands.command(name="learn", description="Whether I may learn from you by night")
     @app_commands.describe(switch="on or off")
@@ -92,6 +87,15 @@ def _learn(does: Interactions) -> Command:
         await does.command(interaction, "learn", switch)
 
     return learn
+
+
+def _memory(does: Interactions) -> Command:
+    @app_commands.command(name="memory", description="Whether notes and earlier answers go into your prompts")
+    @app_commands.describe(switch="on or off")
+    async def memory(interaction: discord.Interaction, switch: Switch) -> None:
+        await does.command(interaction, "memory", switch)
+
+    return memory
 
 
 def _mode(does: Interactions) -> Command:
@@ -114,17 +118,22 @@ def _import(does: Interactions) -> Command:
 
 def _forget(does: Interactions) -> Command:
     @app_commands.command(name="forget", description="Erase everything of yours here, for good")
-    @app_commands.describe(confirm="Write: forget me")
-    async def forget(interaction: discord.Interaction, confirm: str | None = None) -> None:
+    @app_commands.describe(confirm="Without it I say what would be erased")
+    async def forget(interaction: discord.Interaction, confirm: Confirmation | None = None) -> None:
         await does.command(interaction, "forget", *([confirm] if confirm else []))
 
     return forget
 
 
 def _night(does: Interactions) -> Command:
-    @app_commands.command(name="night", description="Operators: run the night now")
-    @app_commands.describe(person="For this person alone")
-    async def night(interaction: discord.Interaction, person: discord.User | None = None) -> None:
-        await does.command(interaction, "night", *([f"discord:{person.id}"] if person else []))
+    @app_commands.command(
+        name="night", description="Operators: run the night now, for yourself or for others"
+    )
+    @app_commands.describe(person="For this person", everybody="For everybody who is due")
+    async def night(
+        interaction: discord.Interaction, person: discord.User | None = None, everybody: bool = False
+    ) -> None:
+        who = ["all"] if everybody else [f"discord:{person.id}"] if person else []
+        await does.command(interaction, "night", *who)
 
     return night

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any  # modal payloads are JSON
 
 import discord
@@ -18,14 +17,13 @@ from adapters import discord_events as events
 from adapters.delivery import split
 from adapters.discord_gate import Gate
 from adapters.discord_sending import LIMIT_CHARS, Sender, files
-from adapters.discord_views import buttons, paging
+from adapters.discord_views import buttons
 from bot import metrics
 from bot.app import App
 from bot.errors import BotError, Unknown
 from bot.events import (
     Action,
     ActionKind,
-    Choice,
     Command,
     Message,
     MessageState,
@@ -47,6 +45,7 @@ MAX_MODAL_CHARS = 4000
 MODAL_S = 15 * 60.0
 MAX_FILE_BYTES = 256 * 1024 * 1024
 CORRECTION = "nl:correct_this"
+_IN_PLACE = {ActionKind.SHOW_MORE, ActionKind.TAKE}
 
 log = structlog.get_logger(__name__)
 
@@ -125,59 +124,21 @@ class Interactions:
     # Buttons
 
     async def pressed(self, interaction: discord.Interaction, kind: ActionKind, target: str) -> None:
+        """What comes of it is shown privately; a further page in the place of the page before."""
         if not await self._admitted(interaction):
             return
-        person = events.person(interaction.user)
-        if kind is ActionKind.OTHER_ANSWERS:
-            await interaction.response.defer(ephemeral=True, thinking=True)
-            await self._show(interaction, lambda: self._page(person, target, 0))
-        elif kind is ActionKind.SHOW_MORE and "/" in target:
-            reply, index = target.rsplit("/", 1)
-            await interaction.response.defer()
-            await self._show(interaction, lambda: self._page(person, reply, int(index)))
-        elif kind is ActionKind.TAKE:
-            await self._take(interaction, person, target)
-        else:
-            await interaction.response.defer(ephemeral=True, thinking=True)
-            action = Action(kind=kind, label="", target=target)
-            await self._show(interaction, lambda: self._press(interaction, person, action))
-
-    async def _press(self, interaction: discord.Interaction, person: Person, action: Action) -> Notice:
-        return await self._app.press(person, _place(interaction), action) or Notice(text="Done.")
-
-    async def _take(self, interaction: discord.Interaction, person: Person, target: str) -> None:
-        reply, alternative = target.rsplit("/", 1)
         is_private = interaction.message is not None and interaction.message.flags.ephemeral
-        if is_private:
+        if is_private and kind in _IN_PLACE:
             await interaction.response.defer()
         else:
             await interaction.response.defer(ephemeral=True, thinking=True)
+        action = Action(kind=kind, label="", target=target)
 
-        async def taken() -> Notice:
-            await self._app.choose(
-                Choice(
-                    event=f"interaction:{interaction.id}",
-                    reply=reply,
-                    person=person,
-                    alternative=alternative,
-                    at=datetime.now(UTC),
-                )
-            )
-            return Notice(text="Taken. This is the answer now.")
+        async def result() -> Notice:
+            said = await self._app.press(events.person(interaction.user), _place(interaction), action)
+            return said or Notice(text="Done.")
 
-        await self._show(interaction, taken)
-
-    async def _page(self, person: Person, reply_id: str, index: int) -> Notice:
-        """One of a reply's other answers, for the person who asked."""
-        reply = await self._app.store.replies.get(reply_id)
-        if reply.person != person.key:
-            return Notice(text="Only who asked can page through the other answers.")
-        others = reply.alternatives
-        if not others:
-            return Notice(text="There was no other finished answer.")
-        index = min(index, len(others) - 1)
-        text = f"-# Other answer {index + 1} of {len(others)}\n{others[index].text}"
-        return Notice(text=text, actions=tuple(paging(reply_id, others, index)))
+        await self._show(interaction, result)
 
     # Correct this
 
@@ -206,9 +167,11 @@ class Interactions:
             return
         await interaction.response.defer(ephemeral=True, thinking=True)
         channel, message = custom_id.removeprefix(f"{CORRECTION}:").split(":")
+        ref = _own_ref(interaction)
+        self._sender.asked(ref, int(message))  # what is made of it stands under the answer
         thread_reply = ThreadReply(
             event=f"interaction:{interaction.id}",
-            ref=_own_ref(interaction),
+            ref=ref,
             place=_place(interaction),
             to=events.ref(int(channel), int(message)),
             person=events.person(interaction.user),

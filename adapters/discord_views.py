@@ -11,7 +11,7 @@ from typing import Any, TypeAlias  # discord.py's generic parameters of items
 
 import discord
 
-from bot.events import Action, ActionKind, Alternative
+from bot.events import Action, ActionKind
 
 OnPress: TypeAlias = Callable[[discord.Interaction, ActionKind, str], Awaitable[None]]
 
@@ -69,14 +69,3 @@ def buttons(actions: Sequence[Action]) -> discord.ui.View | None:
             discord.ui.Button(label=action.label[:MAX_LABEL_CHARS], custom_id=custom_id, style=style)
         )
     return view if seen else None
-
-
-def paging(reply: str, others: Sequence[Alternative], index: int) -> list[Action]:
-    """Under one of a reply's other answers: back, on, and take it. Targets: `reply/what`."""
-    actions = []
-    if index > 0:
-        actions.append(Action(kind=ActionKind.SHOW_MORE, label="◀", target=f"{reply}/{index - 1}"))
-    if index + 1 < len(others):
-        actions.append(Action(kind=ActionKind.SHOW_MORE, label="▶", target=f"{reply}/{index + 1}"))
-    take = Action(kind=ActionKind.TAKE, label="Take this one", target=f"{reply}/{others[index].id}")
-    return [*actions, take]

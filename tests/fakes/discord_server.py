@@ -207,6 +207,7 @@ class DiscordServer:
             ("GET", "/applications/@me", self._application),
             ("GET", "/gateway/bot", self._gateway_bot),
             ("GET", "/gateway", self._gateway_bot),
+            ("GET", "/users/@me/guilds", self._guilds),
             ("GET", "/users/{user}", self._user),
             ("POST", "/users/@me/channels", self._open_direct),
             ("GET", "/guilds/{guild}/members/{user}", self._member),
@@ -254,6 +255,13 @@ class DiscordServer:
     async def _gateway_bot(self, request: web.Request) -> web.Response:
         limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 1}
         return reply({"url": self.gateway_url, "shards": 1, "session_start_limit": limit})
+
+    async def _guilds(self, request: web.Request) -> web.Response:
+        guilds = [
+            {"id": str(guild.id), "name": guild.name, "permissions": str(int(guild.everyone)), "features": []}
+            for guild in self.world.guilds.values()
+        ]
+        return reply(guilds)
 
     async def _user(self, request: web.Request) -> web.Response:
         user = self.world.users.get(int(request.match_info["user"]))

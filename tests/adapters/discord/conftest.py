@@ -18,7 +18,7 @@ from adapters.discord_chat import DiscordChat
 from bot import feedback
 from bot.app import App
 from bot.kit import Kit, new_id, now
-from bot.settings import Settings
+from bot.settings import DiscordSettings, Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
 from tests.fakes.discord_server import Channel, DiscordServer, Message, User, discord_server
@@ -91,13 +91,13 @@ def start(server: DiscordServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     async def starting(
         *, delay_s: float = 0.0, waits: bool = True, settings: dict[str, Any] | None = None, **of_discord: Any
     ) -> AsyncIterator[Running]:
-        wanted = {
+        wanted: dict[str, Any] = {  # values of settings
             "token": server.token,
             "api_url": server.api_url,
             "gateway_url": server.gateway_url,
             **of_discord,
         }
-        read = Settings(data=tmp_path, discord=wanted, **(settings or {}))
+        read = Settings(data=tmp_path, discord=DiscordSettings(**wanted), **(settings or {}))
         store = await Store.open(
             read.database_url,
             clock=now,
