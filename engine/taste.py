@@ -31,6 +31,7 @@ MAX_WANTS = 3
 MAX_HYPOTHESES = 8000
 NOISES = (0.25, 0.45, 0.7, 1.0)  # standard deviations of a rating, as a share of half the scale
 ALL_MET = 0.9  # the usual rating, from -1 to 1, of a reply that has everything wanted
+WORTH_ASKING = 1e-3  # nats
 SLIP = 0.05  # how often somebody chooses the reply that they like less
 MASS_THAT_MATTERS, MAX_KEPT = 0.999, 1500
 PLAIN = ("plain: words",)  # features that are read from the text, without a judge
@@ -198,22 +199,41 @@ class Taste:
         return posterior.kept_weights, means, np.sqrt(doubt + posterior.kept_noises**2)
 
 
-def most_informative_pair(
-    taste: Taste, candidates: Sequence[Answers], *, within: float = 1.0
-) -> tuple[int, int] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two candidates, by their places, and what it would tell to know which one the person likes better."""
+
+    first: int
+    second: int
+    information: float  # in nats; a coin that is all doubt and all worth knowing has 0.69
+
+
+def most_informative_pair(taste: Taste, candidates: Sequence[Answers], *, within: float = 1.0) -> Pair | None:
     """Which two candidates to show side by side: the answer to "which is better?" teaches most (BALD).
 
     Only candidates that may well be the best are shown: those whose expected rating is less than
     `within` (of half the scale) below the best one's. None where no question would teach anything.
     """
-    best: tuple[float, tuple[int, int]] | None = None
     expected = [_expected(taste, answers) for answers in candidates]
-    shown = [i for i, value in enumerate(expected) if value >= max(expected) - within]
-    for first, second in itertools.combinations(shown, 2):
-        gain = information(taste, candidates[first], candidates[second])
-        if best is None or gain > best[0]:
-            best = gain, (first, second)
-    return best[1] if best and best[0] > 1e-3 else None
+    shown = [place for place, value in enumerate(expected) if value >= max(expected) - within]
+    pairs = (
+        Pair(first=a, second=b, information=information(taste, candidates[a], candidates[b]))
+        for a, b in itertools.combinations(shown, 2)
+    )
+    best = max(pairs, key=lambda pair: pair.information, default=None)
+    return best if best and best.information > WORTH_ASKING else None
+
+
+def is_worth_showing(pair: Pair | None, earlier: Sequence[float], *, every: int) -> bool:
+    """Whether to ask now, where at most one reply in `every` may ask (0: never).
+
+    `earlier`: what the best questions of the last replies would have told. A question is asked when it
+    is among the best that come up that often, so the rare chance is spent where it teaches most.
+    """
+    if pair is None or every < 1:
+        return False
+    better = sum(information >= pair.information for information in earlier)
+    return better * every <= len(earlier)
 
 
 def information(taste: Taste, first: Answers, second: Answers) -> float:

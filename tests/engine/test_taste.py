@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.judge import Manner, plain_features
-from engine.taste import Population, Taste, information, most_informative_pair
+from engine.taste import Pair, Population, Taste, information, is_worth_showing, most_informative_pair
 
 GROUPS = {
     "length": ("short", "long", "middling"),
@@ -221,7 +221,7 @@ def test_the_most_informative_pair_differs_in_what_is_uncertain() -> None:
     candidates = [same, dict(same), same | {"emoji": 0.9, "warm": 0.9}, same | {"hedged": 0.9}]
     pair = most_informative_pair(taste, candidates, within=5.0)
     assert pair is not None
-    assert set(pair) != {0, 1}
+    assert {pair.first, pair.second} != {0, 1}
     gains = [information(taste, candidates[0], other) for other in candidates[1:]]
     assert gains[0] == pytest.approx(0.0, abs=1e-9)
     assert min(gains) >= -1e-9
@@ -241,7 +241,20 @@ def test_a_candidate_that_is_surely_worse_is_not_shown_for_learnings_sake() -> N
     plain = dict.fromkeys((manner.name for manner in MANNERS), 0.05)
     warm = plain | {"warm": 0.95}
     pair = most_informative_pair(taste, [warm, plain | {"pirate": 0.95}, warm | {"hedged": 0.95}])
-    assert pair in (None, (0, 2))
+    assert pair is None or (pair.first, pair.second) == (0, 2)
+
+
+def test_a_question_is_asked_where_it_is_among_the_best_of_its_number() -> None:
+    def pair(gain: float) -> Pair:
+        return Pair(first=0, second=1, information=gain)
+
+    earlier = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+    assert is_worth_showing(pair(0.75), earlier, every=8)
+    assert not is_worth_showing(pair(0.65), earlier, every=8)
+    assert is_worth_showing(pair(0.65), earlier, every=4)
+    assert is_worth_showing(pair(0.01), [], every=8)
+    assert not is_worth_showing(pair(0.9), earlier, every=0)
+    assert not is_worth_showing(None, earlier, every=8)
 
 
 def test_an_opinion_is_log_odds_and_sees_the_length_of_the_text() -> None:
