@@ -127,6 +127,11 @@ class Taste:
         above = _normal_cdf((means - _scaled(LIKED_FROM)) / spreads)
         return float(np.clip(weights @ above, 1e-6, 1 - 1e-6))
 
+    def expected(self, answers: Answers) -> float:
+        """The rating that is to be expected, on a scale from -1 to 1."""
+        weights, means, _ = self._prediction(self._features(answers))
+        return float(weights @ means)
+
     def opinion(self, answers: Answers, text: str) -> float:
         """The log-odds that the person likes a reply: what a judge adds to its score."""
         p = self.probability({**answers, **plain_features(text)})
@@ -214,7 +219,7 @@ def most_informative_pair(taste: Taste, candidates: Sequence[Answers], *, within
     Only candidates that may well be the best are shown: those whose expected rating is less than
     `within` (of half the scale) below the best one's. None where no question would teach anything.
     """
-    expected = [_expected(taste, answers) for answers in candidates]
+    expected = [taste.expected(answers) for answers in candidates]
     shown = [place for place, value in enumerate(expected) if value >= max(expected) - within]
     pairs = (
         Pair(first=a, second=b, information=information(taste, candidates[a], candidates[b]))
@@ -251,11 +256,6 @@ def information(taste: Taste, first: Answers, second: Answers) -> float:
 def _rows(hypotheses: _Hypotheses, features: Floats, kept: NDArray[np.int64]) -> Floats:
     """What each kept hypothesis sees of [1, plain…, answers…]."""
     return np.asarray((hypotheses.expand @ features)[hypotheses.columns[kept]])
-
-
-def _expected(taste: Taste, answers: Answers) -> float:
-    weights, means, _ = taste._prediction(taste._features(answers))
-    return float(weights @ means)
 
 
 # --- hypotheses: which manners are wanted ---
