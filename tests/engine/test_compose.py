@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from engine.backends.scripted import ScriptedBackend
-from engine.compose import compose, end_of_last_sentence
+from engine.compose import compose, end_of_last_sentence, prefix_reliability
 from engine.judge import Judge, Question, note_questions
 from engine.ports import EngineDownError, RequestError
-from engine.types import Completion, Composed, Limits, LoraRef, Mode, Prompt, Role, Sampling, TokenIds, Turn
+from engine.types import (
+    Completion,
+    Composed,
+    Limits,
+    LoraRef,
+    Mode,
+    Prompt,
+    Role,
+    Sampling,
+    TokenIds,
+    TreeNode,
+    Turn,
+)
 
 LIMITS = Limits(max_reply_tokens=64, budget_tokens=1500, deadline_s=20.0, samples=4)
 GOOD = Question(name="good", text="Is it good?")
@@ -102,7 +115,7 @@ async def test_auto_samples_once_where_there_is_nothing_to_choose_by() -> None:
 
 async def test_a_lora_samples_and_judges() -> None:
     backend = ScriptedBackend()
-    lora = LoraRef(name="p/1", id=1, path=__import__("pathlib").Path("p/1"))
+    lora = LoraRef(name="p/1", id=1, path=Path("p/1"))
     await made(Mode.WEAVE, backend=backend, lora=lora)
     assert set(backend.used) == {"p/1"}
 
@@ -221,3 +234,31 @@ def test_a_sentence_ends_where_a_reader_would_say_so() -> None:
     assert end_of_last_sentence("It costs 3.50 euros") == 0
     assert end_of_last_sentence('He said "yes." And') == 14
     assert end_of_last_sentence("Ends here!") == 10
+
+
+def branches(*scores: tuple[float, float]) -> list[TreeNode]:
+    """A tree of half-finished branches, each with one finished child: (its score, the child's)."""
+    nodes = [TreeNode(id=0, parent=None, text="", score=0.0, is_finished=False, is_chosen=True)]
+    for half, whole in scores:
+        for parent, score in ((0, half), (len(nodes), whole)):
+            nodes.append(
+                TreeNode(
+                    id=len(nodes),
+                    parent=parent,
+                    text="x",
+                    score=score,
+                    is_finished=parent > 0,
+                    is_chosen=False,
+                )
+            )
+    return nodes
+
+
+def test_prefix_reliability_is_the_share_of_branches_put_in_the_right_order() -> None:
+    right = branches(*((float(i), float(i)) for i in range(12)))
+    wrong = branches(*((float(i), -float(i)) for i in range(12)))
+    assert prefix_reliability([right]) == 1.0
+    assert prefix_reliability([wrong]) == 0.0
+    assert prefix_reliability([right, wrong]) == 0.5
+    assert prefix_reliability([branches((0.0, 1.0), (1.0, 2.0))]) is None
+    assert prefix_reliability([]) is None
