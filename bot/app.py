@@ -48,6 +48,7 @@ from bot.schedule import Schedule
 from bot.store.inbox import Item, ItemKind, Taken
 from bot.store.loras import Version
 from bot.store.nights import Night
+from bot.store.reactions import Standing
 from bot.work import Workers
 
 log = structlog.get_logger(__name__)
@@ -149,14 +150,17 @@ class App:
         None as well for what is no emoji or no reply of ours.
         """
         emoji = feedback.normal(reaction.emoji)
-        reply_id = await self.store.replies.id_at(reaction.ref)
-        if reply_id is None:
-            return None
         if emoji is None:
+            reply_id = await self.store.replies.id_at(reaction.ref)
+            if reply_id is None:
+                return None
             return self._rating(await self.store.reactions.of(reply_id, reaction.person.key))
-        standing = await self.store.reactions.put(reaction, emoji, reply_id)
-        await self._reacted(reply_id, reaction.person, standing)
-        rating = self._rating(standing)
+        standing = await self.store.reactions.put(reaction, emoji)
+        if standing is None:
+            return None
+        if standing.is_theirs:
+            await self._reacted(standing, reaction.person)
+        rating = self._rating(standing.emoji)
         metrics.RATINGS.labels("none" if rating is None else rating).inc()
         return rating
 
@@ -164,12 +168,12 @@ class App:
         """What stands on the platform now replaces what is stored; how many sets changed."""
         changed = 0
         for state in states:
-            reply_id = await self.store.replies.id_at(state.ref)
-            if reply_id is not None:
-                emoji = frozenset(name for name in map(feedback.normal, state.emoji) if name is not None)
-                if await self.store.reactions.replace(reply_id, state.person, emoji):
-                    await self._reacted(reply_id, state.person, emoji)
-                    changed += 1
+            emoji = frozenset(name for name in map(feedback.normal, state.emoji) if name is not None)
+            standing = await self.store.reactions.replace(state, emoji)
+            if standing is not None:
+                changed += 1
+                if standing.is_theirs:
+                    await self._reacted(standing, state.person)
         return changed
 
     async def thread_reply(self, thread_reply: ThreadReply) -> str:
@@ -273,14 +277,11 @@ class App:
             raise Refused("no_nights", "This service does not learn by night.")
         return self._nights
 
-    async def _reacted(self, reply_id: str, person: Person, emoji: frozenset[str]) -> None:
-        """What follows from the emoji that a person has on a reply now, if the reply is theirs."""
-        reply = await self.store.replies.recorded(reply_id)
-        if reply.reply.person != person.key:
-            return
-        is_never = feedback.is_never_learn(emoji)
-        if is_never != reply.never_learn:
-            await self.store.replies.never_learn(reply_id, is_never)
+    async def _reacted(self, standing: Standing, person: Person) -> None:
+        """What follows from the emoji that a person has on an answer to them now."""
+        is_never = feedback.is_never_learn(standing.emoji)
+        if is_never != standing.never_learn:
+            await self.store.replies.never_learn(standing.reply, is_never)
         self._rethinking.put(person)
 
     async def _no_loras(self, person: str) -> int:

@@ -1,11 +1,11 @@
 """What the bot refuses, and how it says so. Adapters turn these into their platform's words or a status.
 
-    BotError
-    ├── Unknown     no such message, reply, person, note or night
-    ├── NotYours    it belongs to somebody else
-    ├── Refused     it cannot be done as asked: too long, blocked, consent missing
-    ├── TooMany     too fast, or the queue is full: try again after `retry_after_s`
-    └── StoreError  the database cannot be used as it is: say why, exit
+BotError
+├── Unknown     no such message, reply, person, note or night
+├── NotYours    it belongs to somebody else
+├── Refused     it cannot be done as asked: too long, blocked, consent missing
+├── TooMany     too fast, or the queue is full: try again after `retry_after_s`
+└── StoreError  the database cannot be used as it is: say why, exit
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from bot.events import TeachingKind
@@ -88,6 +89,7 @@ class Teaching:
     wanted: str | None = None
 
 
+@lru_cache(maxsize=4096)
 def normal(emoji: str) -> str | None:
     """The one spelling of an emoji, whatever its skin tone or platform; None if it is none at all.
 

@@ -1,9 +1,9 @@
 """What the bot asks of a chat platform, and the errors that a platform raises.
 
-    ChatError
-    ├── Unreachable       the platform or the network failed; the same send may be tried again
-    ├── RateLimited       wait `retry_after_s`, then try again
-    └── Undeliverable     it will never arrive: channel gone, permission missing, direct messages closed
+ChatError
+├── Unreachable       the platform or the network failed; the same send may be tried again
+├── RateLimited       wait `retry_after_s`, then try again
+└── Undeliverable     it will never arrive: channel gone, permission missing, direct messages closed
 """
 
 from __future__ import annotations

@@ -53,6 +53,7 @@ class Database(Protocol):
         """Leave no byte of deleted rows in the files, as far as the database can."""
 
 
-def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert(dialect: Connection | str, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An insert that can say what to do when the row is there already."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    name = dialect if isinstance(dialect, str) else dialect.dialect.name
+    return sqlite.insert(table) if name == "sqlite" else postgresql.insert(table)

@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.events import (
     Deletion,
@@ -351,10 +353,14 @@ async def first_time(
     connection: Connection, platform: Platform, event: str, kind: str, subject: str | None, now: datetime
 ) -> bool:
     """Note a platform's delivery, within a transaction. False: it was here before."""
-    row = insert(connection, tables.events).values(
-        platform=platform, event=event, kind=kind, subject=subject, at=now
-    )
-    return (await connection.execute(row.on_conflict_do_nothing())).rowcount == 1
+    values = {"platform": platform, "event": event, "kind": kind, "subject": subject, "at": now}
+    return (await connection.execute(_unless_there(connection.dialect.name), values)).rowcount == 1
+
+
+# Statements that every event runs are made once: making one costs as much as running it.
+@cache
+def _unless_there(dialect: str) -> sqlite.Insert | postgresql.Insert:
+    return insert(dialect, tables.events).on_conflict_do_nothing()
 
 
 def is_orphan(table: Any, now: datetime) -> Any:  # Any: the inbox or the replies; SQLAlchemy's expression

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.events import Person, Platform
 from bot.store import tables
@@ -105,17 +107,20 @@ class People:
 
 async def meet(connection: Connection, person: Person, now: datetime) -> None:
     """The row for this person, within a transaction. A name that is not known now leaves the old one."""
-    row = insert(connection, tables.people).values(
-        key=person.key, platform=person.platform, name=person.name, created_at=now
-    )
-    if person.name is None:
-        await connection.execute(row.on_conflict_do_nothing())
-        return
+    values = {"key": person.key, "platform": person.platform, "name": person.name, "created_at": now}
+    await connection.execute(_met(connection.dialect.name, has_name=person.name is not None), values)
+
+
+# Statements that every event runs are made once: making one costs as much as running it.
+@cache
+def _met(dialect: str, *, has_name: bool) -> sqlite.Insert | postgresql.Insert:
+    row = insert(dialect, tables.people)
+    if not has_name:
+        return row.on_conflict_do_nothing()
     is_renamed = tables.people.c.name.is_distinct_from(row.excluded.name)
-    renamed = row.on_conflict_do_update(
+    return row.on_conflict_do_update(
         index_elements=["key"], set_={"name": row.excluded.name}, where=is_renamed
     )
-    await connection.execute(renamed)
 
 
 async def _count(connection: Connection, name: str, key: str) -> int:

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Row, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
 
-from bot.events import Person, Reaction
+from bot.events import Person, Platform, Reaction, ReactionState, Ref
 from bot.store import tables
 from bot.store.database import Connection, Database, insert
 from bot.store.inbox import first_time
 from bot.store.people import meet
 
-reactions = tables.reactions
+reactions, replies, refs = tables.reactions, tables.replies, tables.reply_refs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a person has on a reply now, and whether the reply was given to them."""
+
+    reply: str
+    is_theirs: bool
+    never_learn: bool
+    emoji: frozenset[str]
 
 
 class Reactions:
@@ -21,39 +35,44 @@ class Reactions:
         self._database = database
         self._clock = clock
 
-    async def put(self, reaction: Reaction, emoji: str, reply: str) -> frozenset[str]:
-        """Put the emoji on or take it off; the person's set on this reply as it is now.
+    async def put(self, reaction: Reaction, emoji: str) -> Standing | None:
+        """Put the emoji on or take it off; how the person stands to the reply now. None: no reply of ours.
 
         A repeated event changes nothing, and of two events about one emoji the later one holds,
         whichever came first.
         """
+        ref, person = reaction.ref, reaction.person
 
-        async def work(connection: Connection) -> frozenset[str]:
+        async def work(connection: Connection) -> Standing | None:
+            row = await _reply_at(connection, ref)
+            if row is None:
+                return None
             now = self._clock()
-            is_new = await first_time(
-                connection, reaction.ref.platform, reaction.event, "reaction", reply, now
-            )
-            if is_new:
-                await meet(connection, reaction.person, now)
-                await _put(connection, reply, reaction.person.key, emoji, is_on=reaction.on, at=reaction.at)
-            return await _on(connection, reply, reaction.person.key)
+            if await first_time(connection, ref.platform, reaction.event, "reaction", row.id, now):
+                await meet(connection, person, now)
+                await _put(connection, row.id, person.key, emoji, is_on=reaction.on, at=reaction.at)
+            return _standing(row, person, await _on(connection, row.id, person.key))
 
         return await self._database.write(work)
 
-    async def replace(self, reply: str, person: Person, emoji: frozenset[str]) -> bool:
-        """The person's set on this reply is this one now. False: it was."""
+    async def replace(self, state: ReactionState, emoji: frozenset[str]) -> Standing | None:
+        """The person's set on the reply is this one now. None: it was, or the reply is none of ours."""
+        person = state.person
 
-        async def work(connection: Connection) -> bool:
-            now = self._clock()
-            before = await _on(connection, reply, person.key)
+        async def work(connection: Connection) -> Standing | None:
+            row = await _reply_at(connection, state.ref)
+            if row is None:
+                return None
+            before = await _on(connection, row.id, person.key)
             if before == emoji:
-                return False
+                return None
+            now = self._clock()
             await meet(connection, person, now)
             for gone in before - emoji:
-                await _put(connection, reply, person.key, gone, is_on=False, at=now)
+                await _put(connection, row.id, person.key, gone, is_on=False, at=now)
             for new in emoji - before:
-                await _put(connection, reply, person.key, new, is_on=True, at=now)
-            return True
+                await _put(connection, row.id, person.key, new, is_on=True, at=now)
+            return _standing(row, person, emoji)
 
         return await self._database.write(work)
 
@@ -80,21 +99,49 @@ class Reactions:
             return frozenset((await connection.execute(query)).scalars())
 
 
+async def _reply_at(connection: Connection, ref: Ref) -> Row[Any] | None:  # Any: a row described by columns
+    """The reply of which this platform message is a piece; on the web a reply's ref is its id."""
+    is_web = ref.platform is Platform.WEB
+    where = {"id": ref.id} if is_web else {"on": ref.platform, "in": ref.channel, "id": ref.id}
+    return (await connection.execute(BY_ID if is_web else BY_REF, where)).one_or_none()
+
+
+def _standing(row: Row[Any], person: Person, emoji: frozenset[str]) -> Standing:  # Any: as above
+    return Standing(
+        reply=row.id, is_theirs=row.person == person.key, never_learn=row.never_learn, emoji=emoji
+    )
+
+
 async def _put(
     connection: Connection, reply: str, person: str, emoji: str, *, is_on: bool, at: datetime
 ) -> None:
-    row = insert(connection, reactions).values(reply=reply, person=person, emoji=emoji, is_on=is_on, at=at)
-    await connection.execute(
-        row.on_conflict_do_update(
-            index_elements=["reply", "person", "emoji"],
-            set_={"is_on": row.excluded.is_on, "at": row.excluded.at},
-            where=reactions.c.at <= row.excluded.at,
-        )
-    )
+    values = {"reply": reply, "person": person, "emoji": emoji, "is_on": is_on, "at": at}
+    await connection.execute(_later_holds(connection.dialect.name), values)
 
 
 async def _on(connection: Connection, reply: str, person: str) -> frozenset[str]:
-    query = select(reactions.c.emoji).where(
-        reactions.c.reply == reply, reactions.c.person == person, reactions.c.is_on
+    found = await connection.execute(SET, {"of_reply": reply, "of_person": person})
+    return frozenset(found.scalars())
+
+
+# Statements that every reaction runs are made once: making one costs as much as running it.
+_OF_REPLY = select(replies.c.id, replies.c.person, replies.c.never_learn)
+BY_ID: Final = _OF_REPLY.where(replies.c.id == bindparam("id"))
+BY_REF: Final = _OF_REPLY.join(refs, refs.c.reply == replies.c.id).where(
+    refs.c.platform == bindparam("on"), refs.c.channel == bindparam("in"), refs.c.id == bindparam("id")
+)
+SET: Final = select(reactions.c.emoji).where(
+    reactions.c.reply == bindparam("of_reply"),
+    reactions.c.person == bindparam("of_person"),
+    reactions.c.is_on,
+)
+
+
+@cache
+def _later_holds(dialect: str) -> sqlite.Insert | postgresql.Insert:
+    row = insert(dialect, reactions)
+    return row.on_conflict_do_update(
+        index_elements=["reply", "person", "emoji"],
+        set_={"is_on": row.excluded.is_on, "at": row.excluded.at},
+        where=reactions.c.at <= row.excluded.at,
     )
-    return frozenset((await connection.execute(query)).scalars())
