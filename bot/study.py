@@ -7,13 +7,16 @@ nothing and decides nothing.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.events import TeachingKind
 from bot.kit import Kit
+from bot.liking import FEWEST, rethink
+from bot.noting import manner_of
 from bot.store.choices import Chosen
 from bot.store.notes import Note, NoteKind, Origin
 from bot.store.people import Known
@@ -21,9 +24,10 @@ from bot.store.replies import Recorded
 from bot.store.teachings import Teaching
 from engine import dataset
 from engine.dataset import Dataset, Feedback, Source
-from engine.judge import Judge, Verdict, combined, note_questions
+from engine.judge import Judge, Verdict, combined, note_questions, plain_features
 from engine.ports import EngineDownError, EngineError
 from engine.requests import requests
+from engine.taste import Taste, Want
 from engine.training.lessons import Kind, Lesson, Trial
 from engine.types import Prompt, Role, Sampling, TokenIds, Turn
 from engine.wording import last_request, note_question, question
@@ -34,7 +38,8 @@ AT_ONCE = 48  # requests to the model under way for one person
 KEPT_FROM = 0.5  # the judge's P that a reply keeps to a note
 HELD_NOTED_SHARE = 0.2  # of the replies, trained with the notes in sight, so that both together work too
 ASKED_SHARE = 0.25  # of the replies, on which the LoRA keeps judging as the base does
-OWN_WORDS_PRIOR, REACTIONS_PRIOR, NO_NOTES_PRIOR = 0.92, 0.75, 0.5
+OWN_WORDS_PRIOR, NO_NOTES_PRIOR = 0.92, 0.5
+RATINGS_HALF_LIFE = 40  # so many ratings later a rating counts half
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +73,10 @@ async def study(
     """What this person's night learns from, or the reason why there is nothing to learn."""
     feedback = await gather(kit, person)
     data = dataset.gather(person.key, feedback, max_chars=kit.backend.max_context * 4)
-    standing = [note for note in await kit.store.notes.active(person.key) if note.kind is NoteKind.NOTE]
-    notes = tuple(note.text for note in standing)
+    everything = [note for note in await kit.store.notes.all(person.key) if note.kind is NoteKind.NOTE]
+    said = [one for one in everything if one.origin is not Origin.REACTIONS and one.deleted_at is None]
+    seen = await _seen(kit, person, {one.id for one in data.train}, everything)
+    notes = (*(note.text for note in said[-kit.settings.memory.max_notes :]), *(want.note for want in seen))
     encode, encode_text = kit.backend.encode, kit.backend.encode_text
     taught: list[Lesson] = []
     if recipe.has_pairs or recipe.has_ratings:
@@ -88,8 +95,8 @@ async def study(
     return Study(
         person=person.key,
         notes=notes,
-        prior=_prior(standing),
-        used={**_counts(data, standing), "lessons": len(lessons)},
+        prior=_prior(said, seen),
+        used=_counts(data, notes, seen, lessons),
         lessons=lessons,
         trials=tuple(dataset.trials(fresh, encode=encode, encode_text=encode_text)),
         held_out=tuple(_own_requests(data.held_out)),
@@ -254,17 +261,55 @@ def _own_requests(feedback: Sequence[Feedback]) -> list[Prompt]:
     return list(found.values())
 
 
-def _prior(standing: Sequence[Note]) -> float:
-    if not standing:
+async def _seen(kit: Kit, person: Known, train: Collection[str], everything: Sequence[Note]) -> list[Want]:
+    """What the ratings say the person wants, read anew from those that are trained on alone.
+
+    The notes that stand by day were seen in all ratings. Were they taken, held-out ratings would vouch for
+    what they themselves had suggested. Newer ratings count more, so that who changes their mind is followed.
+    """
+    manners = kit.rubric.manners
+    if not manners:
+        return []
+    await rethink(kit, person.key)  # every rated answer is described, the newest too
+    recorded = await kit.store.replies.of_person(person.key, limit=MAX_REPLIES)
+    taste, weight = Taste.blank(manners), 1.0
+    for one in recorded:
+        if one.reply.id in train and one.reply.rating is not None and one.manners is not None:
+            described = {**one.manners, **plain_features(one.reply.text)}
+            taste = taste.rated(described, one.reply.rating, weight=weight)
+            weight *= 0.5 ** (1 / RATINGS_HALF_LIFE)
+    if taste.ratings < FEWEST:
+        return []
+    return [want for want in taste.wants() if not _is_spoken_for(kit, want, everything)]
+
+
+def _is_spoken_for(kit: Kit, want: Want, everything: Sequence[Note]) -> bool:
+    """Whether the person has said something about it, or deleted that very note: a word outweighs a guess."""
+    groups = {name: one.group for one in kit.rubric.manners for name in (one.name, f"!{one.name}")}
+    manner = manner_of(kit.rubric, want.note)
+    for note in everything:
+        is_said = note.origin is not Origin.REACTIONS and note.deleted_at is None
+        if is_said and groups.get(note.manner or "") == groups.get(manner or "", want.manner):
+            return True
+        if note.manner == manner and note.deleted_at is not None and note.origin is Origin.REACTIONS:
+            return True
+    return False
+
+
+def _prior(said: Sequence[Note], seen: Sequence[Want]) -> float:
+    """A person's word is nearly certain; what was seen in ratings is as certain as the taste finds it."""
+    if not said and not seen:
         return NO_NOTES_PRIOR
-    seen = any(note.origin is Origin.REACTIONS for note in standing)
-    return REACTIONS_PRIOR if seen else OWN_WORDS_PRIOR
+    each = [*([OWN_WORDS_PRIOR] if said else []), *(want.probability for want in seen)]
+    # Not the product: a LoRA that has most of it right is better than one that has nothing.
+    return math.exp(sum(map(math.log, each)) / len(each))
 
 
-def _counts(data: Dataset, standing: Sequence[Note]) -> dict[str, int]:
-    counts = {**data.counts(), "notes": len(standing)}
-    seen = sum(note.origin is Origin.REACTIONS for note in standing)
-    return {**counts, "notes_from_reactions": seen} if seen else counts
+def _counts(
+    data: Dataset, notes: Sequence[str], seen: Sequence[Want], lessons: Sequence[Lesson]
+) -> dict[str, int]:
+    counts = {**data.counts(), "notes": len(notes), "lessons": len(lessons)}
+    return {**counts, "notes_from_reactions": len(seen)} if seen else counts
 
 
 async def _since(kit: Kit, person: Known) -> datetime | None:

@@ -1,0 +1,253 @@
+"""`make bench-learning`: do nights make the bot answer people their way without being reminded?
+
+Simulated people teach a real service (vLLM, the practice model) over HTTP; then unseen requests are asked
+with memory and LoRA switched on and off. Everything is counted over whole people: the interval is a
+bootstrap over people, not over answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from bench.people import Api, Measured, SimulatedPerson, connected, measure, together
+from bench.record import record
+from bench.running import TOKEN, Running
+
+CONDITIONS: Final = {
+    "untaught": {"memory": False, "lora": False},
+    "memory_only": {"memory": True, "lora": False},
+    "lora_only": {"memory": False, "lora": True},
+    "both": {"memory": True, "lora": True},
+}
+ALL_IN_PROMPT: Final = {"NIGHTLOOM_MEMORY__MAX_EXAMPLES": "60", "NIGHTLOOM_MEMORY__BUDGET_TOKENS": "100000"}
+AT_ONCE: Final = 24
+EVALUATION_SEED: Final = 90_000
+
+
+@dataclass(slots=True)
+class Bench:
+    """What a run is told, and the figures so far."""
+
+    model: str
+    talkers: int
+    silent: int
+    requests: int
+    seed: int
+    data: Path
+    figures: dict[str, Any] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    def settings(self, more: Mapping[str, str]) -> dict[str, str]:
+        return {
+            "NIGHTLOOM_BACKEND__KIND": "vllm",
+            "NIGHTLOOM_MODEL": self.model,
+            # The clock starts no night here, and nobody is slowed for asking fast.
+            "NIGHTLOOM_LEARNING__MIN_FEEDBACK": "1000000",
+            "NIGHTLOOM_LIMITS__MESSAGES_PER_MINUTE": "100000",
+            "NIGHTLOOM_DUELS__ONE_IN": "0",
+            **more,
+        }
+
+    def say(self, text: str) -> None:
+        print(f"{time.monotonic() - self.started:7.0f} s  {text}", flush=True)
+
+
+async def run(bench: Bench) -> None:
+    talkers = [SimulatedPerson.draw(f"talker{n}", bench.seed + n) for n in range(bench.talkers)]
+    silent = [
+        SimulatedPerson.draw(f"silent{n}", bench.seed + 500 + n, is_silent=True) for n in range(bench.silent)
+    ]
+    service = Running(bench.data, bench.settings({}))
+    await service.start()
+    try:
+        async with connected(service.url, TOKEN, at_once=AT_ONCE) as api:
+            everybody = [*talkers, *silent]
+            await together(everybody, lambda person: api.set(person.name, learning=True))
+            await _nights(bench, api, talkers, silent)
+            bench.figures["flipped"] = await _flipped(bench, api, talkers[: max(2, bench.talkers // 4)])
+    finally:
+        await service.stop()
+
+
+async def _nights(
+    bench: Bench, api: Api, talkers: Sequence[SimulatedPerson], silent: Sequence[SimulatedPerson]
+) -> None:
+    """After 18 pieces and a night; silent people after 36 and two; after 54 and three."""
+    for number, pieces in enumerate((18, 36, 54), start=1):
+        quiet = silent if pieces <= 36 else ()
+        people = [*talkers, *quiet]
+        await together(people, partial(SimulatedPerson.teach, api=api, until=pieces))
+        bench.say(f"{pieces} pieces of feedback each")
+        began = time.monotonic()
+        night = await api.night([person.name for person in people])
+        outcomes = [one["outcome"] for one in night["people"]]
+        told = {outcome: outcomes.count(outcome) for outcome in sorted(set(map(str, outcomes)))}
+        bench.say(f"night {number}: {told}")
+        bench.figures.setdefault("nights", []).append(
+            {**told, "seconds": round(time.monotonic() - began, 1), "people": len(people)}
+        )
+        _reasons(bench, night)
+        if pieces in (18, 54):
+            bench.figures[f"after_{pieces}"] = await _conditions(bench, api, talkers, f"t{pieces}")
+        if pieces == 36 and silent:
+            bench.figures["silent_after_36"] = await _conditions(bench, api, silent, "s36")
+
+
+def _reasons(bench: Bench, night: Mapping[str, Any]) -> None:
+    for one in night["people"]:
+        if one["outcome"] != "promoted":
+            bench.say(f"   {one['person']}: {one['outcome']}, {one['reason']}")
+
+
+async def _conditions(bench: Bench, api: Api, people: Sequence[SimulatedPerson], name: str) -> dict[str, Any]:
+    """Compliance with all preferences under each condition, the same requests in all of them."""
+    told: dict[str, Any] = {}
+    for condition, switches in CONDITIONS.items():
+        measured = await _measured(bench, api, people, f"{name}-{condition}", switches)
+        told[condition], told[f"{condition}_cost"] = summed(measured), cost(measured)
+        bench.say(f"{name} {condition}: {told[condition]}")
+    await together(people, lambda person: api.set(person.name, memory=True, lora=True))
+    return told
+
+
+async def _measured(
+    bench: Bench, api: Api, people: Sequence[SimulatedPerson], label: str, switches: Mapping[str, bool]
+) -> list[Measured]:
+    """Everybody on unseen requests under these switches; for one person always the same requests."""
+
+    async def one(person: SimulatedPerson) -> Measured:
+        await api.set(person.name, **switches)
+        seed = EVALUATION_SEED + bench.seed + _number(person.name)
+        return await measure(api, person, label, count=bench.requests, seed=seed)
+
+    return await together(people, one)
+
+
+async def all_in_prompt(bench: Bench, people: Sequence[SimulatedPerson], name: str) -> dict[str, Any]:
+    """The same people on a service whose prompts hold all that they ever said, without a LoRA."""
+    service = Running(bench.data, bench.settings(ALL_IN_PROMPT))
+    await service.start()
+    try:
+        async with connected(service.url, TOKEN, at_once=AT_ONCE) as api:
+            switches = {"memory": True, "lora": False}
+            measured = await _measured(bench, api, people, f"{name}-all", switches)
+    finally:
+        await service.stop()
+    return {"share": summed(measured), "cost": cost(measured)}
+
+
+async def _flipped(bench: Bench, api: Api, people: Sequence[SimulatedPerson]) -> dict[str, Any]:
+    """Each changes their mind about one thing; how far it is followed after one and after two nights."""
+    for person in people:
+        person.change_mind()
+    told: dict[str, Any] = {"people": len(people)}
+    for number in (1, 2):
+        await together(people, lambda person: person.teach(api, person.pieces + 18))
+        night = await api.night([person.name for person in people])
+        _reasons(bench, night)
+        measured = await _measured(bench, api, people, f"flip{number}", CONDITIONS["lora_only"])
+        await together(people, lambda person: api.set(person.name, memory=True, lora=True))
+        told[f"lora_only_after_{number}"] = summed(measured)
+        bench.say(f"flipped, night {number}: {told[f'lora_only_after_{number}']}")
+    return told
+
+
+def summed(measured: Sequence[Measured]) -> dict[str, float]:
+    """The share of answers that comply with everything, with a bootstrap interval over people."""
+    shares = [sum(one.complied) / len(one.complied) for one in measured]
+    rng = random.Random(0)
+    means = sorted(sum(rng.choices(shares, k=len(shares))) / len(shares) for _ in range(2000))
+    coherent = [value for one in measured for value in one.coherent]
+    return {
+        "share": round(sum(shares) / len(shares), 4),
+        "low": round(means[50], 4),
+        "high": round(means[1949], 4),
+        "coherent": round(sum(coherent) / len(coherent), 4),
+    }
+
+
+def cost(measured: Sequence[Measured]) -> dict[str, float]:
+    seconds = sorted(value for one in measured for value in one.seconds)
+    chars = [value for one in measured for value in one.prompt_chars]
+    return {
+        "seconds_median": round(seconds[len(seconds) // 2], 3),
+        "prompt_chars_mean": round(sum(chars) / len(chars), 1),
+    }
+
+
+def flat(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures under the names that the documents quote: shares, with the intervals beside them."""
+    told: dict[str, Any] = {"ci": {}, "cost": {}}
+    for name, group in figures.items():
+        if not isinstance(group, Mapping) or "untaught" not in group:
+            told[name] = group
+            continue
+        told[name] = {key: group[key]["share"] for key in group if not key.endswith("_cost")}
+        told["ci"][name] = {
+            key: [group[key]["low"], group[key]["high"]] for key in group if not key.endswith("_cost")
+        }
+        told["cost"][name] = {key.removesuffix("_cost"): group[key] for key in group if key.endswith("_cost")}
+        told.setdefault("coherent", {})[name] = {
+            key: group[key]["coherent"] for key in group if not key.endswith("_cost")
+        }
+    return told
+
+
+def _number(name: str) -> int:
+    return int("".join(letter for letter in name if letter.isdigit()) or 0)
+
+
+async def whole(bench: Bench) -> dict[str, Any]:
+    await run(bench)
+    talkers = [SimulatedPerson.draw(f"talker{n}", bench.seed + n) for n in range(bench.talkers)]
+    flipped = bench.figures["flipped"]["people"]
+    # Who changed their mind is not asked here: their preference of now is not the one that was measured.
+    rest = talkers[flipped:]
+    if rest:
+        told = await all_in_prompt(bench, rest, "t54")
+        bench.figures["after_54"]["all_feedback_in_prompt"] = told["share"]
+        bench.figures["after_54"]["all_feedback_in_prompt_cost"] = told["cost"]
+        bench.say(f"all feedback in the prompt: {told['share']}")
+    return {"people": bench.talkers, "silent_people": bench.silent, **flat(bench.figures)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="practice", help="`practice` or a folder")
+    parser.add_argument("--people", type=int, default=24, help="people who talk")
+    parser.add_argument("--silent", type=int, default=24, help="people who only react")
+    parser.add_argument("--requests", type=int, default=10, help="unseen requests for each and condition")
+    parser.add_argument("--seed", type=int, default=1000)
+    parser.add_argument("--keep", action="store_true", help="keep the data folder")
+    parser.add_argument("--dry", action="store_true", help="print, do not record")
+    given = parser.parse_args()
+    data = Path(tempfile.mkdtemp(prefix="nightloom-learning-"))
+    bench = Bench(given.model, given.people, given.silent, given.requests, given.seed, data)
+    try:
+        figures = asyncio.run(whole(bench))
+    finally:
+        bench.say(f"figures so far: {bench.figures}")
+        if not given.keep:
+            shutil.rmtree(data, ignore_errors=True)
+    figures["seed"] = given.seed
+    figures["mode"] = "fast"
+    figures["seconds"] = round(time.monotonic() - bench.started)
+    if given.dry:
+        sys.stdout.write(f"{figures}\n")
+    else:
+        bench.say(f"written to {record('learning', figures)}")
+
+
+if __name__ == "__main__":
+    main()
