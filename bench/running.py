@@ -31,14 +31,18 @@ class Client:
     url: str
 
     # Any: JSON.
-    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
-        async with self.session.request(method, self.url + path, json=body) as answer:
+    async def call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, key: str | None = None
+    ) -> tuple[int, Any]:
+        """Status and body. A call that is made again with its `key` is carried out once."""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        async with self.session.request(method, self.url + path, json=body, headers=headers) as answer:
             return answer.status, await answer.json()
 
-    async def ask(self, person: str, conversation: str, text: str) -> str | None:
+    async def ask(self, person: str, conversation: str, text: str, *, key: str | None = None) -> str | None:
         """The message's id; None: it was not acknowledged."""
         body = {"person": person, "conversation": conversation, "text": text}
-        status, answer = await self.call("POST", "/api/messages", body)
+        status, answer = await self.call("POST", "/api/messages", body, key=key)
         return str(answer["message"]) if status == 202 else None
 
 
