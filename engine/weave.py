@@ -190,6 +190,7 @@ class _Search:
         self._landed_children = 0
         self._barren = 0
         self._is_over = False
+        self._has_finished = False
         self._error: EngineError | None = None
         self._flights: deque[_Expansion] = deque()
 
@@ -208,7 +209,7 @@ class _Search:
             for flight in self._flights:  # an early end leaves some; what they reserved counts as spent
                 flight.task.cancel()
             self._flights.clear()
-        if not any(node.is_finished for node in self._nodes):
+        if not self._has_finished:
             await self._complete()
 
     async def _round(self, group: asyncio.TaskGroup, half_way: float) -> int:
@@ -239,7 +240,7 @@ class _Search:
         """Whether another chunk can be paid for, in tokens, time and patience."""
         if self._is_over or self._barren >= MAX_BARREN or self._spendable() < 1:
             return False
-        return self._has_finished() or asyncio.get_running_loop().time() < half_way
+        return self._has_finished or asyncio.get_running_loop().time() < half_way
 
     def _begin(self, group: asyncio.TaskGroup, node: Node, room: int) -> int:
         """Start an expansion; how many children it was promised."""
@@ -311,6 +312,7 @@ class _Search:
         child.is_cut = not is_finished and self._growth(child) < 1
         parent.children.append(child)
         self._nodes.append(child)
+        self._has_finished = self._has_finished or is_finished
         return child
 
     def _carry_up(self, node: Node | None) -> None:
@@ -368,12 +370,9 @@ class _Search:
     def _growth(self, node: Node) -> int:
         return self._bounds.max_reply_tokens - len(node.token_ids)
 
-    def _has_finished(self) -> bool:
-        return any(node.is_finished for node in self._nodes)
-
     def _spendable(self) -> int:
         """Tokens for the search. Until a branch has ended, some are kept to bring one to its end."""
-        if self._has_finished():
+        if self._has_finished:
             return self._unspent
         kept = min(self._bounds.max_reply_tokens, self._bounds.budget_tokens // 2)
         return self._unspent - kept
