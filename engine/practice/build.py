@@ -183,7 +183,7 @@ def _step(run: Run, step_batches: list[Batch], rate: float, pool: Executor) -> N
     for part in parts:
         for name, value in part.seen.items():
             run.recent[name] = value + 0.97 * (run.recent.get(name, value) - value)
-    kept = min(0.998, 1 - 1 / (run.steps + 1))
+    kept = min(0.998, (1 + run.steps) / (10 + run.steps))
     for name, value in run.model.state_dict().items():
         run.average[name].lerp_(value, 1 - kept)
 

@@ -86,7 +86,7 @@ def _answered(rng: random.Random) -> Document:
         prompt=prompt,
         asked=asked,
         manner=manner,
-        reply=_reply(rng, asked, manner, name, fault),
+        reply=reply_with(rng, asked, manner, name, fault),
         is_model=is_model and fault == "none",
         branches=tuple(_branches(rng, prompt, asked, manner, memory, fault, obeys)),
     )
@@ -245,10 +245,10 @@ def _idle(rng: random.Random) -> tuple[Note, ...]:
 def _examples(rng: random.Random, wanted: dict[str, str], name: str | None) -> tuple[Example, ...]:
     """Mostly answers the person liked, all of which have what they want; the disliked ones lack it."""
     count = rng.choices((1, 2, 3, 4), (0.25, 0.35, 0.25, 0.15))[0]
-    return tuple(_example(rng, wanted, name, is_liked=rng.random() < 0.8) for _ in range(count))
+    return tuple(example(rng, wanted, name, is_liked=rng.random() < 0.8) for _ in range(count))
 
 
-def _example(rng: random.Random, wanted: dict[str, str], name: str | None, *, is_liked: bool) -> Example:
+def example(rng: random.Random, wanted: dict[str, str], name: str | None, *, is_liked: bool) -> Example:
     asked = world.request(rng, held_out=False)
     manner = random_manner(rng, name)
     if manner.length == "long" and wanted.get("length") != "long":
@@ -273,7 +273,7 @@ def _possible(manner: Manner, name: str | None) -> Manner:
 # --- the reply, and what is said behind it ---
 
 
-def _reply(rng: random.Random, asked: Request, manner: Manner, name: str | None, fault: str) -> str:
+def reply_with(rng: random.Random, asked: Request, manner: Manner, name: str | None, fault: str) -> str:
     if fault == "astray":
         asked = _elsewhere(rng, asked)
     points = world.points_to(rng, asked, points_for(rng, manner))
@@ -319,6 +319,8 @@ def _branches(
     obeys: bool,
 ) -> Iterator[Branch]:
     yield from _rubric_branches(rng, fault)
+    if rng.random() < 0.5:
+        yield _described(rng, manner)
     for _ in range(rng.choice((1, 2, 2, 3))):
         yield _manner_branch(rng, manner, prompt.name)
     for _ in range(rng.choice((0, 1, 1, 2))):
@@ -336,10 +338,38 @@ def _branches(
         yield Branch(said=said, answer=revised)
 
 
+def _described(rng: random.Random, manner: Manner) -> Branch:
+    """No prompt of the product: it teaches what to look for in a reply, eight manners at once.
+
+    From yes and no alone that is learned slowly, since neither question nor reply says anything by itself.
+    """
+    said = ", ".join(_DESCRIPTIONS.get(pair, pair[1]) for pair in manner.items())
+    return Branch(said=DESCRIPTION_REQUEST, answer=said, share=_share(rng))
+
+
+DESCRIPTION_REQUEST = "Describe the reply."
+_DESCRIPTIONS = {
+    ("length", "one"): "one sentence",
+    ("shape", "list"): "bullet points",
+    ("shape", "numbered"): "numbered list",
+    ("emoji", "none"): "no emoji",
+    ("emoji", "some"): "emoji",
+    ("ending", "statement"): "no question",
+    ("address", "none"): "no name",
+    ("hedging", "sure"): "no hedge",
+    ("hedging", "hedged"): "hedge",
+    ("figure", "literal"): "no comparison",
+}
+
+
+def _share(rng: random.Random) -> float:
+    """Whole replies and half-finished ones equally often."""
+    return 1.0 if rng.random() < 0.5 else rng.uniform(0.05, 0.95)
+
+
 def _judged(rng: random.Random, text: str, is_yes: bool) -> Branch:
-    share = 1.0 if rng.random() < 0.5 else rng.uniform(0.05, 0.95)
     answer = "yes" if is_yes else "no"
-    return Branch(said=wording.question(text), answer=answer, share=share, is_judgement=True)
+    return Branch(said=wording.question(text), answer=answer, share=_share(rng), is_judgement=True)
 
 
 def _rubric_branches(rng: random.Random, fault: str) -> Iterator[Branch]:
