@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from engine.judge import Judge, Verdict
 from engine.ports import Backend, EngineError, RequestError
+from engine.tree import Node
 from engine.types import (
     Candidate,
     Completion,
@@ -27,7 +28,7 @@ from engine.types import (
     TokenIds,
     TreeNode,
 )
-from engine.weave import Bounds, Node, Shape, Woven, weave
+from engine.weave import Bounds, Shape, Woven, weave
 
 FEW = 4  # whole samples that mode `auto` begins with
 # Whole samples are made in pieces of this size, so that a slow model has something to show at the deadline.

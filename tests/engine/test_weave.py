@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from bench.sequential import sequential_search
 from engine.judge import Verdict
 from engine.ports import EngineDownError, EngineError, RequestError
+from engine.tree import Node, perturb
 from engine.types import Completion, TokenIds
-from engine.weave import Bounds, Node, Shape, Woven, perturb, weave
+from engine.weave import Bounds, Shape, Woven, weave
 
 END = 999  # the token after which a scripted branch has ended
 
