@@ -91,7 +91,8 @@ class People:
         self, request: web.Request, given: schema.WaitParameters, body: schema.NewNight
     ) -> web.StreamResponse:
         del request
-        night = await self._app.start_night(body.people)
+        people = None if body.people is None else list(dict.fromkeys(body.people))
+        night = await self._app.start_night(people)
         until = time.monotonic() + given.wait
         while night.state is NightState.RUNNING and time.monotonic() < until:
             await asyncio.sleep(NIGHT_LOOK_S)  # another process may be the one that carries it through

@@ -18,7 +18,7 @@ from engine.types import Mode
 
 MAX_TEXT_CHARS = 16_000
 MAX_WAIT_S = 3_600
-MAX_PEOPLE_OF_A_NIGHT = 10_000
+MAX_PEOPLE_OF_A_NIGHT = 1_000
 
 TIMEZONES = tuple(sorted(available_timezones() | {"UTC"}))
 

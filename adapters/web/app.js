@@ -16,6 +16,9 @@ const stored = {
   set: (name, value) => localStorage.setItem(`nightloom.${name}`, value),
 };
 
+const LOOK_MS = 1000;
+const READY_LOOK_MS = 8000;
+
 class Page {
   constructor() {
     this.api = new Api(takeToken());
@@ -37,8 +40,8 @@ class Page {
     document.documentElement.dataset.theme = stored.get("theme") ?? "auto";
     keepKeys(this);
     byId("scrim").addEventListener("click", () => this.sidebar.toggle(false));
-    await this.awaitReady();
-    if (!(await this.isLetIn())) return;
+    this.watchReadiness();
+    await this.beLetIn();
     if (!this.person) await this.meet(await askName());
     stored.set("person", this.person);
     await this.enter();
@@ -49,7 +52,10 @@ class Page {
     this.person = person;
     const path = `/api/people/${encodeURIComponent(person)}`;
     const { timeZone: timezone } = Intl.DateTimeFormat().resolvedOptions();
-    await this.api.get(path).catch((error) => (error.status === 404 ? this.api.patch(path, { timezone }) : null)).catch(() => null);
+    await this.guard(async () => {
+      const known = await this.api.patch(path, {});
+      if (known.learning === null && known.timezone === "UTC" && timezone !== "UTC") await this.api.patch(path, { timezone });
+    });
   }
 
   /** Everything of the person who speaks now. */
@@ -147,17 +153,13 @@ class Page {
   }
 
   reconnected() {
-    if (this.isBroken) {
-      this.isBroken = false;
-      banner(null);
-      this.guard(() => this.chat.refresh());
-    }
+    if (this.isBroken) this.guard(() => this.chat.refresh());
+    this.isBroken = false;
   }
 
   disconnected(error) {
     if (error.status === 401) return this.guard(() => { throw error; });
-    this.isBroken = true;
-    banner("error", "Connection lost.", "Nightloom does not answer. Trying again; what you sent is kept.");
+    this.isBroken = true; // the banner says so within a moment, and what was missed is read afterwards
     return null;
   }
 
@@ -178,31 +180,32 @@ class Page {
     }
   }
 
-  /** Wait until the model is loaded, saying what it does meanwhile. */
-  async awaitReady() {
+  /** Say what the service is doing whenever it cannot answer. What is asked meanwhile waits there. */
+  async watchReadiness() {
     for (;;) {
       const state = await readiness();
-      if (state?.ready) break;
-      if (state) banner("loading", "Waking up.", state.detail || "The model is being loaded.");
-      else banner("error", "Nightloom does not answer.", "Is it running? This page tries again every second.");
-      await new Promise((wake) => setTimeout(wake, 1000));
+      if (!state) banner("error", "Nightloom does not answer.", "Is it running? This page tries again every second; what you sent is kept.");
+      else if (!state.store) banner("error", "The database does not answer.", state.detail);
+      else if (!state.ready) banner("loading", "Waking up.", `${state.detail} You can write already.`);
+      else banner(null);
+      await new Promise((wake) => setTimeout(wake, state?.ready ? READY_LOOK_MS : LOOK_MS));
     }
-    banner(null);
   }
 
-  async isLetIn() {
-    for (let reason = null; ; reason = "That token is wrong.") {
+  /** Until the token is right; a service that is not there yet is waited for. */
+  async beLetIn() {
+    for (let reason = null; ; ) {
       if (this.api.token) {
         try {
           this.about = await this.api.get("/api/about");
           stored.set("token", this.api.token);
-          return true;
+          return;
         } catch (error) {
           if (error.status !== 401) {
-            banner("error", "Nightloom cannot be used now.", error.message);
-            return false;
+            await new Promise((wake) => setTimeout(wake, LOOK_MS));
+            continue;
           }
-          reason ??= "The token in the address is wrong.";
+          reason = "That token is wrong, or Nightloom was started with another one.";
         }
       }
       this.api.token = await askToken(reason);
@@ -223,8 +226,9 @@ class Page {
   }
 }
 
-export function banner(kind, title = "", text = "") {
+function banner(kind, title = "", text = "") {
   const element = byId("banner");
+  if (element.textContent.trim() === `${kind ? title : ""} ${text}`.trim()) return; // said already, also to screen readers
   element.dataset.kind = kind ?? "";
   put(element, kind && [
     kind === "loading" && h("span", { class: "shuttle", "aria-hidden": "true" }, h("i")),

@@ -228,6 +228,7 @@ class MessageView {
   }
 
   settle() {
+    if (this.isWithdrawn) return;
     clearInterval(this.polling);
     this.bar = null;
     put(this.status);
@@ -242,6 +243,7 @@ class MessageView {
 
   cancelled() {
     this.settle();
+    this.isWithdrawn = true;
     this.element.classList.add("withdrawn");
     put(this.status, h("p", { class: "faint" }, "Withdrawn: not answered, and not learned from."));
   }

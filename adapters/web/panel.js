@@ -53,7 +53,7 @@ export class Panel {
     const number = (value, label) => h("div", {}, h("strong", {}, value), h("span", {}, label));
     return h("div", { class: "numbers" },
       number(String(ratings.count), "ratings"),
-      number(ratings.mean === null ? "–" : ratings.mean.toFixed(1), "on average, of 5"),
+      number(ratings.mean === null ? "–" : ratings.mean.toFixed(1), "mean, of 5"),
       number(String(notes.length), notes.length === 1 ? "note" : "notes"),
       number(live ? `v${live}` : "–", "LoRA live"));
   }

@@ -2,15 +2,20 @@
 
 import { h, put, s } from "./dom.js";
 
-const ROW = 22;
-const COLUMN = 64;
+const COLUMN = 60;
 const MARGIN = 14;
 
 /** An SVG of the tree, and under it the text of the branch that is pointed at. */
 export function drawTree(nodes) {
   const placed = place(nodes);
+  const rows = Math.max(...placed.map((node) => node.row));
+  const rowHeight = rows > 30 ? 14 : rows > 14 ? 17 : 24;
+  for (const node of placed) {
+    node.x = MARGIN + COLUMN * node.depth;
+    node.y = MARGIN + rowHeight * node.row;
+  }
   const width = MARGIN * 2 + COLUMN * Math.max(...placed.map((node) => node.depth));
-  const height = MARGIN * 2 + ROW * Math.max(...placed.map((node) => node.row));
+  const height = MARGIN * 2 + rowHeight * rows;
   const caption = h("figcaption", { class: "branch", "aria-live": "polite" }, "The strong line is the answer that was sent.");
   const byId = new Map(placed.map((node) => [node.id, node]));
   const show = (node) => put(caption,
@@ -24,7 +29,10 @@ export function drawTree(nodes) {
     { viewBox: `0 0 ${width} ${height}`, width, height, class: "tree", role: "group", "aria-label": `The search tree with ${nodes.length} branches` },
     lines.sort((a, b) => Number(a.classList.contains("chosen")) - Number(b.classList.contains("chosen"))), dots,
   );
-  return h("figure", { class: "tree-figure" }, h("div", { class: "tree-scroll" }, picture), caption);
+  const frame = h("div", { class: "tree-scroll" }, picture);
+  const chosen = placed.filter((node) => node.is_chosen).at(-1);
+  requestAnimationFrame(() => { frame.scrollTop = (chosen?.y ?? 0) - frame.clientHeight / 2; });
+  return h("figure", { class: "tree-figure" }, frame, caption);
 }
 
 /** Depth from the root; leaves get a row each, in order, and a parent sits between its children. */
@@ -52,13 +60,10 @@ function place(nodes) {
   return placed;
 }
 
-const x = (node) => MARGIN + COLUMN * node.depth;
-const y = (node) => MARGIN + ROW * node.row;
-
 function line(from, to) {
-  const middle = (x(from) + x(to)) / 2;
+  const middle = (from.x + to.x) / 2;
   const path = s("path", {
-    d: `M${x(from)} ${y(from)} C${middle} ${y(from)} ${middle} ${y(to)} ${x(to)} ${y(to)}`,
+    d: `M${from.x} ${from.y} C${middle} ${from.y} ${middle} ${to.y} ${to.x} ${to.y}`,
     class: to.is_chosen ? "limb chosen" : "limb",
   });
   path.style.stroke = to.is_chosen ? "" : colour(to.share);
@@ -67,7 +72,7 @@ function line(from, to) {
 
 function dot(node, show) {
   const circle = s("circle", {
-    cx: x(node), cy: y(node), r: node.is_finished ? 6 : 4.5,
+    cx: node.x, cy: node.y, r: node.is_finished ? 6 : 4.5,
     class: ["leaf", node.is_chosen && "chosen", node.is_finished && "finished"].filter(Boolean).join(" "),
     tabindex: "-1", role: "img",
     "aria-label": `${node.is_chosen ? "chosen, " : ""}score ${node.score.toFixed(2)}: ${node.text}`,

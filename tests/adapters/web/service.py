@@ -57,6 +57,7 @@ async def serving(
     wishes = {"web": {"port": 0, "token": TOKEN}, "backend": {"kind": "scripted"}, **settings}
     made = Settings(data=folder, model="scripted", **wishes)
     used = backend or ScriptedBackend()
+    folder.mkdir(exist_ok=True)
     store = await Store.open(
         made.database_url,
         clock=now,
