@@ -11,12 +11,9 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from bot.app import App
 from bot.errors import Unknown
-
-T = TypeVar("T")
 
 LATEST_S = 15.0
 QUIET_S = 0.3
@@ -231,7 +228,7 @@ class PushedContract(ChatContract):
         assert await driver.shown("ann") == ["echo: before", "echo: after"]
 
 
-async def until(look: Callable[[], Awaitable[T]], wanted: T) -> None:
+async def until(look: Callable[[], Awaitable[object]], wanted: object) -> None:
     """Wait for something to be so."""
     end = asyncio.get_running_loop().time() + LATEST_S
     while (found := await look()) != wanted:
