@@ -7,6 +7,7 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -14,10 +15,9 @@ import asyncpg
 import pytest
 
 from bot import feedback
-from bot.kit import new_id, now
+from bot.kit import new_id
 from bot.store import Store
 
-PROGRAMS = ("initdb", "pg_ctl")
 _databases = count(1)
 
 
@@ -32,7 +32,9 @@ class PostgresServer:
     def start(self) -> None:
         if os.geteuid() == 0:
             shutil.chown(self._folder, self._account.pw_uid, self._account.pw_gid)
-        self._run("initdb", "-D", str(self._data), "-U", "nightloom", "-A", "trust", "--no-sync", "-E", "UTF8")
+        self._run(
+            "initdb", "-D", str(self._data), "-U", "nightloom", "-A", "trust", "--no-sync", "-E", "UTF8"
+        )
         options = f"-c listen_addresses='' -c unix_socket_directories='{self._folder}' -c fsync=off"
         log = str(self._folder / "log")
         self._run("pg_ctl", "-D", str(self._data), "-w", "-l", log, "-o", options, "start")
@@ -90,14 +92,32 @@ async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def store(url: str) -> AsyncIterator[Store]:
-    opened = await open_store(url)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def store(url: str, clock: Clock) -> AsyncIterator[Store]:
+    opened = await open_store(url, clock)
     yield opened
     await opened.close()
 
 
-async def open_store(url: str) -> Store:
-    return await Store.open(url, clock=now, new_id=new_id, rate=feedback.rating)
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def pass_s(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+async def open_store(url: str, clock: Clock) -> Store:
+    return await Store.open(url, clock=clock, new_id=new_id, rate=feedback.rating)
 
 
 def _program(name: str) -> str:
