@@ -1,0 +1,183 @@
+"""What of a person's teaching goes into their next prompt."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.memory import Candidate, chosen, similarities
+from bot.store.notes import Note, NoteKind, Origin
+from engine.types import Example, Prompt, Role, Turn
+from tests.bot.conftest import Bot
+from tests.bot.teaching import notes_of, react, say_under
+
+QUESTION = Prompt(turns=(Turn(role=Role.USER, text="Tell me about the otter."),))
+
+
+def _note(text: str, kind: NoteKind = NoteKind.NOTE) -> Note:
+    return Note(
+        id=text,
+        person="ann",
+        kind=kind,
+        text=text,
+        source="",
+        origin=Origin.CRITIQUE,
+        manner=None,
+        teaching=None,
+        replaces=None,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        deleted_at=None,
+    )
+
+
+def _candidate(request: str, reply: str = "It swims.", rating: int = 5, worth: float = 2.0) -> Candidate:
+    return Candidate(example=Example(request=request, reply=reply, rating=rating), worth=worth)
+
+
+def _chosen(
+    standing: list[Note],
+    earlier: list[Candidate] | None = None,
+    *,
+    budget: int = 1000,
+    notes: int = 24,
+    examples: int = 4,
+) -> Prompt:
+    return chosen(
+        QUESTION,
+        standing,
+        earlier or [],
+        count=len,
+        budget_tokens=budget,
+        max_notes=notes,
+        max_examples=examples,
+    )
+
+
+def test_notes_stand_in_the_order_in_which_they_were_made() -> None:
+    assert _chosen([_note("b"), _note("a"), _note("f", NoteKind.FACT)]).notes == ("b", "a")
+
+
+def test_where_not_all_notes_fit_those_that_speak_of_the_matter_stay() -> None:
+    standing = [_note("About otters, be brief."), *(_note(f"Something else {n}.") for n in range(9))]
+    assert _chosen(standing, notes=2).notes == ("About otters, be brief.", "Something else 8.")
+
+
+def test_the_most_similar_and_the_best_rated_answer_is_shown_last() -> None:
+    earlier = [
+        _candidate("Tell me about soup."),
+        _candidate("Tell me about the otters.", "Wet."),
+        _candidate("Hello", worth=1.5),
+    ]
+    examples = _chosen([], earlier).examples
+    assert examples[-1].reply == "Wet."
+    assert len(examples) == 3
+
+
+def test_a_correction_counts_more_than_a_rating() -> None:
+    earlier = [
+        _candidate("Tell me about soup.", "rated"),
+        _candidate("tell me about  soup.", "corrected", worth=3.0),
+    ]
+    assert [example.reply for example in _chosen([], earlier).examples] == ["corrected"]
+
+
+def test_at_most_one_disliked_answer_is_shown() -> None:
+    earlier = [_candidate(f"Question {n}", rating=1, worth=0.5) for n in range(5)]
+    assert len(_chosen([], earlier).examples) == 1
+
+
+def test_an_answer_that_stands_in_the_conversation_is_not_shown_again() -> None:
+    prompt = QUESTION.then("It swims.", "And then?")
+    earlier = [_candidate("Tell me about the otter.", "It swims.")]
+    made = chosen(prompt, [], earlier, count=len, budget_tokens=999, max_notes=9, max_examples=9)
+    assert made.examples == ()
+
+
+@given(
+    st.lists(st.text(min_size=1, max_size=40), max_size=8, unique=True),
+    st.lists(st.tuples(st.text(max_size=20), st.text(max_size=80)), max_size=6),
+    st.integers(0, 200),
+)
+def test_the_budget_is_kept_whatever_there_is(
+    texts: list[str], pairs: list[tuple[str, str]], budget: int
+) -> None:
+    earlier = [_candidate(request, reply) for request, reply in pairs]
+    made = _chosen([_note(text) for text in texts], earlier, budget=budget)
+    used = sum(map(len, made.notes)) + sum(len(one.request) + len(one.reply) for one in made.examples)
+    assert used <= budget
+    assert made.turns == QUESTION.turns
+
+
+@given(st.text(), st.lists(st.text(), max_size=5))
+def test_similarity_is_between_none_and_all(request: str, texts: list[str]) -> None:
+    assert all(0.0 <= near <= 1.0 + 1e-9 for near in similarities(request, [*texts, request]))
+
+
+async def _prompt_of(bot: Bot, text: str, *, conversation: str) -> Prompt:
+    asked = await bot.ask(text, conversation=conversation)
+    return (await bot.store.replies.recorded(asked.replies[0].id)).prompt
+
+
+async def test_examples_are_chosen_anew_after_every_rating(bot: Bot) -> None:
+    asked = await bot.ask("tell me about otters")
+    reply = asked.replies[0]
+    await react(bot, "❤️", reply.id)
+    shown = (await _prompt_of(bot, "otters again", conversation="2")).examples
+    assert [(one.reply, one.rating) for one in shown] == [(reply.text, 5)]
+    await react(bot, "❤️", reply.id, is_on=False)
+    assert (await _prompt_of(bot, "otters again", conversation="3")).examples == ()
+
+
+async def test_what_is_marked_never_learn_is_no_example(bot: Bot) -> None:
+    asked = await bot.ask("tell me about otters")
+    await react(bot, "❤️", asked.replies[0].id)
+    await react(bot, "🚫", asked.replies[0].id)
+    assert (await _prompt_of(bot, "otters again", conversation="2")).examples == ()
+
+
+async def test_without_memory_a_prompt_holds_nothing_of_it(bot: Bot) -> None:
+    asked = await bot.ask("My cat is called Miso.")
+    await say_under(bot, "shorter please", asked.replies[0].id)
+    await react(bot, "❤️", asked.replies[0].id)
+    await bot.store.people.change("ann", memory=False)
+    bare = await _prompt_of(bot, "hello", conversation="2")
+    assert bare == bare.bare()
+    await bot.ask("My dog is called Rex.", conversation="3")
+    assert "My dog is called Rex." not in await notes_of(bot)
+    await bot.store.people.change("ann", memory=True)
+    assert (await _prompt_of(bot, "hello", conversation="4")).notes == ("shorter please",)
+
+
+async def test_a_standing_preference_holds_without_being_said_again(bot: Bot) -> None:
+    first = await bot.ask("tell me a story")
+    await say_under(bot, "A llama is the hero of every story.", first.replies[0].id)
+    second = await bot.ask("tell me another story")
+    await say_under(bot, "All stories are science fiction.", second.replies[0].id)
+    third = await bot.ask("and another")
+    await react(bot, "👍", third.replies[0].id)
+    for turn in range(4, 11):
+        prompt = await _prompt_of(bot, f"story number {turn}", conversation=f"c{turn}")
+        assert prompt.notes == ("A llama is the hero of every story.", "All stories are science fiction.")
+
+
+async def test_a_wish_said_in_passing_stands_too(bot: Bot) -> None:
+    await bot.ask("Tell me a story. From now on a llama is the hero.")
+    assert (await _prompt_of(bot, "a story", conversation="2")).notes == ("From now on a llama is the hero.",)
+
+
+@pytest.mark.parametrize("text", ["My cat is called Tom.", "Actually, my cat is named Tom."])
+async def test_a_fact_takes_the_place_of_the_older_one(bot: Bot, text: str) -> None:
+    await bot.ask("My cat is called Miso.")
+    await bot.ask(text)
+    assert await notes_of(bot) == ["My cat is called Tom."]
+
+
+async def test_a_deleted_note_is_gone_from_the_next_prompt(bot: Bot) -> None:
+    asked = await bot.ask("one")
+    await say_under(bot, "shorter please", asked.replies[0].id)
+    (note,) = await bot.store.notes.active("ann")
+    await bot.store.notes.delete("ann", note.id)
+    assert (await _prompt_of(bot, "two", conversation="2")).notes == ()
