@@ -45,12 +45,13 @@ class Bench:
     requests: int
     seed: int
     data: Path
+    backend: str = "vllm"
     figures: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
     def settings(self, more: Mapping[str, str]) -> dict[str, str]:
         return {
-            "NIGHTLOOM_BACKEND__KIND": "vllm",
+            "NIGHTLOOM_BACKEND__KIND": self.backend,
             "NIGHTLOOM_MODEL": self.model,
             # The clock starts no night here, and nobody is slowed for asking fast.
             "NIGHTLOOM_LEARNING__MIN_FEEDBACK": "1000000",
@@ -229,11 +230,12 @@ def main() -> None:
     parser.add_argument("--silent", type=int, default=24, help="people who only react")
     parser.add_argument("--requests", type=int, default=10, help="unseen requests for each and condition")
     parser.add_argument("--seed", type=int, default=1000)
+    parser.add_argument("--backend", default="vllm", help="`scripted` only rehearses the way through")
     parser.add_argument("--keep", action="store_true", help="keep the data folder")
     parser.add_argument("--dry", action="store_true", help="print, do not record")
     given = parser.parse_args()
     data = Path(tempfile.mkdtemp(prefix="nightloom-learning-"))
-    bench = Bench(given.model, given.people, given.silent, given.requests, given.seed, data)
+    bench = Bench(given.model, given.people, given.silent, given.requests, given.seed, data, given.backend)
     try:
         figures = asyncio.run(whole(bench))
     finally:

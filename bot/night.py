@@ -71,7 +71,7 @@ class Nights:
         self._model_path = model_path
         self._hear, self._tell, self._may_learn = hear, tell, may_learn
         self._trainer = trainer or Trainer()
-        self._recipe = recipe or StudyRecipe(replies=kit.settings.learning.replies)
+        self._recipe = recipe or _study_recipe(kit)
         self._lease_s = lease_s
         self._wake = asyncio.Event()
         self._ended = asyncio.Event()
@@ -498,6 +498,11 @@ async def run_night(
     finally:
         carrying.cancel()
         await asyncio.gather(carrying, return_exceptions=True)
+
+
+def _study_recipe(kit: Kit) -> StudyRecipe:
+    settings = kit.settings.learning
+    return StudyRecipe(replies=settings.replies, judged_pairs=settings.judged_pairs)
 
 
 def _lease_of(person: str) -> str:

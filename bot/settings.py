@@ -209,6 +209,11 @@ class LearningSettings(Section):
     replies: int = Field(
         default=120, ge=8, description="replies that a night makes for one person, to learn their notes from"
     )
+    judged_pairs: int = Field(
+        default=4,
+        ge=0,
+        description="earlier requests that a night answers anew with search, to learn best over worst from",
+    )
     passes: int = Field(default=2, ge=1, description="how often a night goes through what there is to learn")
     rank: Literal[8, 16, 32, 64, 128, 256] = Field(
         default=8, description="rank of a LoRA; at most backend.max_lora_rank"

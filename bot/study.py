@@ -17,24 +17,27 @@ from bot.events import TeachingKind
 from bot.kit import Kit
 from bot.liking import FEWEST, rethink
 from bot.noting import manner_of
+from bot.respond import limits_of
 from bot.store.choices import Chosen
 from bot.store.notes import Note, NoteKind, Origin
 from bot.store.people import Known
 from bot.store.replies import Recorded
 from bot.store.teachings import Teaching
 from engine import dataset
+from engine.compose import compose
 from engine.dataset import Dataset, Feedback, Source
 from engine.judge import Judge, Verdict, combined, note_questions, plain_features
 from engine.ports import EngineDownError, EngineError
 from engine.requests import requests
 from engine.taste import Taste, Want
 from engine.training.lessons import Kind, Lesson, Trial
-from engine.types import Prompt, Role, Sampling, TokenIds, Turn
+from engine.types import Mode, Prompt, Role, Sampling, TokenIds, Turn
 from engine.wording import last_request, note_question, question
 
 MAX_OWN_REQUESTS = 40
 MAX_REPLIES = 2000
 AT_ONCE = 48  # requests to the model under way for one person
+CLEAR_GAP = 2.0  # between two replies, in the judge's log-odds, for one to be taught over the other
 KEPT_FROM = 0.5  # the judge's P that a reply keeps to a note
 HELD_NOTED_SHARE = 0.2  # of the replies, trained with the notes in sight, so that both together work too
 ASKED_SHARE = 0.25  # of the replies, on which the LoRA keeps judging as the base does
@@ -64,7 +67,7 @@ class Recipe:
     has_ratings: bool = False
     holds_noted: bool = True
     keeps_judging: bool = True
-    judged_pairs: int = 0
+    judged_pairs: int = 4
 
 
 async def study(
@@ -86,6 +89,8 @@ async def study(
         return "nothing clear enough to learn from has been said yet"
     own = _own_requests(data.train)
     noted = await _noted(kit, person, notes, own, recipe, seed, on_progress) if notes else []
+    judged = await _judged(kit, notes, own[: recipe.judged_pairs], seed) if notes else []
+    taught += dataset.lessons(judged, encode=encode, encode_text=encode_text)
     room = kit.backend.max_context - 1
     lessons = tuple(one for one in (*taught, *noted) if _tokens(one) <= room)
     if not lessons:
@@ -197,6 +202,44 @@ async def _noted(
         if recipe.keeps_judging and source.random() < ASKED_SHARE:
             lessons.append(_asked(kit, distilled, source.choice(notes), verdict))
     return lessons
+
+
+async def _judged(kit: Kit, notes: Sequence[str], own: Sequence[Prompt], seed: int) -> list[Feedback]:
+    """The person's earlier requests answered anew with search, without the notes: best over worst.
+
+    The judge is the base without any LoRA, so it does not change while it is learned from; and where it
+    sees little between best and worst there is nothing to learn.
+    """
+    judge = Judge(kit.backend, (*kit.rubric.questions, *note_questions(notes)))
+    pairs = []
+    for number, prompt in enumerate(own):
+        try:
+            made = await compose(
+                kit.backend,
+                prompt,
+                judge=judge,
+                mode=Mode.WEAVE,
+                limits=limits_of(kit),
+                seed=(seed + number) % 2**31,
+            )
+        except EngineDownError:
+            raise
+        except EngineError:
+            continue
+        if not made.others or made.best.score - made.others[-1].score < CLEAR_GAP:
+            continue
+        pairs.append(
+            Feedback(
+                id=f"judged{number}",
+                source=Source.JUDGED,
+                thread="",
+                at=kit.clock(),
+                prompt=prompt,
+                reply=made.others[-1].text,
+                better=made.best.text,
+            )
+        )
+    return pairs
 
 
 def _asked(kit: Kit, taught: Lesson, note: str, verdict: Verdict) -> Lesson:
