@@ -51,9 +51,10 @@ LOOK_AGAIN_S = 0.05
 REFUSAL_EVERY_S = 60.0
 HEARD_REMEMBERED = 10_000
 REGISTER_AGAIN_S = 60.0
+READ_AGAIN_S = 30.0
 TICK = timedelta(microseconds=1)
 
-EMPTY = "You mentioned me without a word: write your question after it. To teach, reply to an answer of mine."
+EMPTY = "There is nothing here that I can read: write your question. To teach, reply to an answer of mine."
 BLANK = (
     "I cannot read this reply: I am not allowed to see messages that do not mention me. "
     "Reply with the mention on, or use *Apps, Correct this* on my answer."
@@ -119,6 +120,10 @@ class DiscordChat:
         """A new session: what was said and done since the last one was not told."""
         self._has_to_catch_up.set()
 
+    async def on_shard_ready(self, shard_id: int) -> None:
+        """The same for one of several connections."""
+        self._has_to_catch_up.set()
+
     async def on_resumed(self) -> None:
         """Discord replays what was missed, most of the time."""
         self._has_to_catch_up.set()
@@ -171,23 +176,29 @@ class DiscordChat:
         said = await self._said(message)
         if said is None:
             return
+        try:
+            await self._route(said, message)
+        except (Unknown, NotYours):
+            pass  # people talk among themselves
+        except BotError as error:
+            await self._refuse(said, error)
+        except Exception:  # told to the log by discord.py; what was said is still on Discord
+            self._has_to_catch_up.set()
+            raise
         self._heard[message.id] = None
         while len(self._heard) > HEARD_REMEMBERED:
             self._heard.popitem(last=False)
-        try:
-            await self._route(said)
-        except (Unknown, NotYours):
-            return  # people talk among themselves
-        except BotError as error:
-            await self._refuse(said, error)
 
-    async def _route(self, said: Said) -> None:
+    async def _route(self, said: Said, message: discord.Message) -> None:
         """Talk or teach: see the rule in the module's docstring."""
         under = await self._reply_at(said.replies_to) if said.replies_to else None
         talks = said.is_mention or (said.place.is_private and under is None)
+        teaches = under is not None and under.person == said.person.key
+        if talks or teaches:
+            said = await events.with_files(said, message)
         if talks:
             await self._talk(said, under)
-        elif under is not None and under.person == said.person.key:
+        elif teaches:
             await self._teach(said, said.replies_to)
         elif said.replies_to is None and said.place.thread and said.text and not said.names_others:
             await self._teach_in_thread(said)
@@ -246,7 +257,7 @@ class DiscordChat:
         client = self._connection.client
         if client.user is None or (said := events.said(message, client.user)) is None:
             return None
-        guild_id = message.guild.id if message.guild else None
+        guild_id = message.guild.id if message.guild else getattr(message.channel, "guild_id", None)
         admitted = await self._gate.admits(client, message.author, message.channel, guild_id)
         return said if admitted else None
 
@@ -321,7 +332,8 @@ class DiscordChat:
     def _prepare(self, client: discord.Client) -> None:
         """Every new client hears and shows the same."""
         for handler in (
-            self.on_ready,
+            # Of several shards that connect anew, only this one is told.
+            self.on_shard_ready if isinstance(client, discord.AutoShardedClient) else self.on_ready,
             self.on_resumed,
             self.on_message,
             self.on_raw_message_edit,
@@ -356,9 +368,11 @@ class DiscordChat:
             self._has_to_catch_up.clear()
             try:
                 await self._catch_up.run(self._connection.client)
-            except Exception as error:  # what is missed now is read back after the next session
+            except Exception as error:  # a database that is away for a while comes back
                 metrics.ERRORS.labels("discord", type(error).__name__).inc()
-                log.exception("Discord was not read back")
+                log.exception("Discord was not read back", again_in_s=READ_AGAIN_S)
+                await asyncio.sleep(READ_AGAIN_S)
+                self._has_to_catch_up.set()
 
     def _lane(self, channel_id: int) -> asyncio.Lock:
         """What happens in one channel is taken in in the order in which it happened."""

@@ -1,18 +1,24 @@
-"""discord.py's objects → neutral events. Pure: asks nobody, sends nothing."""
+"""discord.py's objects → neutral events. Keeps nothing and sends nothing; only texts in files are fetched."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
+import aiohttp
 import discord
+import structlog
 
 from bot.events import Message, Person, Place, Platform, Ref, ThreadReply
 from engine.types import Mode
 
 Author: TypeAlias = discord.User | discord.Member
+MAX_TEXT_BYTES = 64 * 1024
+
+log = structlog.get_logger(__name__)
+
 _SAID = (discord.MessageType.default, discord.MessageType.reply)
 
 
@@ -82,6 +88,19 @@ def said(message: discord.Message, bot: discord.ClientUser) -> Said | None:
         replies_to=_replies_to(message),
         thread_start=_thread_start(message.channel),
     )
+
+
+async def with_files(said: Said, message: discord.Message) -> Said:
+    """With the text files that hang on it: Discord makes one of what is pasted and too long for a message."""
+    texts = [said.text]
+    for attachment in message.attachments:
+        is_text = (attachment.content_type or "").startswith("text/") or attachment.filename == "message.txt"
+        if is_text and attachment.size <= MAX_TEXT_BYTES:
+            try:
+                texts.append((await attachment.read()).decode("utf-8", errors="replace"))
+            except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+                log.warning("an attached text could not be read", message=message.id, error=repr(error))
+    return replace(said, text="\n\n".join(text for text in texts if text))
 
 
 def readable(message: discord.Message, own: list[str]) -> str:

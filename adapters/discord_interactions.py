@@ -20,7 +20,7 @@ from adapters.discord_sending import LIMIT_CHARS, Sender, files
 from adapters.discord_views import buttons
 from bot import metrics
 from bot.app import App
-from bot.errors import BotError, Unknown
+from bot.errors import BotError
 from bot.events import (
     Action,
     ActionKind,
@@ -97,9 +97,11 @@ class Interactions:
         """A question by slash command: shown to all, and answered by a reply to it."""
         if not await self._admitted(interaction):
             return
-        await interaction.response.defer(thinking=True)
+        deferred = await interaction.response.defer(thinking=True)
         person, place = events.person(interaction.user), _place(interaction)
         ref = _own_ref(interaction)
+        message_id = deferred.message_id if deferred is not None else None
+        self._sender.asked(ref, message_id or (await interaction.original_response()).id)
         message = Message(
             event=f"interaction:{interaction.id}",
             ref=ref,
@@ -116,10 +118,8 @@ class Interactions:
             await interaction.followup.send(error.message, ephemeral=True)
             return
         shown = split(f"**{person.name}**: {text}", LIMIT_CHARS)[0]
-        original = await interaction.edit_original_response(
-            content=shown, allowed_mentions=discord.AllowedMentions.none()
-        )
-        self._sender.asked(ref, original.id)
+        none = discord.AllowedMentions.none()
+        await interaction.edit_original_response(content=shown, allowed_mentions=none)
 
     # Buttons
 
@@ -239,9 +239,10 @@ class Interactions:
 
 
 def _place(interaction: discord.Interaction) -> Place:
-    if interaction.channel is None:
-        raise Unknown("unknown_channel", "I cannot see this channel.")
-    return events.place(interaction.channel)
+    channel = interaction.channel or interaction.client.get_partial_messageable(
+        interaction.channel_id or 0, guild_id=interaction.guild_id
+    )
+    return events.place(channel)
 
 
 def _own_ref(interaction: discord.Interaction) -> Ref:

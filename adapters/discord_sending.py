@@ -374,7 +374,8 @@ def chat_error(error: Exception) -> ChatError:
         return RateLimited("Discord allows no more for now.", retry_after_s=error.retry_after)
     if isinstance(error, discord.HTTPException) and error.status == 429:
         return RateLimited("Discord allows no more for now.", retry_after_s=5.0)
-    if isinstance(error, discord.HTTPException) and error.status < 500:
+    # 401: the token was renewed; with the new one the same send will do.
+    if isinstance(error, discord.HTTPException) and error.status < 500 and error.status != 401:
         return Undeliverable(f"Discord refused it: {_ADVICE.get(error.code, error.text or str(error))}.")
     return Unreachable(f"Discord could not be reached: {error!r}")
 
@@ -431,7 +432,8 @@ def _nonce(key: str, index: int) -> str:
 
 def _text(outgoing: Outgoing) -> str:
     reply = outgoing.reply
-    text = f"-# {reply.heading}\n{reply.text}" if reply.heading else reply.text
+    heading = " ".join((reply.heading or "").split())  # Discord's small print is one line
+    text = f"-# {heading}\n{reply.text}" if heading else reply.text
     rival = _rival(outgoing)
     return f"**A**\n{text}\n\n**B**\n{rival.text}" if rival else text
 

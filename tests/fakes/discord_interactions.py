@@ -250,6 +250,9 @@ class Interactions:
                 interaction.messages.append(message)
         described: Payload = {"id": str(interaction.id), "type": interaction.kind}
         resource: Payload = {"type": kind}
+        if kind == 5 and interaction.original is not None:
+            described["response_message_id"] = str(interaction.original.id)
+            described["response_message_loading"] = True
         if message is not None:
             described["response_message_id"] = str(message.id)
             resource["message"] = self.world.payload(message)

@@ -120,11 +120,13 @@ class DiscordServer:
         reply_to: Message | None = None,
         pings: bool = True,
         ago_s: float = 0.0,
+        files: list[Payload] | None = None,
     ) -> Message:
         body: Payload = {"content": text, "allowed_mentions": {"parse": ["users"], "replied_user": pings}}
         if reply_to is not None:
             body["message_reference"] = {"message_id": str(reply_to.id)}
-        return self.world.post(user, channel, body, at=time.time() - ago_s if ago_s else None)
+        at = time.time() - ago_s if ago_s else None
+        return self.world.post(user, channel, body, attachments=files, at=at)
 
     def mention(self, user: User, channel: Channel, text: str, *, ago_s: float = 0.0) -> Message:
         """Say something to the bot."""

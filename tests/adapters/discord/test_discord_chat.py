@@ -245,7 +245,15 @@ async def test_an_empty_mention_is_told_what_to_do(
     bot: Running, server: DiscordServer, room: Channel, ann: User
 ) -> None:
     server.mention(ann, room, "")
-    assert "without a word" in (await server.answer(room)).content
+    assert "write your question" in (await server.answer(room)).content
+
+
+async def test_a_pasted_text_that_became_a_file_is_read(
+    bot: Running, server: DiscordServer, room: Channel, ann: User
+) -> None:
+    pasted = server.world.keep_file("message.txt", b"a long tale")
+    server.say(ann, room, f"{server.world.bot.mention} shorten this", files=[pasted])
+    assert (await server.answer(room)).content == "echo: shorten this\n\na long tale"
 
 
 async def test_typing_is_shown_while_it_works(

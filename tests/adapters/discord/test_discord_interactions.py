@@ -74,6 +74,7 @@ async def test_ask_shows_the_question_and_answers_it(
     question = server.answers(room)[0]
     assert (question.content, answer.content) == ("**ann**: tea?", "echo: tea?")
     assert asked.is_deferred
+    assert answer.reference == question.id
     await bot.noted(answer)
     server.say(ann, room, "shorter, please", reply_to=answer)
     assert "shorter, please" in (await server.answer(room, 3)).content
