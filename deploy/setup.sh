@@ -41,7 +41,7 @@ if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
     "$python" -m venv .venv || fail "the virtual environment could not be made; on Debian: apt-get install python3-venv"
 fi
 
-install() { .venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps "$@"; }
+install() { .venv/bin/python -m pip install --disable-pip-version-check -qq --no-deps "$@"; }
 
 if [ "$build" = cpu ]; then
     # PyTorch keeps its CPU builds on an index of its own. It is named in this step alone, and only where
