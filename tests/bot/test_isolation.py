@@ -38,8 +38,8 @@ async def _live(service: Service, number: int) -> None:
     reply = await service.ask(person, f"tell me about {secret}", mode="best")
     way = "long" if number % 2 else "short"
     for text in (f"always {way} answers about {secret}", f"better: {secret} it is."):
-        body = {"person": person, "text": text}
-        status, _ = await service.call("POST", f"/api/replies/{reply['id']}/thread?wait=20", body)
+        said = {"person": person, "text": text}
+        status, _ = await service.call("POST", f"/api/replies/{reply['id']}/thread?wait=20", said)
         assert status == 200
     body = {"person": person, "emoji": "❤️", "on": True}
     await service.call("POST", f"/api/replies/{reply['id']}/reactions", body)

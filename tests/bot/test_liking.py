@@ -1,0 +1,118 @@
+"""What ratings alone say a person wants: noted, shown, deletable, and thought through again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from bot import liking
+from bot.store.notes import Origin
+from engine import judge
+from engine.backends.scripted import ScriptedBackend
+from engine.judge import load_rubric
+from engine.types import LoraRef, TokenIds
+from tests.bot.conftest import Bot, StartBot
+from tests.bot.teaching import notes_of, react, say_under
+
+RUBRIC = load_rubric(Path(judge.__file__).with_name("rubric.toml"))
+
+
+class SeesEmoji(ScriptedBackend):
+    """Its judge sees whether a reply has emoji, and finds nothing else in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.questions = 0
+
+    async def ask(self, prompts: Sequence[TokenIds], *, lora: LoraRef | None = None) -> Sequence[float]:
+        told = await super().ask(prompts, lora=lora)
+        self.questions += len(told)
+        return [self._seen(self.decode(prompt)) for prompt in prompts]
+
+    def _seen(self, text: str) -> float:
+        return 6.0 if "use emoji" in text and "🙂" in text else -6.0
+
+
+async def _rate(bot: Bot, start: int, *, likes_emoji: bool = True) -> None:
+    """Six answers; those with emoji are liked."""
+    for number in range(start, start + 6):
+        has_emoji = number % 2 == 0
+        asked = await bot.ask(f"number {number}" + (" 🙂" if has_emoji else ""), conversation=f"r{number}")
+        await react(bot, "❤️" if has_emoji is likes_emoji else "👎", asked.replies[0].id)
+
+
+@pytest.fixture
+def backend() -> SeesEmoji:
+    return SeesEmoji()
+
+
+async def test_what_ratings_say_clearly_becomes_a_note_that_says_where_it_is_from(
+    start_bot: StartBot, backend: SeesEmoji
+) -> None:
+    async with start_bot(backend=backend, rubric=RUBRIC) as bot:
+        await _rate(bot, 0)
+        await liking.rethink(bot.kit, "ann")
+        (note,) = await bot.store.notes.active("ann")
+        assert (note.text, note.origin, note.manner) == ("Use emoji.", Origin.REACTIONS, "emoji")
+        known = await bot.store.people.get("ann")
+        assert known is not None
+        assert known.taste is not None
+
+
+async def test_each_rated_answer_is_asked_about_once(start_bot: StartBot, backend: SeesEmoji) -> None:
+    async with start_bot(backend=backend, rubric=RUBRIC) as bot:
+        await _rate(bot, 0)
+        await liking.rethink(bot.kit, "ann")
+        asked = backend.questions
+        await liking.rethink(bot.kit, "ann")
+        assert backend.questions == asked
+
+
+async def test_a_note_that_the_ratings_no_longer_say_vanishes(
+    start_bot: StartBot, backend: SeesEmoji
+) -> None:
+    async with start_bot(backend=backend, rubric=RUBRIC) as bot:
+        await _rate(bot, 0)
+        await liking.rethink(bot.kit, "ann")
+        assert await notes_of(bot) == ["Use emoji."]
+        for one in await bot.store.replies.of_person("ann"):
+            for emoji in ("❤", "👎"):
+                await react(bot, emoji, one.reply.id, is_on=False)
+        await liking.rethink(bot.kit, "ann")
+        assert await notes_of(bot) == []
+
+
+async def test_a_deleted_note_comes_back_only_by_new_evidence(
+    start_bot: StartBot, backend: SeesEmoji
+) -> None:
+    async with start_bot(backend=backend, rubric=RUBRIC) as bot:
+        await _rate(bot, 0)
+        await liking.rethink(bot.kit, "ann")
+        (note,) = await bot.store.notes.active("ann")
+        await bot.store.notes.delete("ann", note.id)
+        for _ in range(2):
+            await liking.rethink(bot.kit, "ann")
+            assert await notes_of(bot) == []
+        await _rate(bot, 10)
+        await liking.rethink(bot.kit, "ann")
+        assert await notes_of(bot) == ["Use emoji."]
+
+
+async def test_what_a_person_said_outweighs_what_ratings_seem_to_say(
+    start_bot: StartBot, backend: SeesEmoji
+) -> None:
+    async with start_bot(backend=backend, rubric=RUBRIC) as bot:
+        asked = await bot.ask("hello", conversation="other")
+        await say_under(bot, "Use no emoji.", asked.replies[0].id)
+        await _rate(bot, 0)
+        await liking.rethink(bot.kit, "ann")
+        assert await notes_of(bot) == ["Use no emoji."]
+
+
+async def test_too_few_ratings_say_nothing(start_bot: StartBot, backend: SeesEmoji) -> None:
+    async with start_bot(backend=backend, rubric=RUBRIC) as bot:
+        asked = await bot.ask("hello 🙂")
+        await react(bot, "❤️", asked.replies[0].id)
+        assert await liking.rethink(bot.kit, "ann") == []
