@@ -155,8 +155,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 async def _served(given: argparse.Namespace) -> tuple[Mapping[str, Any], str]:
     with tempfile.TemporaryDirectory() as data:
         service = Running(Path(data), {**SETTINGS, "NIGHTLOOM_MODEL": given.model})
-        await service.start()
         try:
+            await service.start()
             async with connected(service.url, TOKEN, at_once=AT_ONCE) as api:
                 people = [Critic.draw(number, given.seed) for number in range(given.people)]
                 bench = Bench(people, given.requests, given.seed, api, time.monotonic())

@@ -19,7 +19,7 @@ from typing import Any, Final
 import aiohttp
 
 TOKEN: Final = "load"
-START_TIMEOUT_S: Final = 90.0
+START_TIMEOUT_S: Final = 300.0
 ROOT: Final = Path(__file__).parents[1]
 
 
