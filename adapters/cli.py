@@ -1,7 +1,4 @@
-"""The `nightloom` command. What it does is in the modules it calls; here are words and exit codes.
-
-Whatever is wrong with the configuration is said in one line each, without a traceback, and ends with 2.
-"""
+"""The `nightloom` command: its subcommands, and running the service until a signal ends it."""
 
 from __future__ import annotations
 
@@ -9,24 +6,15 @@ import asyncio
 import signal
 import sys
 import webbrowser
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Final, NoReturn, TypeVar
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from adapters import checks, logs, wiring
-from bot import settings as settings_module
-from bot.errors import BotError, StoreError
+from adapters import checks, cli_night, cli_person, wiring
+from adapters.terminal import WRONG_CONFIGURATION, carry_out, console, settings_or_exit
 from bot.ports import ChatError
-from bot.settings import Settings, SettingsError
+from bot.settings import Settings
 from bot.store import schema
-from engine.judge import RubricError
-from engine.ports import ModelError
-
-T = TypeVar("T")
-
-WRONG_CONFIGURATION: Final = 2
 
 app = typer.Typer(
     name="nightloom",
@@ -37,8 +25,6 @@ app = typer.Typer(
 )
 database = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(database, name="db")
-console = Console(highlight=False)
-complaints = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -49,7 +35,8 @@ def main() -> None:
 @app.command()
 def run() -> None:
     """Run the platforms that the settings name."""
-    _serve(_settings(), is_demo=False)
+    settings = settings_or_exit()
+    carry_out(lambda: _served(settings, is_demo=False))
 
 
 @app.command()
@@ -57,7 +44,8 @@ def demo(
     browser: Annotated[bool, typer.Option(help="Open the page in a browser, if there is one.")] = True,
 ) -> None:
     """Chat in the browser with the practice model: no token, no GPU, no network."""
-    _serve(_settings(model="practice"), is_demo=True, opens_browser=browser)
+    settings = settings_or_exit(model="practice")
+    carry_out(lambda: _served(settings, is_demo=True, opens_browser=browser))
 
 
 @app.command()
@@ -75,36 +63,26 @@ def check() -> None:
 def upgrade() -> None:
     """Bring the database to this version's schema. Every start does it too."""
 
-    async def work(settings: Settings) -> None:
+    settings = settings_or_exit()
+
+    async def work() -> None:
         async with wiring.opened(settings):
             console.print(f"The database is at schema {schema.newest()}.")
 
-    _run(work)
+    carry_out(work)
 
 
-def _run(work: Callable[[Settings], Awaitable[T]]) -> T:
-    """Carry out a command that needs no service; refusals are words and exit code 2."""
-    settings = _settings()
-    logs.configure(settings.log)
-
-    async def carried_out() -> T:
-        return await work(settings)
-
-    try:
-        return asyncio.run(carried_out())
-    except BotError as error:
-        _complain(error.message)
+app.command()(cli_night.night)
+app.command()(cli_person.people)
+app.command()(cli_person.me)
+app.command()(cli_person.export)
+app.command("import")(cli_person.take_in)
+app.command()(cli_person.forget)
+app.command()(cli_person.undo)
+app.command()(cli_night.compare)
 
 
-def _serve(settings: Settings, *, is_demo: bool, opens_browser: bool = False) -> None:
-    logs.configure(settings.log)
-    try:
-        asyncio.run(_served(settings, is_demo=is_demo, opens_browser=opens_browser))
-    except* (StoreError, ChatError, ModelError, RubricError) as group:
-        _complain(*(str(error) for error in _leaves(group)))
-
-
-async def _served(settings: Settings, *, is_demo: bool, opens_browser: bool) -> None:
+async def _served(settings: Settings, *, is_demo: bool, opens_browser: bool = False) -> None:
     """Run the service until a signal ends it."""
     said = ["The service starts."]
 
@@ -124,26 +102,6 @@ async def _served(settings: Settings, *, is_demo: bool, opens_browser: bool) -> 
         if not service.chats:
             raise ChatError("No platform is on: set NIGHTLOOM_WEB__ENABLED, or a token of Discord or Slack.")
         await service.run(report)
-
-
-def _settings(**wishes: object) -> Settings:
-    try:
-        return settings_module.load(**wishes)
-    except SettingsError as error:
-        _complain(*error.problems)
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
-
-
-def _complain(*problems: str) -> NoReturn:
-    for problem in problems:
-        complaints.print(f"nightloom: {problem}", markup=False)
-    raise typer.Exit(WRONG_CONFIGURATION)
 
 
 if __name__ == "__main__":

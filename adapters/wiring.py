@@ -15,7 +15,7 @@ from adapters.web_chat import WebChat
 from bot import consent, feedback
 from bot.app import App
 from bot.errors import StoreError
-from bot.events import NightProgress, Notice, Person
+from bot.events import NightProgress, Notice, Person, Platform
 from bot.kit import Kit, new_id, now
 from bot.night import Nights
 from bot.ports import Chat
@@ -53,7 +53,6 @@ class Service:
             app.attach(chat)
         self._backend = backend
         self._stopping = asyncio.Event()
-        self._said = ""
 
     async def run(self, report: Callable[[str], None]) -> None:
         """Open the doors, load the model, answer. `report` hears in words how far the loading is.
@@ -109,21 +108,25 @@ async def service(settings: Settings, loading: Callable[[], str]) -> AsyncIterat
         yield Service(app, kit.backend, web=web, others=_platforms(settings, app))
 
 
-def nights(kit: Kit, app: App | None = None) -> Nights:
-    """What is learned by night. Without an app nobody hears of it but who asks."""
+def nights(
+    kit: Kit, app: App | None = None, *, hear: Callable[[str, NightProgress], None] | None = None
+) -> Nights:
+    """What is learned by night. Without an app its progress goes to `hear`, if to anybody."""
 
     async def tell(person: Person, notice: Notice) -> None:
         if app is not None:
             await app.tell(person, None, notice)
 
-    def hear(person: str, progress: NightProgress) -> None:
+    def pass_on(person: str, progress: NightProgress) -> None:
         if app is not None:
             app.hub.tell(person, progress)
+        if hear is not None:
+            hear(person, progress)
 
     return Nights(
         kit,
         model_path=model_of(kit.settings),
-        hear=hear,
+        hear=pass_on,
         tell=tell,
         may_learn=partial(consent.may_learn, kit.settings),
         trainer=ScriptedTrainer() if kit.settings.backend.kind == "scripted" else Trainer(),
@@ -177,6 +180,13 @@ def model_of(settings: Settings) -> str:
     return str(PRACTICE_MODEL) if settings.model == "practice" else settings.model
 
 
+def person_of(key: str) -> Person:
+    """Whom a key stands for."""
+    prefix = key.partition(":")[0]
+    platform = Platform(prefix) if prefix in ("discord", "slack") else Platform.WEB
+    return Person(key=key, platform=platform, name=key if platform is Platform.WEB else None)
+
+
 def _platforms(settings: Settings, app: App) -> list[ChatService]:
     """The platforms that the settings name. Their SDKs are imported only where they are used."""
     chats: list[ChatService] = []
@@ -184,4 +194,10 @@ def _platforms(settings: Settings, app: App) -> list[ChatService]:
         from adapters.discord_chat import DiscordChat
 
         chats.append(DiscordChat(settings.discord, app))
+    if settings.slack.bot_token is not None or settings.slack.client_id is not None:
+        from adapters.slack_chat import SlackChat
+        from adapters.slack_teams import Teams
+
+        teams = Teams(settings.slack, app.store.installations)
+        chats.append(SlackChat(settings.slack, app, teams))
     return chats

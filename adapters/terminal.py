@@ -1,0 +1,67 @@
+"""Words and exit codes of the command line. Whatever is wrong is said in one line each, and ends with 2."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+
+from adapters import logs
+from bot import settings as settings_module
+from bot.errors import BotError
+from bot.ports import ChatError
+from bot.settings import Settings, SettingsError
+from engine.judge import RubricError
+from engine.ports import EngineError
+
+T = TypeVar("T")
+
+WRONG_CONFIGURATION: Final = 2
+# What a person at the terminal can mend; anything else is a fault of ours and shows where.
+MENDABLE: Final = (BotError, ChatError, EngineError, RubricError)
+
+console = Console(highlight=False)
+_complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def settings_or_exit(**wishes: object) -> Settings:
+    """The settings, with the log set up as they say; or what is wrong with them, and exit."""
+    try:
+        settings = settings_module.load(**wishes)
+    except SettingsError as error:
+        complain(*error.problems)
+    logs.configure(settings.log)
+    return settings
+
+
+def carry_out(work: Callable[[], Awaitable[T]]) -> T:
+    """Run it to its end; or say what is wrong, and exit."""
+
+    async def carried_out() -> T:
+        return await work()
+
+    try:
+        return asyncio.run(carried_out())
+    except MENDABLE as error:
+        complain(str(error))
+    except BaseExceptionGroup as group:
+        mendable, others = group.split(MENDABLE)
+        if mendable is None or others is not None:
+            raise
+        complain(*(str(error) for error in _leaves(mendable)))
+
+
+def complain(*problems: str) -> NoReturn:
+    for problem in problems:
+        _complaints.print(f"nightloom: {problem}", markup=False)
+    raise typer.Exit(WRONG_CONFIGURATION)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
