@@ -220,6 +220,7 @@ class Api:
                 text=one.text,
                 kind=one.kind,
                 note=notes.get(one.note or ""),
+                holds=not one.never_learn,
             )
             found.setdefault(one.reply, []).append(taught)
         return found

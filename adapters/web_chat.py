@@ -34,13 +34,23 @@ class WebChat(Chat):
 
     platform = Platform.WEB
 
-    def __init__(self, settings: WebSettings, app: App, *, loading: Callable[[], str] = str) -> None:
-        """`loading` says in words what the service is doing before the model is there."""
+    def __init__(
+        self,
+        settings: WebSettings,
+        app: App,
+        *,
+        loading: Callable[[], str] = str,
+        beside: Sequence[web.RouteDef] = (),
+    ) -> None:
+        """`loading` says in words what the service is doing before the model is there.
+
+        `beside`: what another platform wants served on this port; it checks for itself who calls.
+        """
         self._settings = settings
         self._token = token_of(app.kit.settings)
         self._streams = EventStreams(app)
         self._server = web.AppRunner(
-            application(app, self._streams, token=self._token, loading=loading),
+            application(app, self._streams, token=self._token, loading=loading, beside=beside),
             access_log=None,
             shutdown_timeout=SHUTDOWN_S,
         )
@@ -95,17 +105,24 @@ class WebChat(Chat):
 
 
 def application(
-    app: App, streams: EventStreams, *, token: str, loading: Callable[[], str]
+    app: App,
+    streams: EventStreams,
+    *,
+    token: str,
+    loading: Callable[[], str],
+    beside: Sequence[web.RouteDef] = (),
 ) -> web.Application:
     """Every route of the server."""
     files = _page_files()
+    open_paths = {*files, "/healthz", "/readyz", *(route.path for route in beside)}
     served = web.Application(
-        middlewares=web_guard.middlewares(token, open_paths={*files, "/healthz", "/readyz"}),
+        middlewares=web_guard.middlewares(token, open_paths=open_paths),
         client_max_size=0,  # each call has a limit of its own
     )
     served.on_response_prepare.append(web_guard.put_headers)
     Api(app, streams).add_to(served)
     Health(app.kit, loading).add_to(served)
+    served.router.add_routes(beside)
     served.router.add_get("/api/openapi.json", _openapi(web_operations.openapi()))
     for path, file in files.items():
         served.router.add_get(path, _page(file, token))

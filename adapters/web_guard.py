@@ -13,6 +13,7 @@ from aiohttp.typedefs import Middleware
 
 from adapters.web_operations import Rejected
 from bot.errors import BotError, NotYours, Refused, StoreError, TooMany, Unknown
+from engine.ports import EngineError
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +77,8 @@ async def _in_json(request: web.Request, handler: Handler) -> web.StreamResponse
         return refusal(error.status, error.code, error.message)
     except BotError as error:
         return _refused_by_the_bot(error)
+    except EngineError as error:
+        return refusal(503, "model", f"The model could not do this: {error}")
     except web.HTTPException as error:
         return _refused_by_the_server(request, error)
     except ConnectionResetError:

@@ -243,6 +243,15 @@ OPERATIONS = (
         body=schema.Press,
         answers={200: schema.Pressed},
     ),
+    Operation(
+        method="POST",
+        path="/api/people/{person}/compare",
+        name="compare",
+        summary="The same question to the base model and to what a person taught; nothing is kept of it",
+        parameters=schema.OfPersonAndWait,
+        body=schema.NewComparison,
+        answers={200: schema.Comparison},
+    ),
 )
 
 

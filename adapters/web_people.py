@@ -10,12 +10,15 @@ from aiohttp import web
 
 from adapters import web_schema as schema
 from adapters.web_answers import person_of, shown
+from adapters.web_operations import Rejected
 from bot import consent, feedback, portability
 from bot.app import App
+from bot.compare import compare
 from bot.errors import Refused, Unknown
 from bot.report import Curve
 from bot.store.nights import NightState
 from bot.store.people import Known
+from engine.ports import BackendState
 
 ZIP = "application/zip"
 NIGHT_LOOK_S = 0.2
@@ -86,6 +89,15 @@ class People:
         del request, body
         version = await self._app.undo_lora(given.person)
         return shown(schema.LiveVersion(live=None if version is None else version.version))
+
+    async def compare(
+        self, request: web.Request, given: schema.OfPersonAndWait, body: schema.NewComparison
+    ) -> web.StreamResponse:
+        del request
+        if self._kit.backend.state is not BackendState.READY:
+            raise Rejected(503, "model", "The model is not ready yet; try again in a moment.")
+        both = await compare(self._kit, given.person, body.text)
+        return shown(schema.Comparison.model_validate(both))
 
     async def start_night(
         self, request: web.Request, given: schema.WaitParameters, body: schema.NewNight

@@ -210,6 +210,7 @@ class Teaching(Shown):
     text: str
     kind: TeachingKind
     note: str | None
+    holds: bool  # false: it was taken back, or the answer is never to be learned from
 
 
 class Reply(Shown):

@@ -186,7 +186,7 @@ class MessageView {
     }
     for (const reply of message.replies) this.show(reply);
     for (const teaching of message.teachings) this.replies.get(teaching.reply)?.taught({ ...teaching, state: "answered" });
-    const held = new Set(message.teachings.map((teaching) => teaching.revision));
+    const held = new Set(message.teachings.filter((teaching) => teaching.holds).map((teaching) => teaching.revision));
     for (const view of this.replies.values()) if (view.reply.revises) view.holds(held.has(view.reply.id));
     if (message.state === "waiting") this.wait();
     else if (message.state === "failed") this.failed(message.problem);

@@ -39,6 +39,7 @@ export class ReplyView {
   drawHeading() {
     const { heading, revises, id } = this.reply;
     if (!heading) return put(this.heading);
+    if (this.isTakenBack && heading.startsWith("Not kept")) return put(this.heading, heading);
     if (this.isTakenBack) return put(this.heading, h("span", { class: "faint" }, h("s", {}, heading), " Taken back."));
     const press = (kind) => this.page.guard(async () => {
       await this.page.press({ kind, target: id });

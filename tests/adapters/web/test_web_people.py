@@ -232,3 +232,17 @@ async def test_nights_of_nobody_are_refused(service: Service) -> None:
 async def test_without_a_lora_there_is_nothing_to_undo(service: Service) -> None:
     await service.ask("ana", "hello")
     assert (await service.call("POST", "/api/people/ana/undo"))[0] == 404
+
+
+async def test_the_base_is_compared_with_ones_own(service: Service) -> None:
+    await service.ask("ana", "hello")
+    status, both = await service.call("POST", "/api/people/ana/compare", {"text": "A llama?"})
+    assert (status, both["base"], both["own"], both["lora"]) == (
+        200,
+        "echo: A llama?",
+        "echo: A llama?",
+        None,
+    )
+    assert (await service.call("POST", "/api/people/eve/compare", {"text": "A llama?"}))[0] == 404
+    _, lines = await service.call("GET", "/api/conversations?person=ana")
+    assert len(lines) == 1  # nothing of it is kept
