@@ -10,6 +10,7 @@ machine does falls on all alike. Results: bench/results/weave.json.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import statistics
 import tempfile
@@ -27,6 +28,7 @@ from bench.sequential import sequential_search
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
 from engine.compose import compose
 from engine.judge import Judge, Verdict, load_rubric, note_questions
+from engine.ports import Backend
 from engine.practice import world
 from engine.practice.manners import Preference, manner_of
 from engine.practice.world import canonical_note
@@ -67,7 +69,7 @@ def cases(count: int, seed: int) -> list[Case]:
     requests = world.requests(rng, held_out=True)
     made = []
     for number in range(count):
-        preference = _preference(rng)
+        preference = Preference.draw(rng, WISHES)
         made.append(
             Case(
                 prompt=Prompt(turns=(Turn(role=Role.USER, text=next(requests).text),), name="Robin"),
@@ -79,17 +81,15 @@ def cases(count: int, seed: int) -> list[Case]:
     return made
 
 
-def _preference(rng: random.Random) -> Preference:
-    return Preference.draw(rng, WISHES)
-
-
 class Bench:
     """One backend, with or without a LoRA, and everything that is measured on it."""
 
-    def __init__(self, backend: VllmLocalBackend, lora: LoraRef | None) -> None:
+    def __init__(self, backend: Backend, lora: LoraRef | None) -> None:
         self._backend, self._lora = backend, lora
         self._rubric = load_rubric(RUBRIC)
         self.ways: dict[str, Measured] = {}
+        self._batch = 32  # whole samples that take as long as a search; adapts
+        self._reply_tokens = 40.0
 
     def judge(self, case: Case) -> Judge:
         questions = (*self._rubric.questions, *note_questions(case.notes))
@@ -108,8 +108,8 @@ class Bench:
         await self._timed("fast", case, lambda c: self._compose(c, Mode.FAST))
         await self._timed("auto", case, lambda c: self._compose(c, Mode.AUTO))
         weave = self.ways["weave"]
-        await self._timed("best_equal_tokens", case, lambda c: self._best(c, tokens=weave.tokens[-1]))
-        await self._timed("best_equal_seconds", case, lambda c: self._best(c, seconds=weave.seconds[-1]))
+        await self._timed("best_equal_tokens", case, lambda c: self._best_of_tokens(c, weave.tokens[-1]))
+        await self._timed("best_equal_seconds", case, lambda c: self._best_of_seconds(c, weave.seconds[-1]))
 
     async def _timed(
         self, way: str, case: Case, answer: Callable[[Case], Awaitable[tuple[TokenIds, int]]]
@@ -162,29 +162,32 @@ class Bench:
         )
         return found.reply, found.generated_tokens
 
-    async def _best(
-        self, case: Case, *, tokens: int | None = None, seconds: float | None = None
-    ) -> tuple[TokenIds, int]:
-        """Whole samples, judged in batches as large as mode `best` uses, up to so many tokens or seconds."""
-        judge, prompt_ids = self.judge(case), self._backend.encode(case.prompt)
-        began, spent, slowest, batch = time.perf_counter(), 0, 0.0, 16
-        found: list[tuple[float, TokenIds]] = []
-        while True:
-            started = time.perf_counter()
-            completions = await self._sample(
-                case, (), batch, LIMITS.max_reply_tokens, case.seed + 1000 * len(found)
-            )
-            replies = [one.token_ids for one in completions if one.finished]
-            verdicts = await judge.score(prompt_ids, replies)
-            for reply, verdict, one in zip(replies, verdicts, completions, strict=False):
-                if tokens is None or spent < tokens:
-                    found.append((verdict.score, reply))
-                    spent += len(one.token_ids)
-            slowest = max(slowest, time.perf_counter() - started)
-            is_over_tokens = tokens is not None and (spent >= tokens or not replies)
-            is_over_time = seconds is not None and time.perf_counter() - began + slowest > seconds
-            if is_over_tokens or is_over_time:
-                return max(found, default=(0.0, ()))[1], spent
+    async def _best_of_tokens(self, case: Case, tokens: int) -> tuple[TokenIds, int]:
+        """The best of as many whole samples as so many tokens pay for."""
+        count = math.ceil(1.5 * tokens / max(self._reply_tokens, 1.0))
+        completions = await self._sample(case, (), count, LIMITS.max_reply_tokens, case.seed)
+        self._reply_tokens = statistics.fmean(len(one.token_ids) for one in completions)
+        kept, spent = [], 0
+        for one in completions:
+            if spent + len(one.token_ids) <= tokens:
+                kept.append(one)
+                spent += len(one.token_ids)
+        return await self._judged_best(case, kept), spent
+
+    async def _best_of_seconds(self, case: Case, seconds: float) -> tuple[TokenIds, int]:
+        """The best of one batch of whole samples, of a size that takes about so many seconds."""
+        began = time.perf_counter()
+        completions = await self._sample(case, (), self._batch, LIMITS.max_reply_tokens, case.seed)
+        best = await self._judged_best(case, completions)
+        took = time.perf_counter() - began
+        self._batch = max(2, round(self._batch * min(max(seconds / took, 0.5), 1.5)))
+        return best, sum(len(one.token_ids) for one in completions)
+
+    async def _judged_best(self, case: Case, completions: Sequence[Completion]) -> TokenIds:
+        replies = list(dict.fromkeys(one.token_ids for one in completions if one.finished))
+        verdicts = await self.judge(case).score(self._backend.encode(case.prompt), replies)
+        scored = zip((verdict.score for verdict in verdicts), replies, strict=True)
+        return max(scored, default=(0.0, ()))[1]
 
     async def _sample(
         self, case: Case, begun: TokenIds, n: int, max_tokens: int, seed: int
@@ -289,7 +292,7 @@ async def _measure(model: Path, prompts: int, lora_prompts: int, seed: int) -> d
         await backend.stop()
 
 
-async def _run(backend: VllmLocalBackend, lora: LoraRef | None, count: int, seed: int, said: str) -> Bench:
+async def _run(backend: Backend, lora: LoraRef | None, count: int, seed: int, said: str) -> Bench:
     await Bench(backend, lora).measure(replace(cases(1, seed + 99)[0], seed=1))  # warms up
     bench = Bench(backend, lora)
     for case in track(cases(count, seed), description=f"{count} prompts {said}"):
