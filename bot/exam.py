@@ -37,6 +37,7 @@ async def examine(
     # What the person wants holds on any request: the shared ones count there too.
     return Evidence(
         prior=studied.prior,
+        noted=studied.noted,
         trials=result.trials,
         candidate=after if studied.notes else (),
         current=before if studied.notes else (),

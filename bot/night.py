@@ -520,6 +520,7 @@ def _plan_json(studied: Study) -> dict[str, Any]:
         "person": studied.person,
         "notes": studied.notes,
         "prior": studied.prior,
+        "noted": studied.noted,
         "used": dict(studied.used),
         "held_out": [prompt_json(prompt) for prompt in studied.held_out],
     }
@@ -530,6 +531,7 @@ def _plan_of(data: Mapping[str, Any]) -> Study:
         person=data["person"],
         notes=tuple(data["notes"]),
         prior=data["prior"],
+        noted=data["noted"],
         used=data["used"],
         lessons=(),
         trials=(),

@@ -55,7 +55,7 @@ class Curve:
                     is_promoted=one.outcome is NightOutcome.PROMOTED,
                 )
                 for night, one in nights
-                if "wanted_low" in one.metrics
+                if one.metrics.get("judge_sees")
             )
         )
 
@@ -129,17 +129,24 @@ def _levels(curve: Curve) -> list[float]:
 
 def _good_morning(one: NightPerson) -> str:
     metrics = one.metrics
-    before, after = 100 * metrics["wanted_before"], 100 * metrics["wanted_after"]
-    low, high = 100 * metrics["wanted_low"], 100 * metrics["wanted_high"]
-    gain = (
-        f"On requests I had not seen, {after:.0f}% of my answers are now as you like them; before it was "
-        f"{before:.0f}% (a gain of {low:.0f} to {high:.0f} points)."
-    )
-    lines = [f"Good morning. Last night I learned from {_learned_from(one.used)}.", gain]
+    lines = [f"Good morning. Last night I learned from {_learned_from(one.used)}.", _gain(metrics)]
     example = metrics.get("example")
     if isinstance(example, Mapping):
         lines += ["", *_example(example)]
     return "\n".join(lines)
+
+
+def _gain(metrics: Mapping[str, Any]) -> str:  # Any: figures as JSON
+    """Old against new, by the judge where it sees what is wanted, else by the feedback held back."""
+    if not metrics.get("judge_sees"):
+        likely = 100 * metrics["probability_better"]
+        return f"By the feedback that I held back, my answers are better now with a probability of {likely:.0f}%."
+    before, after = 100 * metrics["wanted_before"], 100 * metrics["wanted_after"]
+    low, high = 100 * metrics["wanted_low"], 100 * metrics["wanted_high"]
+    return (
+        f"On requests I had not seen, {after:.0f}% of my answers are now as you like them; before it was "
+        f"{before:.0f}% (a gain of {low:.0f} to {high:.0f} points)."
+    )
 
 
 def _learned_from(used: Mapping[str, Any]) -> str:  # Any: counts as JSON

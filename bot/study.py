@@ -26,7 +26,7 @@ from bot.store.teachings import Teaching
 from engine import dataset
 from engine.compose import compose
 from engine.dataset import Dataset, Feedback, Source
-from engine.judge import Judge, Verdict, combined, note_questions, plain_features
+from engine.judge import Judge, Verdict, combined, note_questions, plain_features, probability
 from engine.ports import EngineDownError, EngineError
 from engine.requests import requests
 from engine.taste import Taste, Want
@@ -38,7 +38,8 @@ MAX_OWN_REQUESTS = 40
 MAX_REPLIES = 2000
 AT_ONCE = 48  # requests to the model under way for one person
 CLEAR_GAP = 2.0  # between two replies, in the judge's log-odds, for one to be taught over the other
-KEPT_FROM = 0.5  # the judge's P that a reply keeps to a note
+KEPT_FROM = 0.5  # the share of replies that must keep to a note for the others to be dropped
+CERTAIN = 1.0  # log-odds; a judge that answers less clearly drops nothing
 HELD_NOTED_SHARE = 0.2  # of the replies, trained with the notes in sight, so that both together work too
 ASKED_SHARE = 0.25  # of the replies, on which the LoRA keeps judging as the base does
 OWN_WORDS_PRIOR, NO_NOTES_PRIOR = 0.92, 0.5
@@ -47,11 +48,16 @@ RATINGS_HALF_LIFE = 40  # so many ratings later a rating counts half
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """One person's part in a night. `prior`: how sure it is, before training, that this is what they want."""
+    """One person's part in a night.
+
+    `prior`: how sure it is, before training, that this is what they want. `noted`: the judge's mean P that
+    the replies made under the notes are as wanted.
+    """
 
     person: str
     notes: tuple[str, ...]
     prior: float
+    noted: float | None
     used: Mapping[str, int]
     lessons: tuple[Lesson, ...]
     trials: tuple[Trial, ...]
@@ -88,7 +94,10 @@ async def study(
     if not notes and not taught:
         return "nothing clear enough to learn from has been said yet"
     own = _own_requests(data.train)
-    noted = await _noted(kit, person, notes, own, recipe, seed, on_progress) if notes else []
+    noted: list[Lesson] = []
+    recognised = None
+    if notes:
+        noted, recognised = await _noted(kit, person, notes, own, recipe, seed, on_progress)
     judged = await _judged(kit, notes, own[: recipe.judged_pairs], seed) if notes else []
     taught += dataset.lessons(judged, encode=encode, encode_text=encode_text)
     room = kit.backend.max_context - 1
@@ -101,6 +110,7 @@ async def study(
         person=person.key,
         notes=notes,
         prior=_prior(said, seen),
+        noted=recognised,
         used=_counts(data, notes, seen, lessons),
         lessons=lessons,
         trials=tuple(dataset.trials(fresh, encode=encode, encode_text=encode_text)),
@@ -176,8 +186,11 @@ async def _noted(
     recipe: Recipe,
     seed: int,
     on_progress: Callable[[int, int], None],
-) -> list[Lesson]:
-    """Replies that the model gives under the notes and that keep to them, as lessons to give them without."""
+) -> tuple[list[Lesson], float | None]:
+    """Replies that the model gives under the notes and that keep to them, as lessons to give them without.
+
+    And how well the judge recognises what is wanted in all of them, those too that were not kept.
+    """
     prompts = _variants(kit, person, own, recipe.replies, seed)
     judge = Judge(kit.backend, (*kit.rubric.questions, *note_questions(notes)))
     gate, done = asyncio.Semaphore(AT_ONCE), 0
@@ -191,7 +204,10 @@ async def _noted(
         return None if given is None else (prompt, *given)
 
     answers = await asyncio.gather(*(ask(number, prompt) for number, prompt in enumerate(prompts)))
-    kept = _kept([one for one in answers if one is not None], judge)
+    given = [one for one in answers if one is not None]
+    wanted = note_questions(notes)
+    recognised = [probability(combined(wanted, verdict.answers)) for _, _, verdict in given]
+    kept = _kept(given, judge)
     source = random.Random(seed)
     lessons: list[Lesson] = []
     for prompt, reply, verdict in kept:
@@ -201,7 +217,7 @@ async def _noted(
             lessons.append(Lesson(kind=Kind.HOLD, prefix=distilled.teacher, reply=reply))
         if recipe.keeps_judging and source.random() < ASKED_SHARE:
             lessons.append(_asked(kit, distilled, source.choice(notes), verdict))
-    return lessons
+    return lessons, sum(recognised) / len(recognised) if recognised else None
 
 
 async def _judged(kit: Kit, notes: Sequence[str], own: Sequence[Prompt], seed: int) -> list[Feedback]:
@@ -279,12 +295,12 @@ def _kept(
 
     A note that hardly any reply keeps to concerns few requests, or the judge cannot see it.
     """
-    asked = [one for one in judge.questions if one.weight]
-    clear = [
-        one
-        for one in asked
-        if sum(combined([one], verdict.answers) > 0 for _, _, verdict in answers) > KEPT_FROM * len(answers)
-    ]
+    clear = []
+    for asked in judge.questions:
+        told = [combined([asked], verdict.answers) for _, _, verdict in answers]
+        is_certain = sum(map(abs, told)) > CERTAIN * len(told)
+        if asked.weight and is_certain and sum(one > 0 for one in told) > KEPT_FROM * len(told):
+            clear.append(asked)
     return [one for one in answers if all(combined([each], one[2].answers) > 0 for each in clear)]
 
 

@@ -17,6 +17,7 @@ from engine.training.lessons import TrialScore
 # One time in six a person's word says the contrary of what they will say tomorrow.
 NOISE = 0.15
 SOFTNESS_NATS = 2.0
+SURE, VISIBLE = 0.8, 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +45,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What is known of a candidate. `prior`: how sure it was, before, that this is what the person wants."""
+    """What is known of a candidate.
+
+    `prior`: how sure it was, before, that this is what the person wants. `noted`: what the judge makes of
+    replies that were given with the person's notes in sight; None where there are no notes.
+    """
 
     prior: float
+    noted: float | None
     trials: Sequence[TrialScore]
     candidate: Sequence[Sample]  # on the person's held-out requests
     current: Sequence[Sample]
@@ -70,7 +76,9 @@ def decide(evidence: Evidence, bounds: Bounds) -> Decision:
     )
     log_odds = _log_odds(evidence.prior) + log_bayes_factor(evidence.trials)
     probability = 1 / (1 + math.exp(-max(-50.0, min(50.0, log_odds))))
+    judge_sees = sees(evidence)
     metrics = {
+        "judge_sees": float(judge_sees),
         "probability_better": probability,
         "held_out": float(len(evidence.trials)),
         "wanted_before": _mean([one.wanted for one in evidence.current]),
@@ -84,13 +92,26 @@ def decide(evidence: Evidence, bounds: Bounds) -> Decision:
         exploit(evidence, bounds)
         or _distance(evidence, bounds)
         or _regression(shared, bounds)
-        or _not_better(better, probability, bounds)
+        or (_no_gain(better) if judge_sees else None)
+        or _unlikely(probability, bounds)
     )
     if reason is not None:
         return Decision(is_promoted=False, reason=reason, metrics=metrics)
-    gain = 100 * better.mean
-    reason = f"better with a probability of {probability:.2f}; {gain:+.0f} points on held-back requests"
+    reason = f"better with a probability of {probability:.2f}"
+    if judge_sees:
+        reason += f"; {100 * better.mean:+.0f} points on held-back requests"
     return Decision(is_promoted=True, reason=reason, metrics=metrics)
+
+
+def sees(evidence: Evidence) -> bool:
+    """Whether the judge can tell what this person wants at all.
+
+    One that does not recognise it even in replies made with the notes in sight has no say for or against.
+    """
+    if evidence.noted is None or not evidence.candidate:
+        return False
+    before = _mean([one.wanted for one in evidence.current])
+    return evidence.noted >= SURE or evidence.noted - before >= VISIBLE
 
 
 def log_bayes_factor(trials: Sequence[TrialScore]) -> float:
@@ -192,14 +213,18 @@ def _regression(shared: _Difference, bounds: Bounds) -> str | None:
     return f"it is {-100 * shared.mean:.1f} points worse on the shared requests"
 
 
-def _not_better(better: _Difference, probability: float, bounds: Bounds) -> str | None:
+def _no_gain(better: _Difference) -> str | None:
     if better.mean <= 0:
         return "the judge sees no gain on held-back requests"
     if better.mean < better.error:
         return "the gain on held-back requests is within the noise"
-    if probability < bounds.promote_at:
-        return f"held-back feedback makes it better with a probability of only {probability:.2f}"
     return None
+
+
+def _unlikely(probability: float, bounds: Bounds) -> str | None:
+    if probability >= bounds.promote_at:
+        return None
+    return f"held-back feedback makes it better with a probability of only {probability:.2f}"
 
 
 def _evidence(gain_nats: float) -> float:

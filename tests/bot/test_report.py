@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,6 +19,8 @@ PROMOTED = NightPerson(
     version=3,
     used={"ratings": 18, "revisions": 1, "corrections": 2, "held_out": 4},
     metrics={
+        "judge_sees": 1.0,
+        "probability_better": 0.97,
         "wanted_before": 0.12,
         "wanted_after": 0.91,
         "wanted_low": 0.7,
@@ -45,6 +48,14 @@ def test_it_says_what_was_learned_from_and_what_it_brought() -> None:
     assert [action.kind for action in notice.actions] == [ActionKind.UNDO_LORA, ActionKind.SHOW_MORE]
     assert notice.image_png is not None
     assert notice.image_png.startswith(b"\x89PNG")
+
+
+def test_where_the_judge_sees_nothing_the_feedback_held_back_is_told() -> None:
+    blind = replace(PROMOTED, metrics={**PROMOTED.metrics, "judge_sees": 0.0})
+    notice = morning_note(blind, "n", Curve.of([night(blind)]), told_at=None, now=NOW)
+    assert notice is not None
+    assert "probability of 97%" in notice.text
+    assert notice.image_png is None
 
 
 @pytest.mark.parametrize(("days", "is_told"), [(None, True), (1, False), (6.9, False), (7, True)])

@@ -56,6 +56,7 @@ def preferred(gain: float) -> TrialScore:
 
 GOOD = Evidence(
     prior=0.8,
+    noted=0.9,
     trials=[rated(5, 3), rated(1, -9), rated(4, 1), rated(2, -6), preferred(4)],
     candidate=samples(0.9),
     current=samples(0.2),
@@ -98,6 +99,13 @@ def test_a_candidate_is_stopped_with_the_reason(change: dict[str, object], reaso
     decision = decide(replace(GOOD, **change), BOUNDS)  # type: ignore[arg-type]  # a table of changes
     assert not decision.is_promoted
     assert reason in decision.reason
+
+
+def test_a_judge_that_does_not_see_what_is_wanted_has_no_say() -> None:
+    blind = replace(GOOD, noted=0.25, candidate=samples(0.22), current=samples(0.24))
+    assert decide(blind, BOUNDS).is_promoted
+    assert not decide(replace(blind, trials=[rated(5, -4), rated(1, 5), rated(2, 3)]), BOUNDS).is_promoted
+    assert not decide(replace(blind, divergence=9.0), BOUNDS).is_promoted
 
 
 def test_the_judge_alone_does_not_promote() -> None:
