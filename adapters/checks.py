@@ -49,6 +49,11 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
 
         for finding in await discord_check.check(settings.discord):
             yield finding
+    if settings.slack.bot_token is not None or settings.slack.client_id is not None:
+        from adapters import slack_check
+
+        for finding in await slack_check.check(settings.slack):
+            yield finding
 
 
 async def _store(settings: Settings) -> Finding:

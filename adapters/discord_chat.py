@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import discord
 import structlog
+from aiohttp.web import RouteDef
 from discord.app_commands import CommandTree
 
 from adapters import discord_events as events
@@ -99,6 +100,10 @@ class DiscordChat:
 
     async def stop(self) -> None:
         await self._connection.stop()
+
+    def routes(self) -> Sequence[RouteDef]:
+        """Discord's events come through its gateway alone."""
+        return ()
 
     # Chat
 

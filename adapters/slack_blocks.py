@@ -1,4 +1,4 @@
-"""What Slack shows, as Block Kit: answers, notices, other answers, the correction's modal. Pure.
+"""What Slack shows, as Block Kit: answers, notices, thumbs, the correction's window. Pure.
 
 Every text stays within Slack's limits; whoever sends decides where. The Home tab is `slack_home`.
 """
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias  # Block Kit is nested JSON
 
 from adapters.slack_text import to_mrkdwn
-from bot.events import Action, ActionKind, Alternative, Notice
+from bot.events import Action, ActionKind, Notice
 
 Block: TypeAlias = dict[str, Any]
 
@@ -20,7 +20,7 @@ MAX_BUTTON_CHARS = 75
 
 FEEDBACK = "feedback"
 CLEAR_FEEDBACK = "clear_feedback"
-PAGE = "page"
+HOME = "home"
 CORRECT = "correct_this"
 CORRECTION_BLOCK, CORRECTION_INPUT = "correction", "text"
 
@@ -45,19 +45,6 @@ def notice(said: Notice, pieces: Sequence[str]) -> list[Block]:
     return [*blocks, buttons(said.actions)] if said.actions else blocks
 
 
-def other_answer(reply: str, others: Sequence[Alternative], index: int, label: str) -> list[Block]:
-    """One of the search's other answers, with the way to its neighbours and to taking it."""
-    shown = others[index]
-    controls = [Action(kind=ActionKind.TAKE, label=label, target=f"{reply}/{shown.id}")]
-    row = buttons(controls)
-    for step, name in ((-1, "Previous"), (1, "Next")):
-        if 0 <= index + step < len(others):
-            row["elements"].append(_button(name, f"{PAGE}:{step}", f"{reply}/{index + step}"))
-    text = to_mrkdwn(shown.text)
-    parts = [text[start : start + MAX_SECTION_CHARS] for start in range(0, len(text), MAX_SECTION_CHARS)]
-    return [context(f"Other answer {index + 1} of {len(others)}"), *map(section, parts), row]
-
-
 def feedback(reply: str) -> Block:
     """Slack's two thumbs under an answer. They never deselect: the last click counts."""
     element = {
@@ -69,26 +56,25 @@ def feedback(reply: str) -> Block:
     return {"type": "context_actions", "elements": [element]}
 
 
-def feedback_counted(reply: str, rating: int | None) -> list[Block]:
+def feedback_counted(reply: str, said: str) -> list[Block]:
     """The private word after a click on a thumb, with the way to take it back."""
-    said = f"Counted: {rating} of 5." if rating else "Counted. With your other reactions it is neutral."
-    row = {"type": "actions", "elements": [_button("Take it back", CLEAR_FEEDBACK, reply)]}
+    row = {"type": "actions", "elements": [button("Take it back", CLEAR_FEEDBACK, reply)]}
     return [section(said), row]
 
 
-def correction_modal(text: str, channel: str, ts: str) -> Block:
+def correction_modal(text: str, channel: str, ts: str, thread: str | None) -> Block:
     """The answer's text, to be made into what the person wanted."""
     element = {
         "type": "plain_text_input",
         "action_id": CORRECTION_INPUT,
         "multiline": True,
-        "initial_value": text[:MAX_INPUT_CHARS],
+        "initial_value": text,
         "max_length": MAX_INPUT_CHARS,
     }
     return {
         "type": "modal",
         "callback_id": CORRECT,
-        "private_metadata": json.dumps({"channel": channel, "ts": ts}),
+        "private_metadata": json.dumps({"channel": channel, "ts": ts, "thread": thread}),
         "title": plain("Correct this"),
         "submit": plain("Teach"),
         "close": plain("Cancel"),
@@ -107,7 +93,7 @@ def buttons(actions: Sequence[Action]) -> Block:
     """A row of buttons. Their action id is the kind, their value what it acts on."""
     elements = []
     for index, action in enumerate(actions):
-        element = _button(action.label, f"{action.kind}:{index}", action.target)
+        element = button(action.label, f"{action.kind}:{index}", action.target)
         if action.kind in _DANGEROUS:
             element["style"] = "danger"
         elif action.kind in _PRIMARY:
@@ -130,5 +116,5 @@ def plain(text: str) -> Block:
     return {"type": "plain_text", "text": text, "emoji": True}
 
 
-def _button(label: str, action_id: str, value: str) -> Block:
+def button(label: str, action_id: str, value: str) -> Block:
     return {"type": "button", "action_id": action_id, "text": plain(label[:MAX_BUTTON_CHARS]), "value": value}

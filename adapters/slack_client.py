@@ -19,6 +19,7 @@ from bot.ports import ChatError, RateLimited, Undeliverable, Unreachable
 
 TIMEOUT_S = 20
 RATE_LIMIT_TRIES = 2
+DOWNLOAD_TIMEOUT = aiohttp.ClientTimeout(total=120)
 
 # Slack's own troubles pass; everything else that it refuses, it will refuse again.
 _PASSING = {"fatal_error", "internal_error", "request_timeout", "service_unavailable", "team_added_to_org"}
@@ -63,14 +64,42 @@ async def _checked(method: str, calling: Awaitable[AsyncSlackResponse]) -> Mappi
     return response.data if isinstance(response.data, dict) else {}
 
 
-async def upload(client: AsyncWebClient, channel: str, content: bytes, name: str) -> None:
-    """Put a file into a channel. Raises ChatError."""
+async def upload(client: AsyncWebClient, channel: str | None, content: bytes, name: str) -> str:
+    """Put a file into a channel, or only where the app can show it; its id. Raises ChatError."""
     try:
-        await client.files_upload_v2(channel=channel, content=content, filename=name)
+        done = await client.files_upload_v2(channel=channel, content=content, filename=name)
     except SlackApiError as error:
         raise chat_error("files.upload", error) from error
     except (TimeoutError, aiohttp.ClientError, SlackClientError, OSError) as error:
         raise Unreachable(f"Slack did not take the file {name}: {error!r}") from error
+    return str(done["files"][0]["id"])
+
+
+async def download(token: str, url: str, max_bytes: int) -> bytes:
+    """A file that a person sent. Raises ChatError."""
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=DOWNLOAD_TIMEOUT) as session,
+            session.get(url, headers=headers) as response,
+        ):
+            if response.status != 200:
+                raise Unreachable(f"Slack did not hand over the file: {response.status}.")
+            content = await _at_most(response.content, max_bytes)
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        raise Unreachable(f"Slack did not hand over the file: {error!r}.") from error
+    return content
+
+
+async def _at_most(stream: aiohttp.StreamReader, max_bytes: int) -> bytes:
+    """Everything that comes. Raises Undeliverable when that is too much."""
+    content = bytearray()
+    async for chunk in stream.iter_chunked(2**16):
+        content += chunk
+        if len(content) > max_bytes:
+            limit = max_bytes // 2**20
+            raise Undeliverable(f"This file is larger than {limit} MiB: it is no archive of mine.")
+    return bytes(content)
 
 
 def chat_error(method: str, error: SlackApiError) -> ChatError:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias  # event bodies are JSON
 
 from adapters.slack_text import unescape, without_mention
 from bot.events import Deletion, Edit, Message, Person, Place, Platform, Reaction, Ref, ThreadReply
+from engine.types import Mode
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -34,16 +35,17 @@ class Said:
     is_mention: bool
     edited_at: str | None
 
-    def message(self, person: Person) -> Message:
+    def message(self, person: Person, *, mode: Mode | None = None) -> Message:
         """It talks. In a channel the answer comes in the thread that it stands in or opens."""
         thread = self.thread if self.is_direct else self.thread or self.ts
         return Message(
             event=f"message:{self.channel}:{self.ts}",
             ref=self.ref,
-            place=self.place(thread),
+            place=place(self.team, self.channel, thread),
             person=person,
             text=self.text,
             at=time_of(self.ts),
+            mode=mode,
         )
 
     def edit(self, person: Person) -> Edit:
@@ -57,7 +59,7 @@ class Said:
         return ThreadReply(
             event=f"message:{self.channel}:{self.ts}",
             ref=self.ref,
-            place=self.place(self.thread),
+            place=place(self.team, self.channel, self.thread),
             to=to,
             person=person,
             text=self.text,
@@ -71,10 +73,6 @@ class Said:
     @property
     def root(self) -> Ref | None:
         return ref(self.team, self.channel, self.thread) if self.thread else None
-
-    def place(self, thread: str | None) -> Place:
-        channel = f"{self.team}/{self.channel}"
-        return Place(platform=Platform.SLACK, channel=channel, thread=thread, is_private=self.is_direct)
 
 
 def said(body: Json, bot: str) -> Said | None:
@@ -151,3 +149,8 @@ def ref(team: str, channel: str, ts: str) -> Ref:
 def time_of(ts: str) -> datetime:
     """Slack's timestamps are seconds with the message's number behind the point."""
     return datetime.fromtimestamp(float(ts), tz=UTC)
+
+
+def place(team: str, channel: str, thread: str | None) -> Place:
+    where = f"{team}/{channel}"
+    return Place(platform=Platform.SLACK, channel=where, thread=thread, is_private=channel.startswith("D"))

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from logging import Logger, getLogger
 
@@ -93,21 +94,28 @@ class Teams:
         """Its token was revoked: whoever asks next reads it anew."""
         self._known.pop(team, None)
 
-    async def authorize(
-        self, enterprise_id: str | None, team_id: str | None, user_id: str | None, logger: Logger
-    ) -> AuthorizeResult | None:
-        """What Bolt needs to know of the workspace that an event comes from."""
-        try:
+    async def remove(self, team: str) -> None:
+        """The app was uninstalled there."""
+        self.forget(team)
+        await self._installations.remove(team)
+
+    def authorizer(self) -> Callable[..., Awaitable[AuthorizeResult]]:
+        """What Bolt calls to learn of the workspace that an event comes from.
+
+        A function, since Bolt hands the arguments over by name and trips over a method's `self`.
+        """
+
+        async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
             team = await self.of(team_id or "")
-        except Undeliverable:
-            return None
-        return AuthorizeResult(
-            enterprise_id=enterprise_id,
-            team_id=team.id,
-            bot_user_id=team.bot,
-            bot_id=team.bot_id,
-            bot_token=team.token,
-        )
+            return AuthorizeResult(
+                enterprise_id=enterprise_id,
+                team_id=team.id,
+                bot_user_id=team.bot,
+                bot_id=team.bot_id,
+                bot_token=team.token,
+            )
+
+        return authorize
 
     def installing(self) -> AsyncOAuthSettings | None:
         """How further workspaces install the app; None where one token is all."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
+from aiohttp.web import RouteDef
 
 from adapters.web_chat import WebChat
 from bot import consent, feedback
@@ -38,6 +39,12 @@ class ChatService(Chat, Protocol):
     async def run(self) -> None: ...
 
     async def stop(self) -> None: ...
+
+
+class PushedChat(ChatService, Protocol):
+    """A platform out in the world, which may want calls taken on the web server's port."""
+
+    def routes(self) -> Sequence[RouteDef]: ...
 
 
 class Service:
@@ -101,11 +108,14 @@ async def service(settings: Settings, loading: Callable[[], str]) -> AsyncIterat
     rubric = judge.load_rubric(settings.rubric or OWN_RUBRIC)
     async with opened(settings) as store:
         await store.serve_alone()
-        kit = Kit(settings=settings, store=store, backend=backend(settings), rubric=rubric)
+        rubrics = channel_rubrics(settings)
+        kit = Kit(settings=settings, store=store, backend=backend(settings), rubric=rubric, rubrics=rubrics)
         app = App(kit)
         app.attach_nights(nights(kit, app))
-        web = WebChat(settings.web, app, loading=loading) if settings.web.enabled else None
-        yield Service(app, kit.backend, web=web, others=_platforms(settings, app))
+        others = _platforms(settings, app)
+        beside = [route for chat in others for route in chat.routes()]
+        web = WebChat(settings.web, app, loading=loading, beside=beside) if settings.web.enabled else None
+        yield Service(app, kit.backend, web=web, others=others)
 
 
 def nights(
@@ -166,6 +176,13 @@ def backend(settings: Settings) -> Backend:
     )
 
 
+def channel_rubrics(settings: Settings) -> dict[tuple[Platform, str], judge.Rubric]:
+    """Of the channels that have their own. Raises RubricError."""
+    files = {(Platform.DISCORD, str(id)): file for id, file in settings.discord.channel_rubrics.items()}
+    files |= {(Platform.SLACK, id): file for id, file in settings.slack.channel_rubrics.items()}
+    return {channel: judge.load_rubric(file) for channel, file in files.items()}
+
+
 def make_data_folder(settings: Settings) -> None:
     """Raises StoreError where there can be none."""
     try:
@@ -187,9 +204,9 @@ def person_of(key: str) -> Person:
     return Person(key=key, platform=platform, name=key if platform is Platform.WEB else None)
 
 
-def _platforms(settings: Settings, app: App) -> list[ChatService]:
+def _platforms(settings: Settings, app: App) -> list[PushedChat]:
     """The platforms that the settings name. Their SDKs are imported only where they are used."""
-    chats: list[ChatService] = []
+    chats: list[PushedChat] = []
     if settings.discord.token is not None:
         from adapters.discord_chat import DiscordChat
 

@@ -33,6 +33,10 @@ DEFAULT_RATINGS: Mapping[str, int] = MappingProxyType(
     }
 )
 NEVER_LEARN = "🚫"
+# A platform's own thumbs under an answer are buttons and no reactions: they are kept beside those, under
+# names that nobody can react with, so that reading the reactions back does not lose them.
+GOOD_BUTTON, BAD_BUTTON = ":button good:", ":button bad:"
+_BUTTONS: Mapping[str, int] = MappingProxyType({GOOD_BUTTON: 4, BAD_BUTTON: 1})
 
 MAX_EMOJI_CHARS = 100
 
@@ -96,6 +100,8 @@ def normal(emoji: str) -> str | None:
     A server's own emoji keep their name between colons: `:party_parrot:`.
     """
     text = emoji.strip()
+    if text in _BUTTONS:
+        return text
     if not text or len(text) > MAX_EMOJI_CHARS:
         return None
     custom = _DISCORD_CUSTOM.fullmatch(text)
@@ -122,7 +128,7 @@ def rating(emoji: Iterable[str], ratings: Mapping[str, int] = DEFAULT_RATINGS) -
     Unknown emoji say nothing. Of several ratings the one farthest from the middle counts; where good
     (4, 5) and bad (1, 2) stand side by side the person is of two minds, and there is no rating.
     """
-    known = {normal(symbol): value for symbol, value in ratings.items()}
+    known = {normal(symbol): value for symbol, value in (*ratings.items(), *_BUTTONS.items())}
     given = {known[name] for name in map(normal, emoji) if name in known}
     if not given or (min(given) < 3 < max(given)):
         return None

@@ -13,6 +13,7 @@ from bot.store.archives import Archives
 from bot.store.choices import Choices
 from bot.store.database import Database
 from bot.store.inbox import Inbox
+from bot.store.installations import Installations
 from bot.store.leases import Leases
 from bot.store.loras import Loras
 from bot.store.nights import Nights
@@ -40,6 +41,7 @@ class Store:
         self.notes = Notes(database, clock)
         self.archives = Archives(database, clock, new_id)
         self.leases = Leases(database, clock)
+        self.installations = Installations(database, clock)
         self.loras = Loras(database, clock)
         self.nights = Nights(database, clock)
         self._lock: IO[str] | None = None

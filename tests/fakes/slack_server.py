@@ -69,6 +69,7 @@ class SlackServer:
         app.router.add_post("/api/{method}", self._api)
         app.router.add_get("/socket", self._socket)
         app.router.add_post("/upload/{file}", self._upload)
+        app.router.add_get("/files/{file}", self._file)
         app.router.add_post("/response", self._response)
         self._runner = web.AppRunner(app, shutdown_timeout=0.5)
         await self._runner.setup()
@@ -98,6 +99,10 @@ class SlackServer:
         ts = workspace.say(user, channel, text, thread=thread)
         self.announce(workspace)
         return ts
+
+    def send_file(self, user: str, name: str, content: bytes) -> None:
+        self.workspace.send_file(user, name, content, f"http://127.0.0.1:{self.port}/")
+        self.announce(self.workspace)
 
     def edit(self, user: str, channel: str, ts: str, text: str) -> None:
         self.workspace.edit(user, channel, ts, text)
@@ -194,7 +199,12 @@ class SlackServer:
         """Send out what has happened in a workspace since last time."""
         while workspace.announcements:
             event = workspace.announcements.pop(0)
-            body: Json = {"type": "event_callback", "token": "x", "team_id": workspace.team, "api_app_id": "A1"}
+            body: Json = {
+                "type": "event_callback",
+                "token": "x",
+                "team_id": workspace.team,
+                "api_app_id": "A1",
+            }
             body |= {"event": event, "event_id": f"Ev{next(self._count):06d}", "event_time": int(time.time())}
             body["authorizations"] = [{"team_id": workspace.team, "user_id": workspace.bot, "is_bot": True}]
             self._spawn(self._deliver_until_acknowledged(body))
@@ -338,6 +348,13 @@ class SlackServer:
             if file in workspace.uploads:
                 workspace.uploads[file]["content"] = content
         return web.Response(text="OK")
+
+    async def _file(self, request: web.Request) -> web.Response:
+        file, token = request.match_info["file"], request.headers.get("Authorization", "")
+        for workspace in self.workspaces.values():
+            if file in workspace.uploads and token == f"Bearer {workspace.token}":
+                return web.Response(body=workspace.uploads[file]["content"])
+        return web.Response(status=403)
 
     async def _response(self, request: web.Request) -> web.Response:
         self.responses.append(await request.json())

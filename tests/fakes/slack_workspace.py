@@ -59,7 +59,7 @@ class Post:
     blocks: list[Json] = field(default_factory=list)
     metadata: Json | None = None
     reactions: dict[str, list[str]] = field(default_factory=dict)
-    files: list[str] = field(default_factory=list)
+    files: list[Json] = field(default_factory=list)
     is_edited: bool = False
     is_tombstone: bool = False
     only_for: str | None = None  # an ephemeral message's reader
@@ -74,6 +74,8 @@ class Post:
             shown["blocks"] = self.blocks
         if self.metadata:
             shown["metadata"] = self.metadata
+        if self.files:
+            shown |= {"files": self.files, "subtype": "file_share"}
         if self.is_edited:
             shown["edited"] = {"user": self.user, "ts": self.ts}
         if self.is_tombstone:
@@ -153,6 +155,16 @@ class Workspace:
         if f"<@{self.bot}>" in text and place.kind != "im":
             self.announce(event | {"type": "app_mention"})
         return post.ts
+
+    def send_file(self, user: str, name: str, content: bytes, base_url: str) -> None:
+        """A person sends a file in their direct messages with the app."""
+        channel, file_id = self.direct_channel(user), f"F{len(self.uploads) + 1}"
+        self.uploads[file_id] = {"name": name, "content": content}
+        file = {"id": file_id, "name": name, "url_private_download": f"{base_url}files/{file_id}"}
+        post = Post(ts=self.next_ts(), channel=channel, user=user, text="", files=[file])
+        self.posts[channel, post.ts] = post
+        event = post.as_json(self.bot) | {"channel": channel, "channel_type": "im", "event_ts": post.ts}
+        self.announce(event)
 
     def edit(self, user: str, channel: str, ts: str, text: str) -> None:
         """A person changes their message. A mention is announced anew, as Slack does."""

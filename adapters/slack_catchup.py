@@ -1,0 +1,154 @@
+"""What happened on Slack while the bot was away: reactions changed, messages unanswered.
+
+Reads it back after every connection. Knows nothing of what a reaction or a message means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeAlias  # Slack's messages are JSON
+
+import structlog
+
+from adapters.slack_client import read
+from adapters.slack_events import person
+from adapters.slack_teams import Team, Teams
+from bot.app import App
+from bot.events import Place, Platform, ReactionState, Ref
+from bot.feedback import BAD_BUTTON, GOOD_BUTTON
+from bot.ports import ChatError, RateLimited
+
+ANSWERS_READ_BACK: Final = 1000
+READ_BACK: Final = timedelta(days=14)
+AT_ONCE: Final = 4
+PAGE: Final = 200
+TRIES: Final = 4
+KINDS: Final = "public_channel,private_channel,im,mpim"
+
+Take: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+
+class CatchUp:
+    """Compares Slack's state with the bot's, and tells the bot what is different."""
+
+    def __init__(self, app: App, teams: Teams, take: Take, *, missed_max_age_s: float) -> None:
+        self._app = app
+        self._teams = teams
+        self._take = take
+        self._missed_max_age = timedelta(seconds=missed_max_age_s)
+        self._touched: Counter[Ref] = Counter()  # message → reactions heard of since the start
+
+    def touched(self, ref: Ref) -> None:
+        """A reaction was heard of just now: what is being read back may be older than that."""
+        self._touched[ref] += 1
+
+    async def run(self) -> None:
+        """Read back everything that may have been missed. Raises ChatError where no workspace answers."""
+        now = self._app.kit.clock()
+        posted = await self._app.posted(Platform.SLACK, since=now - READ_BACK, limit=ANSWERS_READ_BACK)
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def one(reply_ref: Ref) -> int:
+            async with slots:
+                return await self._reactions(reply_ref)
+
+        async with asyncio.TaskGroup() as tasks:
+            reading = [tasks.create_task(one(ref)) for ref in await self._last_pieces(posted)]
+        if self._missed_max_age:
+            threads = {(place.channel, place.thread) for _, place in posted if place.thread}
+            await self._missed(now - self._missed_max_age, threads)
+        log.info("slack.read_back", answers=len(posted), changed=sum(task.result() for task in reading))
+
+    # Reactions
+
+    async def _last_pieces(self, posted: Iterable[tuple[Ref, Place]]) -> list[Ref]:
+        """One piece of each reply: its reactions are read on all of them."""
+        of_reply: dict[str, Ref] = {}
+        for ref, _ in posted:
+            reply = await self._app.reply_at(ref)
+            if reply is not None:
+                of_reply[reply.id] = ref
+        return list(of_reply.values())
+
+    async def _reactions(self, ref: Ref) -> int:
+        """Make the stored reactions to one reply those that stand on Slack; how many sets changed."""
+        reply = await self._app.reply_at(ref)
+        if reply is None:
+            return 0
+        pieces = await self._app.store.replies.pieces(reply.id)
+        for _ in range(TRIES):
+            before = {piece: self._touched[piece] for piece in pieces}
+            emoji: dict[str, set[str]] = {}
+            try:
+                for piece in pieces:
+                    await self._read(piece, emoji)
+            except RateLimited as error:
+                await asyncio.sleep(error.retry_after_s)
+                continue
+            except ChatError as error:
+                log.info("slack.reactions_not_read", why=str(error))
+                return 0
+            if all(self._touched[piece] == count for piece, count in before.items()):
+                return await self._app.reactions(await self._states(reply.id, ref, emoji))
+        return 0  # it changes faster than it is read: then every change is heard of
+
+    async def _read(self, piece: Ref, emoji: dict[str, set[str]]) -> None:
+        team_id, _, channel = piece.channel.partition("/")
+        team = await self._teams.of(team_id)
+        found = await read(team.client, "reactions.get", channel=channel, timestamp=piece.id, full=True)
+        for reaction in found["message"].get("reactions", ()):
+            for user in reaction["users"]:
+                if user != team.bot:
+                    emoji.setdefault(person(team_id, user).key, set()).add(reaction["name"])
+
+    async def _states(self, reply: str, ref: Ref, emoji: Mapping[str, set[str]]) -> list[ReactionState]:
+        """Also for people who have nothing left on it. Clicked thumbs are no reactions, and stay."""
+        stored = {key for key in await self._app.store.reactions.people_on(reply) if key.startswith("slack:")}
+        states = []
+        for key in stored | emoji.keys():
+            before = await self._app.store.reactions.of(reply, key)
+            thumbs = before & {GOOD_BUTTON, BAD_BUTTON}
+            _, team, user = key.split(":", 2)
+            now = frozenset(emoji.get(key, ())) | thumbs
+            states.append(ReactionState(ref=ref, person=person(team, user), emoji=now))
+        return states
+
+    # Messages
+
+    async def _missed(self, oldest: datetime, threads: Iterable[tuple[str, str | None]]) -> None:
+        """What was said while nobody listened, if it is not too old. Heard twice it counts once."""
+        for team in await self._teams.all():
+            for channel in await self._channels(team):
+                await self._retake(team, channel, oldest, None)
+        for place, thread in threads:
+            team_id, _, channel = place.partition("/")
+            await self._retake(await self._teams.of(team_id), channel, oldest, thread)
+
+    async def _channels(self, team: Team) -> list[str]:
+        """Every channel that the bot is in."""
+        found: list[str] = []
+        cursor = ""
+        while True:
+            page = await read(team.client, "users.conversations", types=KINDS, limit=PAGE, cursor=cursor)
+            found += [channel["id"] for channel in page["channels"]]
+            cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
+            if not cursor:
+                return found
+
+    async def _retake(self, team: Team, channel: str, oldest: datetime, thread: str | None) -> None:
+        method = "conversations.replies" if thread else "conversations.history"
+        where = {"channel": channel, "oldest": f"{oldest.timestamp():.6f}", "limit": PAGE}
+        try:
+            found = await read(team.client, method, **where, **({"ts": thread} if thread else {}))
+        except ChatError as error:
+            log.info("slack.channel_not_read", channel=channel, why=str(error))
+            return
+        for message in sorted(found["messages"], key=lambda message: float(message["ts"])):
+            event = {**message, "type": "message", "channel": channel}
+            event.pop("edited", None)  # as it is now it is what was said
+            await self._take({"team_id": team.id, "event": event})

@@ -1,0 +1,118 @@
+"""A whole bot on a Slack of this machine: SDK, adapter, bot, SQLite, the scripted backend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias  # settings and Slack's bodies are JSON
+
+import pytest
+
+from adapters.slack_chat import SlackChat
+from adapters.slack_events import ref
+from adapters.slack_teams import Teams
+from adapters.wiring import OWN_RUBRIC, nights
+from bot import feedback
+from bot.app import App
+from bot.kit import Kit, new_id, now
+from bot.settings import Settings
+from bot.store import Store
+from engine.backends.scripted import ScriptedBackend
+from engine.judge import load_rubric
+from tests.fakes.slack_server import SlackServer
+from tests.fakes.slack_workspace import Post
+
+LATEST_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A bot that listens, and what a test sees it by."""
+
+    app: App
+    store: Store
+    chat: SlackChat
+    server: SlackServer
+
+    async def ask(self, user: str, channel: str, text: str, *, thread: str | None = None) -> tuple[str, Post]:
+        """A question with its answer, once that is noted as the bot's own."""
+        before = len(self.server.workspace.replies_of_bot(channel))
+        said = text if channel.startswith("D") else f"<@{self.server.workspace.bot}> {text}"
+        question = self.server.say(user, channel, said, thread=thread)
+        answer = await self.answer(channel, before + 1)
+        await self.noted(answer)
+        return question, answer
+
+    async def answer(self, channel: str, number: int) -> Post:
+        """The answer of that number in a channel, once it is there."""
+        async with asyncio.timeout(LATEST_S):
+            while len(answers := self.server.workspace.replies_of_bot(channel)) < number:
+                await asyncio.sleep(0.01)
+        return answers[number - 1]
+
+    async def noted(self, answer: Post) -> str:
+        """The id of the reply that this message is a piece of."""
+        async with asyncio.timeout(LATEST_S):
+            at = ref(self.server.workspace.team, answer.channel, answer.ts)
+            while (reply := await self.app.reply_at(at)) is None:
+                await asyncio.sleep(0.01)
+        return reply.id
+
+
+StartSlack: TypeAlias = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[SlackServer]:
+    server = SlackServer()
+    await server.start()
+    for user, name in (("UANN", "ann"), ("UBOB", "bob")):
+        server.workspace.add_user(user, name)
+        server.workspace.add_channel(f"C{user[1:]}", "UANN", "UBOB")
+        server.workspace.direct_channel(user)
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+def start(server: SlackServer, tmp_path: Path) -> StartSlack:
+    """`async with start(settings={...}) as bot`: it may be started again on the same data."""
+
+    @asynccontextmanager
+    async def started(
+        settings: dict[str, Any] | None = None, *, over_http: bool = False
+    ) -> AsyncIterator[Running]:
+        tokens: dict[str, Any] = {"bot_token": "xoxb-1", "api_url": server.api_url}
+        tokens |= {"signing_secret": server.signing_secret} if over_http else {"app_token": "xapp-1"}
+        wished = settings or {}
+        chosen = Settings(
+            data=tmp_path,
+            backend={"kind": "scripted"},
+            **{**wished, "slack": {**tokens, **wished.get("slack", {})}},
+        )
+
+        def rate(emoji: frozenset[str]) -> int | None:
+            return feedback.rating(emoji, chosen.reactions)
+
+        store = await Store.open(chosen.database_url, clock=now, new_id=new_id, rate=rate)
+        kit = Kit(settings=chosen, store=store, backend=ScriptedBackend(), rubric=load_rubric(OWN_RUBRIC))
+        await kit.backend.start(lambda text: None)
+        app = App(kit)
+        app.attach_nights(nights(kit, app))
+        chat = SlackChat(chosen.slack, app, Teams(chosen.slack, store.installations))
+        app.attach(chat)
+        running = [asyncio.create_task(app.run()), asyncio.create_task(chat.run())]
+        if not over_http:
+            await server.connected()
+        try:
+            yield Running(app=app, store=store, chat=chat, server=server)
+        finally:
+            await app.stop()
+            await chat.stop()
+            await asyncio.gather(*running)
+            await store.close()
+
+    return started
