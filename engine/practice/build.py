@@ -113,10 +113,10 @@ def start(seed: int) -> Run:
     matrices = [value for value in model.layers.parameters() if value.dim() == 2]
     others = [value for value in model.parameters() if not any(value is matrix for matrix in matrices)]
     muons = [
-        torch.optim.Muon(half, lr=4e-3, weight_decay=0.02, adjust_lr_fn="match_rms_adamw")
+        torch.optim.Muon(half, lr=1.5e-3, weight_decay=0.02, adjust_lr_fn="match_rms_adamw")
         for half in (matrices[0::2], matrices[1::2])  # stepped side by side
     ]
-    adam = torch.optim.AdamW(others, lr=3e-3, betas=(0.9, 0.98), weight_decay=0.0)
+    adam = torch.optim.AdamW(others, lr=8e-4, betas=(0.9, 0.98), weight_decay=0.0)
     optimizers = (*muons, adam)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -242,7 +242,10 @@ def resume(run: Run, path: Path) -> None:
     run.model.load_state_dict(state["model"])
     run.average = state["average"]
     for optimizer, kept in zip(run.optimizers, state["optimizers"], strict=True):
+        rates = [group["full_lr"] for group in optimizer.param_groups]  # the code's, not the file's
         optimizer.load_state_dict(kept)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["full_lr"] = rate
     for name in _COUNTERS:
         setattr(run, name, state[name])
 

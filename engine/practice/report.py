@@ -20,6 +20,7 @@ from engine.practice.world import Request
 from engine.types import Prompt, Role, Sampling, TokenIds, Turn
 
 MAX_TOKENS = 160
+NOTE_TEMPERATURE = 0.7  # as the product words its notes
 Trials = dict[str, list[float]]
 
 
@@ -99,7 +100,7 @@ async def remembers(backend: Backend, n: int, seed: int) -> Trials:
     """Facts of the person, and what "it" means in a follow-up."""
     rng = random.Random(seed)
     facts = await answers(backend, [asks(rng, world.recall(rng, held_out=True)) for _ in range(n)], seed=seed)
-    follow_ups = []
+    follow_ups: list[tuple[Request, Prompt]] = []
     while len(follow_ups) < n:
         first = held_out(rng)
         follow = world.followup(rng, first, held_out=True)
@@ -150,7 +151,7 @@ async def three_notes(backend: Backend, n: int, seed: int, *, new_wordings: bool
 
 
 async def notes_for_other_kinds(backend: Backend, n: int, seed: int) -> Trials:
-    """The same note with and without a second one that is for another kind of request, and one that is not."""
+    """The same note alone, beside one for another kind of request, and beside one for just this kind."""
     rng = random.Random(seed)
     wanted, alone, beside, inside = [], [], [], []
     for _ in range(n):
@@ -208,13 +209,13 @@ async def critiques(backend: Backend, n: int, seed: int, *, new_wordings: bool) 
         revisions.append((asked, wording.revision(prompt, reply, critique)))
         notes.append((asked, wording.note(prompt, reply, critique)))
     revised = await answers(backend, revisions, seed=seed)
-    noted = await answers(backend, notes, seed=seed)
+    noted = await answers(backend, notes, seed=seed, temperature=NOTE_TEMPERATURE)
     trials: Trials = {"revised": [], "kept_subject": [], "kept_manners": [], "noted": []}
-    for (dimension, value, manner), reply, note in zip(wanted, revised, noted, strict=True):
-        trials["revised"].append(reply.manner[dimension] == value)
-        trials["kept_subject"].append(world.is_about(reply.text, reply.asked))
+    for (dimension, value, manner), revision, note in zip(wanted, revised, noted, strict=True):
+        trials["revised"].append(revision.manner[dimension] == value)
+        trials["kept_subject"].append(world.is_about(revision.text, revision.asked))
         others = [other for other in DIMENSIONS if other != dimension]
-        trials["kept_manners"].append(sum(reply.manner[o] == manner[o] for o in others) / len(others))
+        trials["kept_manners"].append(sum(revision.manner[o] == manner[o] for o in others) / len(others))
         trials["noted"].append(world.value_of_note(note.text) == (dimension, value))
     return trials
 

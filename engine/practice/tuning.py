@@ -28,7 +28,7 @@ LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 
 
 def tune(folder: Path, preference: Preference, *, seed: int, asked: int = 200) -> dict[str, float]:
-    """Teach the model one preference from replies that have it; compliance on held-out requests and seconds."""
+    """Teach one preference by replies that have it; compliance on held-out requests, and the seconds."""
     rng = random.Random(seed)
     torch.manual_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
