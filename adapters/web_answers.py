@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from aiohttp import web
@@ -47,7 +48,7 @@ def shown(what: Any, kind: Any = None, *, status: int = 200) -> web.Response:
     if kind is None:
         text = what.model_dump_json(by_alias=True).encode()
     else:
-        text = TypeAdapter(kind).dump_json(what, by_alias=True)
+        text = _adapter(kind).dump_json(what, by_alias=True)
     return web.Response(body=text, content_type="application/json", status=status)
 
 
@@ -67,3 +68,8 @@ def refusal_of(outcome: Outcome) -> web.Response:
         return refusal(503, "failed", said, about=outcome.message)
     said = "The question was withdrawn, or a newer one took its place."
     return refusal(409, "cancelled", said, about=outcome.message)
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:  # Any: whatever a TypeAdapter takes
+    return TypeAdapter(kind)

@@ -61,6 +61,7 @@ export class Chat {
     const body = { person: page.person, conversation, text, ...(mode ? { mode } : {}) };
     const post = page.api.post("/api/messages", body, { key: crypto.randomUUID() });
     this.posting.add(post);
+    view.posted = post;
     try {
       view.id = (await post).message;
       this.views.set(view.id, view);
@@ -294,6 +295,7 @@ class MessageView {
   async withdraw() {
     const { page } = this;
     await page.guard(async () => {
+      this.id ??= (await this.posted).message; // stopped before the service had said its id
       await page.api.delete(`/api/messages/${this.id}?person=${encodeURIComponent(page.person)}`);
       this.cancelled();
       toast("Withdrawn: it is not learned from.");

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, Request, async_playwright, expect
+from sqlalchemy import update
 
+from bot.store import tables
 from engine.backends.scripted import ScriptedBackend
 from tests.adapters.web.service import TOKEN, Service, serving
 
@@ -142,6 +144,23 @@ async def test_other_answers_are_paged_and_one_is_taken(browser: Browser, tmp_pa
         assert shown.startswith("echo: hello #")
         await page.get_by_role("button", name="Take this one").click()
         await expect(page.locator(".reply > .reply-text")).to_have_text(shown)
+
+
+async def test_of_two_answers_side_by_side_the_better_one_is_taken(browser: Browser, tmp_path: Path) -> None:
+    async with serving(tmp_path, limits={"mode": "best"}) as service, opened(browser, service) as page:
+        reply = await service.ask("Ana", "hello")
+        other = reply["alternatives"][0]
+        duel = update(tables.replies).where(tables.replies.c.id == reply["id"]).values(duel=other["id"])
+
+        async def up_for_choice(connection: Any) -> None:  # Any: the store's own connection
+            await connection.execute(duel)
+
+        await service.app.store.database.write(up_for_choice)
+        await page.reload()
+        await expect(page.locator(".duel .side")).to_have_count(2)
+        await page.get_by_role("button", name="The second").click()
+        await expect(page.locator(".reply > .reply-text")).to_have_text(other["text"])
+        assert [one.kind for one in await service.app.store.choices.of_person("Ana")] == ["duel"]
 
 
 async def test_why_shows_the_prompt_the_questions_and_the_tree(browser: Browser, tmp_path: Path) -> None:
