@@ -75,8 +75,10 @@ class _Listener:
         self._arrived.set()
 
     async def heard(self) -> AsyncIterator[Heard]:
-        while not self._is_lost:
-            await self._arrived.wait()
-            self._arrived.clear()
+        while True:
             while self._kept:
                 yield self._kept.popleft()
+            if self._is_lost:
+                return
+            await self._arrived.wait()
+            self._arrived.clear()
