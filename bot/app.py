@@ -192,6 +192,7 @@ class App:
             thread_reply, reply=reply.id, conversation=reply.conversation, owner=self.kit.owner
         )
         self._take_up(taken, person, place, ItemKind.THREAD_REPLY)
+        self._rethinking.put(person)
         return taken.id
 
     async def choose(self, choice: Choice) -> Reply:

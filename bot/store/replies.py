@@ -217,12 +217,14 @@ class Replies:
         await self._database.write(work)
 
     async def never_learn(self, reply_id: str, is_never: bool) -> None:
-        """Whether this reply may be learned from."""
+        """Whether this reply may be learned from. One whose question was withdrawn never may."""
+        withdrawn = select(inbox.c.id).where(inbox.c.never_learn)
 
         async def work(connection: Connection) -> None:
-            await connection.execute(
-                update(replies).where(replies.c.id == reply_id).values(never_learn=is_never)
-            )
+            change = update(replies).where(replies.c.id == reply_id)
+            if not is_never:
+                change = change.where(replies.c.message.is_(None) | replies.c.message.not_in(withdrawn))
+            await connection.execute(change.values(never_learn=is_never))
 
         await self._database.write(work)
 
