@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from bot.events import Place, Platform
 from bot.settings import Settings
 from bot.store import Store
 from engine.judge import Rubric
@@ -40,7 +41,15 @@ class Kit:
     store: Store
     backend: Backend
     rubric: Rubric = field(default_factory=Rubric)
+    rubrics: Mapping[tuple[Platform, str], Rubric] = field(default_factory=dict)  # of single channels
     clock: Callable[[], datetime] = now
     new_id: Callable[[], str] = new_id
     new_seed: Callable[[], int] = new_seed
     owner: str = field(default_factory=new_id)
+
+    def rubric_of(self, place: Place | None) -> Rubric:
+        """The judge's questions for an answer that goes there. A channel may have its own."""
+        if place is None:
+            return self.rubric
+        # Slack's channel names its workspace first.
+        return self.rubrics.get((place.platform, place.channel.rpartition("/")[2]), self.rubric)

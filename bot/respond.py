@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from bot import conversation, memory
+from bot import conversation, duels, memory
 from bot.errors import Unknown
-from bot.events import Action, ActionKind
+from bot.events import Action, ActionKind, Place
 from bot.kit import Kit
 from bot.live import live_lora
 from bot.store.inbox import Item
@@ -16,7 +16,7 @@ from bot.store.people import Known
 from bot.store.replies import Draft
 from bot.store.snapshots import Branch
 from engine.compose import compose
-from engine.judge import Judge, Question, note_questions
+from engine.judge import Judge, Question, manner_questions, note_questions
 from engine.types import Candidate, Composed, Limits, LoraRef, Mode, Prompt
 
 QUESTION_TOKENS: Final = 64  # kept free behind a reply, for the judge
@@ -43,7 +43,8 @@ async def respond(kit: Kit, item: Item, on_progress: OnProgress) -> Draft:
     prompt = await memory.recall(kit, person, prompt, budget_tokens=left)
     mode = item.mode or person.mode or kit.settings.limits.mode
     woven = await weave(kit, prompt, person, mode, on_progress)
-    return draft(kit, item, woven)
+    made = draft(kit, item, woven)
+    return replace(made, duel=await duels.opponent(kit, person, made))
 
 
 async def weave(
@@ -54,14 +55,22 @@ async def weave(
     on_progress: OnProgress,
     *,
     notes_asked: Sequence[Question] | None = None,
+    place: Place | None = None,
 ) -> Woven:
     """The best reply to a prompt, under the person's notes and their LoRA.
 
-    `notes_asked`: what the judge asks instead of one question for each note.
+    `notes_asked`: what the judge asks instead of one question for each note. `place`: whose rubric it asks.
     """
     asked = note_questions(prompt.notes) if notes_asked is None else notes_asked
     lora = await live_lora(kit, person)
-    judge = Judge(kit.backend, (*kit.rubric.questions, *asked), lora)
+    taste = duels.taste_of(kit, person)
+    matters = taste.worth_asking() if person.memory else ()
+    judge = Judge(
+        kit.backend,
+        (*kit.rubric.questions, *asked, *manner_questions(matters)),
+        lora,
+        taste.opinion if matters else None,
+    )
     composed = await compose(
         kit.backend,
         prompt,
