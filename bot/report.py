@@ -140,7 +140,7 @@ def _gain(metrics: Mapping[str, Any]) -> str:  # Any: figures as JSON
     """Old against new, by the judge where it sees what is wanted, else by the feedback held back."""
     if not metrics.get("judge_sees"):
         likely = 100 * metrics["probability_better"]
-        return f"By the feedback that I held back, my answers are better now with a probability of {likely:.0f}%."
+        return f"By the feedback I held back, my answers are better now with a probability of {likely:.0f}%."
     before, after = 100 * metrics["wanted_before"], 100 * metrics["wanted_after"]
     low, high = 100 * metrics["wanted_low"], 100 * metrics["wanted_high"]
     return (
