@@ -122,10 +122,12 @@ class Replica:
                 asyncio.timeout(self._timeout_s),
                 self._session.post(self.url + path, json=body) as response,
             ):
-                if response.status >= 500:
-                    raise Away(f"status {response.status}: {(await response.text())[:200]}")
                 if response.status >= 400:
-                    raise Refused(response.status, _reason(await response.text()))
+                    reason = _reason(await response.text())
+                    # A server also answers 5xx where one request, or one LoRA, was too much for it alone.
+                    if response.status >= 500 and not await self._is_healthy():
+                        raise Away(f"status {response.status}: {reason}")
+                    raise Refused(response.status, reason)
                 if response.content_type != "application/json":
                     return {}
                 answer: Json = await response.json()
@@ -134,6 +136,10 @@ class Replica:
             raise Refused(408, f"{self.url} did not answer in {self._timeout_s:.0f} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Away(f"{type(error).__name__}: {error}") from error
+
+    async def _is_healthy(self) -> bool:
+        async with self._session.get(f"{self.url}/health") as response:
+            return response.status == 200
 
 
 def _reason(body: str) -> str:
