@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -64,7 +65,8 @@ async def weave(
     asked = note_questions(prompt.notes) if notes_asked is None else notes_asked
     lora = await live_lora(kit, person)
     taste = duels.taste_of(kit, person)
-    matters = taste.worth_asking() if person.memory else ()
+    has_opinion = person.memory and taste.ratings > 0
+    matters = await asyncio.to_thread(taste.worth_asking) if has_opinion else ()
     judge = Judge(
         kit.backend,
         (*kit.rubric.questions, *asked, *manner_questions(matters)),

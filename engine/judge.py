@@ -164,8 +164,8 @@ class Judge:
     def is_content(self, verdict: Verdict) -> bool:
         """Whether nothing is left to wish for: every weighted question is answered as it should be."""
         asked = [question for question in self.questions if question.weight]
-        if not self.has_preference or verdict.opinion < 0.0:
-            return False
+        if not asked:
+            return self._opinion is not None and verdict.opinion > 0.0
         return all(_wanted(q, verdict.answers.get(q.name, 0.5)) >= CONTENT_FROM for q in asked)
 
     def _verdict(self, answers: dict[str, float], reply: TokenIds) -> Verdict:
