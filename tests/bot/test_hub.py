@@ -29,7 +29,7 @@ async def test_a_slow_listener_loses_progress_and_nothing_else() -> None:
         for number in range(MAX_KEPT * 3):
             hub.tell("ann", progress(number))
         hub.tell("ann", Notice(text="last"))
-        notices = []
+        notices: list[str] = []
         while len(notices) < 2:
             event = await asyncio.wait_for(anext(events), 1)
             if isinstance(event, Notice):

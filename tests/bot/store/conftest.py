@@ -53,7 +53,7 @@ class PostgresServer:
         return f"postgresql+asyncpg://nightloom@/{name}?host={self._folder}"
 
     def _run(self, program: str, *arguments: str) -> None:
-        as_other = {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
+        is_root = os.geteuid() == 0
         result = subprocess.run(
             [_program(program), *arguments],
             cwd=self._folder,
@@ -61,7 +61,9 @@ class PostgresServer:
             stderr=subprocess.DEVNULL,
             timeout=120,
             check=False,
-            **(as_other if os.geteuid() == 0 else {}),  # type: ignore[arg-type]  # the keys differ in type
+            user=self._account.pw_uid if is_root else None,
+            group=self._account.pw_gid if is_root else None,
+            extra_groups=[] if is_root else None,
         )
         assert result.returncode == 0, f"{program} failed: {self._log()}"
 
