@@ -50,9 +50,8 @@ async def rethink(kit: Kit, person: str) -> Sequence[Note]:
 
 async def _rated(kit: Kit, person: str) -> list[Recorded]:
     """The person's own answers that they rated and that may be learned from, the newest first."""
-    recorded = await kit.store.replies.of_person(person, limit=5 * MAX_RATED)
-    mine = [one for one in recorded if one.reply.rating and one.is_current and not one.never_learn]
-    return mine[:MAX_RATED]
+    recorded = await kit.store.replies.with_feedback(person, limit=MAX_RATED)
+    return [one for one in recorded if one.reply.rating and one.is_current and not one.never_learn]
 
 
 async def _described(kit: Kit, one: Recorded) -> _Rated:

@@ -23,7 +23,7 @@ from bot.store.teachings import Teaching
 from engine import wording
 from engine.types import Example, Prompt
 
-MAX_REPLIES: Final = 1000  # the newest, from which examples are chosen
+MAX_REPLIES: Final = 300  # the newest with feedback, from which examples are chosen
 LINE_TOKENS: Final = 4  # what stands around a note or a fact
 EXAMPLE_TOKENS: Final = 16
 SHARE_OF_ONE_EXAMPLE: Final = 0.5  # of what is left: a long one must not fill everything
@@ -114,7 +114,7 @@ def fact_note(
 
 async def candidates(kit: Kit, person: str) -> Sequence[Candidate]:
     """The person's rated answers and their corrections: whatever may serve as an example, newest first."""
-    recorded = await kit.store.replies.of_person(person, limit=MAX_REPLIES)
+    recorded = await kit.store.replies.with_feedback(person, limit=MAX_REPLIES)
     taught = await kit.store.teachings.of_person(person)
     return [*_corrected(recorded, taught), *_rated(recorded, taught)]
 
@@ -187,15 +187,12 @@ def _examples(
 
 def _rated(recorded: Sequence[Recorded], taught: Sequence[Teaching]) -> list[Candidate]:
     """Rated answers, each under the request that it was first asked by."""
-    by_id = {one.reply.id: one for one in recorded}
     corrected = {one.revision for one in taught if one.kind is TeachingKind.CORRECTION}
     found = []
     for one in recorded:
-        worth = WORTH.get(one.reply.rating or 0)
-        if worth is not None and not one.never_learn and one.is_current and one.reply.id not in corrected:
-            found.append(
-                Candidate(example=_example(one, by_id, one.reply.text, one.reply.rating), worth=worth)
-            )
+        rating = one.reply.rating or 0
+        if rating in WORTH and not one.never_learn and one.is_current and one.reply.id not in corrected:
+            found.append(Candidate(example=_example(one, one.reply.text, rating), worth=WORTH[rating]))
     return found
 
 
@@ -206,18 +203,17 @@ def _corrected(recorded: Sequence[Recorded], taught: Sequence[Teaching]) -> list
         about = by_id.get(teaching.reply)
         if teaching.wanted is None or teaching.never_learn or about is None or about.never_learn:
             continue
-        example = _example(about, by_id, teaching.wanted, CORRECTION_RATING)
+        example = _example(about, teaching.wanted, CORRECTION_RATING)
         found.append(Candidate(example=example, worth=CORRECTION_WORTH))
     return found
 
 
-def _example(one: Recorded, by_id: Mapping[str, Recorded], text: str, rating: int | None) -> Example:
-    first = one
-    for _ in range(len(by_id)):
-        if first.reply.revises is None or first.reply.revises not in by_id:
-            break
-        first = by_id[first.reply.revises]
-    return Example(request=wording.last_request(first.prompt), reply=text, rating=rating or CORRECTION_RATING)
+def _example(one: Recorded, text: str, rating: int) -> Example:
+    """The answer under what was asked; that of a revision was asked before the critique."""
+    turns = one.prompt.turns
+    while len(turns) > 2 and turns[-1].text.endswith(wording.REVISION_REQUEST):
+        turns = turns[:-2]
+    return Example(request=turns[-1].text, reply=text, rating=rating)
 
 
 def _wish_note(wish: str, item: Item, *, note_id: str) -> NewNote:

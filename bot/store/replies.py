@@ -165,6 +165,21 @@ class Replies:
             ratings = await self._ratings(connection, rows)
         return [_recorded(row, ratings.get(row.id)) for row in rows]
 
+    async def with_feedback(self, person: str, *, limit: int) -> Sequence[Recorded]:
+        """The person's replies that they reacted to or corrected, the newest first."""
+        teachings = tables.teachings
+        reacted = select(reactions.c.reply).where(reactions.c.person == person, reactions.c.is_on)
+        corrected = select(teachings.c.reply).where(
+            teachings.c.person == person, teachings.c.wanted.is_not(None)
+        )
+        query = _replies().where(
+            replies.c.person == person, replies.c.id.in_(reacted) | replies.c.id.in_(corrected)
+        )
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(query.order_by(replies.c.seq.desc()).limit(limit))).all()
+            ratings = await self._ratings(connection, rows)
+        return [_recorded(row, ratings.get(row.id)) for row in rows]
+
     async def last_texts(self, messages: Sequence[str]) -> dict[str, str]:
         """What was said last to each question: a revision where there is one."""
         query = (

@@ -181,3 +181,11 @@ async def test_a_deleted_note_is_gone_from_the_next_prompt(bot: Bot) -> None:
     (note,) = await bot.store.notes.active("ann")
     await bot.store.notes.delete("ann", note.id)
     assert (await _prompt_of(bot, "two", conversation="2")).notes == ()
+
+
+async def test_a_rated_revision_is_an_example_of_what_was_first_asked(bot: Bot) -> None:
+    asked = await bot.ask("tell me about otters")
+    taught = await say_under(bot, "shorter please", asked.replies[0].id)
+    await react(bot, "❤️", taught.replies[0].id)
+    (example,) = (await _prompt_of(bot, "otters again", conversation="2")).examples
+    assert (example.request, example.reply) == ("tell me about otters", taught.replies[0].text)
