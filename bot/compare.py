@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bot import memory
-from bot.errors import Unknown
+from bot.errors import Refused, Unknown
 from bot.kit import Kit
 from bot.respond import QUESTION_TOKENS, limits_of, weave
 from engine.types import Prompt, Role, Turn
@@ -22,7 +22,9 @@ class Comparison:
 
 
 async def compare(kit: Kit, person: str, request: str) -> Comparison:
-    """Ask both. Raises Unknown, EngineError."""
+    """Ask both. Raises Unknown, Refused, EngineError."""
+    if not request.strip():
+        raise Refused("empty", "There is nothing to answer: write a request.")
     known = await kit.store.people.get(person)
     if known is None:
         raise Unknown("unknown_person", f"There is nobody called {person!r} here: see `nightloom people`.")

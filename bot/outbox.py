@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 SENDERS: Final = 16  # of one platform, at the same time
 SEND_TIMEOUT_S: Final = 120.0
-FIRST_PAUSE_S: Final = 0.5
+FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 60.0
 FAULTS: Final = 8  # errors that no adapter should raise, until a reply is given up
 

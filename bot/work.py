@@ -30,7 +30,7 @@ from engine.ports import EngineDownError
 
 log = structlog.get_logger(__name__)
 
-FIRST_PAUSE_S: Final = 0.25
+FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 15.0
 ADOPTED_AT_ONCE: Final = 500
 MAX_BEGINNINGS: Final = 30  # by as many processes, one after the other; then it is what kills them
@@ -143,7 +143,7 @@ class Workers:
                     if failures >= self._kit.settings.limits.tries and await self._gave_up(item_id):
                         break
                 pauses += 1
-                pause_s = min(FIRST_PAUSE_S * 2**pauses, LONGEST_PAUSE_S)
+                pause_s = min(FIRST_PAUSE_S * 2.0 ** (pauses - 1), LONGEST_PAUSE_S)
                 await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
             self._hub.settled(item_id)
 
