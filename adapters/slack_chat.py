@@ -68,8 +68,8 @@ class SlackChat(Chat):
             request_verification_enabled=settings.app_token is None,
         )
         self._bolt.middleware(self._receive)
-        self._bolt.event(re.compile(".*"))(_nothing_more)
         Controls(self._bolt, app, teams, self._sender, Home(app, teams), self.person, settings)
+        self._bolt.event(re.compile(".*"))(_nothing_more)  # last: the first listener that fits is called
 
     async def run(self) -> None:
         """Listen until `stop`. Over HTTP the events come through the web server's port."""

@@ -18,7 +18,7 @@ from adapters.wiring import OWN_RUBRIC, nights
 from bot import feedback
 from bot.app import App
 from bot.kit import Kit, new_id, now
-from bot.settings import Settings
+from bot.settings import BackendSettings, Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
 from engine.judge import load_rubric
@@ -83,14 +83,14 @@ def start(server: SlackServer, tmp_path: Path) -> StartSlack:
 
     @asynccontextmanager
     async def started(
-        settings: dict[str, Any] | None = None, *, over_http: bool = False
+        settings: dict[str, Any] | None = None, *, over_http: bool = False, delay_s: float = 0.0
     ) -> AsyncIterator[Running]:
         tokens: dict[str, Any] = {"bot_token": "xoxb-1", "api_url": server.api_url}
         tokens |= {"signing_secret": server.signing_secret} if over_http else {"app_token": "xapp-1"}
         wished = settings or {}
         chosen = Settings(
             data=tmp_path,
-            backend={"kind": "scripted"},
+            backend=BackendSettings(kind="scripted"),
             **{**wished, "slack": {**tokens, **wished.get("slack", {})}},
         )
 
@@ -98,7 +98,12 @@ def start(server: SlackServer, tmp_path: Path) -> StartSlack:
             return feedback.rating(emoji, chosen.reactions)
 
         store = await Store.open(chosen.database_url, clock=now, new_id=new_id, rate=rate)
-        kit = Kit(settings=chosen, store=store, backend=ScriptedBackend(), rubric=load_rubric(OWN_RUBRIC))
+        kit = Kit(
+            settings=chosen,
+            store=store,
+            backend=ScriptedBackend(delay_s=delay_s),
+            rubric=load_rubric(OWN_RUBRIC),
+        )
         await kit.backend.start(lambda text: None)
         app = App(kit)
         app.attach_nights(nights(kit, app))
