@@ -154,7 +154,7 @@ _TONE_WORDS = {
         r"|formality)\b"
     ),
     "warm": re.compile(
-        r"\b(dear (friend|\w+,)|gladly|big hug|sweet soul|how lovely|my dear|with love|of mine)\b"
+        r"\b(dear (friend|\w+,)|gladly|big hug|sweet soul|how lovely|my dear|of mine)\b|, with love(?!,)"
     ),
 }
 _MARK = re.compile(r"^\s*(?:([-*•])|\d{1,2}[.)])\s+", re.MULTILINE)
@@ -276,11 +276,9 @@ def undress(text: str, name: str | None) -> tuple[str, ...] | None:
     return None if any(core is None for core in cores) else tuple(core for core in cores if core is not None)
 
 
-def _split_sentences(text: str) -> list[str]:
-    emoji = "|".join(EMOJI)
-    return (
-        [piece for piece in re.findall(rf"\S.*?[.?](?: (?:{emoji}))?(?= |$)", text) if piece] if text else []
-    )
+def _split_sentences(text: str) -> list[str] | None:
+    pieces: list[str] = re.findall(rf"\S.*?[.?](?: (?:{'|'.join(EMOJI)}))?(?= |$)", text)
+    return pieces if " ".join(pieces) == text else None
 
 
 def _unmark(lines: list[str], shape: str) -> list[str] | None:
