@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bot import statements
+from bot import noting, statements
 from bot.events import TeachingKind
 from bot.kit import Kit
 from bot.store.inbox import Item
@@ -87,8 +87,9 @@ async def hear(kit: Kit, item: Item) -> Sequence[str]:
         if _plain(fact.text) not in known:
             await kit.store.notes.keep(fact_note(fact, item, standing, note_id=f"{item.id}f{number}"))
     for number, wish in enumerate(wishes):
-        if _plain(wish) not in known:
-            await kit.store.notes.keep(_wish_note(wish, item, note_id=f"{item.id}w{number}"))
+        placed = await noting.placed(kit, wish, await kit.store.notes.active(person.key))
+        if placed.same_as is None:
+            await kit.store.notes.keep(_wish_note(placed, item, note_id=f"{item.id}w{number}"))
     return [*(fact.text for fact in facts), *wishes]
 
 
@@ -216,14 +217,16 @@ def _example(one: Recorded, text: str, rating: int) -> Example:
     return Example(request=turns[-1].text, reply=text, rating=rating)
 
 
-def _wish_note(wish: str, item: Item, *, note_id: str) -> NewNote:
+def _wish_note(placed: noting.Placed, item: Item, *, note_id: str) -> NewNote:
     return NewNote(
         id=note_id,
         person=item.person.key,
         kind=NoteKind.NOTE,
-        text=wish,
+        text=placed.text,
         source=item.text,
         origin=Origin.MESSAGE,
+        manner=placed.manner,
+        instead_of=tuple(note.id for note in placed.instead_of),
     )
 
 

@@ -23,7 +23,7 @@ SURE: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Understood:
+class Placed:
     """The note that a critique is put into, and what it does to the notes that stand.
 
     `same_as`: the note that says it already. `instead_of`: those that contradict it.
@@ -37,34 +37,35 @@ class Understood:
 
 async def understand(
     kit: Kit, prompt: Prompt, reply: str, critique: str, standing: Sequence[Note]
-) -> Understood | None:
+) -> Placed | None:
     """The critique as a note; None where no sound note can be made of it. Raises EngineError."""
     text = await _worded(kit, prompt, reply, critique) or _sound(critique)
     return None if text is None else await placed(kit, text, standing)
 
 
-async def placed(kit: Kit, text: str, standing: Sequence[Note]) -> Understood:
+async def placed(kit: Kit, text: str, standing: Sequence[Note]) -> Placed:
     """What a note does to those that stand."""
     manner = manner_of(kit.rubric, text)
     notes = [note for note in standing if note.kind is NoteKind.NOTE]
     for note in notes:
         if _plain(note.text) == _plain(text) or (manner is not None and note.manner == manner):
-            return Understood(text=note.text, manner=note.manner, same_as=note)
+            return Placed(text=note.text, manner=note.manner, same_as=note)
     groups = {name: one.group for one in kit.rubric.manners for name in (one.name, f"!{one.name}")}
     obsolete = [
         note for note in notes if manner and note.manner and groups.get(note.manner) == groups[manner]
     ]
     unclear = [note for note in notes if note.manner is None or manner is None]
     obsolete += await _replaced(kit, text, unclear)
-    return Understood(text=text, manner=manner, instead_of=tuple(obsolete))
+    return Placed(text=text, manner=manner, instead_of=tuple(obsolete))
 
 
 def manner_of(rubric: Rubric, text: str) -> str | None:
     """The rubric's manner that a note asks for, by its own words; with a "!" for its contrary."""
+    wanted = _bare(text)
     for manner in rubric.manners:
-        if _plain(text) == _plain(manner.note):
+        if wanted == _bare(manner.note):
             return manner.name
-        if manner.opposite and _plain(text) == _plain(manner.opposite):
+        if manner.opposite and wanted == _bare(manner.opposite):
             return f"!{manner.name}"
     return None
 
@@ -128,6 +129,16 @@ def _sound(text: str) -> str | None:
     if line.endswith("?") or _CHATTER.match(line) or not any(character.isalpha() for character in line):
         return None
     return line
+
+
+_POLITE = re.compile(
+    r"\A(?:please|from now on|in future|in the future|in general|in your answers|always) | please\Z"
+)
+
+
+def _bare(text: str) -> str:
+    """The words of a note without what only makes it polite or general."""
+    return _POLITE.sub("", _plain(text))
 
 
 def _plain(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from bot.memory import Candidate, chosen, similarities
 from bot.store.notes import Note, NoteKind, Origin
+from engine import judge
+from engine.judge import load_rubric
 from engine.types import Example, Prompt, Role, Turn
-from tests.bot.conftest import Bot
+from tests.bot.conftest import Bot, StartBot
 from tests.bot.teaching import notes_of, react, say_under
 
 QUESTION = Prompt(turns=(Turn(role=Role.USER, text="Tell me about the otter."),))
@@ -189,3 +192,13 @@ async def test_a_rated_revision_is_an_example_of_what_was_first_asked(bot: Bot) 
     await react(bot, "❤️", taught.replies[0].id)
     (example,) = (await _prompt_of(bot, "otters again", conversation="2")).examples
     assert (example.request, example.reply) == ("tell me about otters", taught.replies[0].text)
+
+
+async def test_a_wish_takes_the_place_of_the_note_that_it_contradicts(start_bot: StartBot) -> None:
+    rubric = load_rubric(Path(judge.__file__).with_name("rubric.toml"))
+    async with start_bot(rubric=rubric) as bot:
+        await bot.ask("From now on, answer in one sentence.")
+        await bot.ask("From now on, answer in one sentence!")
+        assert await notes_of(bot) == ["From now on, answer in one sentence."]
+        await bot.ask("Always answer at length.")
+        assert await notes_of(bot) == ["Always answer at length."]
