@@ -47,7 +47,7 @@ PER_PROMPT = 8  # candidates of one request
 CUTS = (0.25, 0.5, 0.75, 1.0)
 NOISE = 0.1
 POOLS = 8  # replies among which one question may be asked
-LABELS, REACHED = 40, 0.8
+LABELS, REACHED = 32, 0.8
 
 # What the rubric's manners ask about, in the world's own values.
 VALUES = {
@@ -280,7 +280,7 @@ def _checks(
         one, other = rng.sample(replies, 2)
         if person.share_met(one.manner) > person.share_met(other.manner):
             pairs.append((one, other))
-    return pairs[:150]
+    return pairs[:80]
 
 
 def _ordered_right(taste: Taste, pairs: Sequence[tuple[Reply, Reply]]) -> float:
@@ -335,7 +335,7 @@ def figures(pools: Sequence[Sequence[Reply]], people_count: int, seed: int) -> d
     rng = random.Random(seed)
     people = [Preference.draw(rng, rng.choice((2, 3))) for _ in range(people_count)]
     at_20, at_36 = (after_ratings(count, pools, people, seed) for count in (20, 36))
-    asked = people[: max(people_count // 4, 20)]
+    asked = people[: max(people_count // 5, 16)]
     active, active_curve = labels_needed(pools, asked, seed, is_active=True)
     chance, chance_curve = labels_needed(pools, asked, seed, is_active=False)
     areas = zero_shot(pools, people)

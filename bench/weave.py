@@ -27,7 +27,7 @@ from bench.record import interval, record, show
 from bench.sequential import sequential_search
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
 from engine.compose import compose
-from engine.judge import Judge, Verdict, load_rubric, note_questions
+from engine.judge import Judge, Verdict, combined, load_rubric, note_questions
 from engine.ports import Backend
 from engine.practice import world
 from engine.practice.manners import Preference, manner_of
@@ -40,6 +40,7 @@ RUBRIC = ROOT / "engine" / "rubric.toml"
 
 CHILDREN, CHUNK_TOKENS, ROUND, EXPAND, LOOKAHEAD = 72, 32, 24, 8, 3
 LIMITS = Limits(max_reply_tokens=160, budget_tokens=CHILDREN * CHUNK_TOKENS, deadline_s=120.0, samples=8)
+ANSWERS = ("fast", "sequential", "best_equal_tokens", "best_equal_seconds", "weave", "auto")
 WISHES = 3  # dimensions of a hidden preference
 
 
@@ -105,6 +106,7 @@ class Bench:
             "weave_judge_free", case, lambda c: self._compose(c, Mode.WEAVE, judge=remembering.recall())
         )
         await self._timed("sequential", case, self._sequential)
+        await self._timed("sequential_judged_together", case, lambda c: self._sequential(c, together=True))
         await self._timed("fast", case, lambda c: self._compose(c, Mode.FAST))
         await self._timed("auto", case, lambda c: self._compose(c, Mode.AUTO))
         weave = self.ways["weave"]
@@ -143,11 +145,18 @@ class Bench:
         completions = await self._sample(case, (), CHILDREN, CHUNK_TOKENS, case.seed)
         return completions[0].token_ids, sum(len(one.token_ids) for one in completions)
 
-    async def _sequential(self, case: Case) -> tuple[TokenIds, int]:
+    async def _sequential(self, case: Case, *, together: bool = False) -> tuple[TokenIds, int]:
+        """The ancestor: one question about one reply at a time; `together`: all questions about a reply."""
         judge, prompt_ids = self.judge(case), self._backend.encode(case.prompt)
+        singly = [Judge(self._backend, [question], self._lora) for question in judge.questions]
 
         async def judge_one(reply: TokenIds) -> float:
-            return (await judge.score(prompt_ids, [reply]))[0].score
+            if together:
+                return (await judge.score(prompt_ids, [reply]))[0].score
+            answers: dict[str, float] = {}
+            for one in singly:
+                answers |= (await one.score(prompt_ids, [reply]))[0].answers
+            return combined(judge.questions, answers)
 
         found = await sequential_search(
             lambda begun, n, max_tokens, seed: self._sample(case, begun, n, max_tokens, seed),
@@ -201,14 +210,16 @@ class Bench:
     def figures(self) -> dict[str, object]:
         weave, plain = self.ways["weave"], self.ways["plain"]
         ratios = _ratios(self.ways["sequential"].seconds, weave.seconds)
+        together = _ratios(self.ways["sequential_judged_together"].seconds, weave.seconds)
         rates = _ratios(_rates(weave), _rates(plain))
         judging = [
             1.0 - free / full
             for free, full in zip(self.ways["weave_judge_free"].seconds, weave.seconds, strict=True)
         ]
-        answers = {way: m for way, m in self.ways.items() if way not in ("plain", "weave_judge_free")}
+        answers = {way: m for way, m in self.ways.items() if way in ANSWERS}
         return {
             "speedup_vs_sequential": statistics.median(ratios),
+            "speedup_vs_sequential_judged_together": statistics.median(together),
             "share_of_plain_generation": statistics.median(rates),
             "judge_share": statistics.median(judging),
             "utility": {way: statistics.fmean(m.complies) for way, m in answers.items()},

@@ -145,7 +145,7 @@ class _Composition:
 
     async def _more_samples(self) -> None:
         """Whole samples in growing batches until the judge is content or the budget is spent."""
-        batch, barren = self._limits.samples, 0
+        batch, barren = 2 * self._limits.samples, 0
         while not self._is_content() and barren < 2 and (count := self._affordable(batch)):
             known = len(self._is_finished)
             await self._sample_and_judge(count)
