@@ -15,8 +15,9 @@ import structlog
 
 from adapters import discord_events as events
 from adapters.delivery import split
+from adapters.discord_calls import files
 from adapters.discord_gate import Gate
-from adapters.discord_sending import LIMIT_CHARS, Sender, files
+from adapters.discord_sending import LIMIT_CHARS, Sender
 from adapters.discord_views import buttons
 from bot import metrics
 from bot.app import App

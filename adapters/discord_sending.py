@@ -7,47 +7,43 @@ remembers for some minutes; later than that, the channel is looked through for i
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import io
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import aiohttp
 import discord
 import structlog
 
 from adapters import discord_events as events
-from adapters.delivery import Pacer, split
+from adapters.delivery import split
+from adapters.discord_calls import (
+    CALL_TIMEOUT_S,
+    CANNOT_DIRECT,
+    CANNOT_REPLY,
+    UNKNOWN_MESSAGE,
+    call,
+    code_of,
+    files,
+    make_nonce,
+    post,
+    say,
+)
 from adapters.discord_client import Connection
+from adapters.discord_progress import PROGRESS_MARK, Working
 from adapters.discord_views import buttons
 from bot import metrics
 from bot.events import Action, ActionKind, Alternative, Notice, Outgoing, Person, Place, Progress, Ref
-from bot.ports import ChatError, RateLimited, Undeliverable, Unreachable
+from bot.ports import ChatError, Undeliverable
 
 T = TypeVar("T")
 
 LIMIT_CHARS = 2000
-PROGRESS_MARK = "⏳"
-TYPING_EVERY_S = 8.0  # Discord shows it for ten seconds
-EDIT_EVERY_S = 5.0  # five edits in five seconds are allowed in a channel, and others want to post there
-CALL_TIMEOUT_S = 100.0  # discord.py waits out rate limits inside a call
 LOOK_BACK_MESSAGES = 100
 CLOCK_SKEW = timedelta(seconds=5)  # between this machine and Discord
 REMEMBERED = 2000
-
-CANNOT_DIRECT = 50007
-UNKNOWN_MESSAGE = 10008
-CANNOT_REPLY = {50013, 160002}  # a reply needs the permission to read the history
-_ADVICE = {
-    10003: "the channel is gone",
-    40005: "the file is larger than Discord takes",
-    50001: "the bot cannot see the channel: give it View Channel",
-    50013: "a permission is missing: Send Messages, Read Message History, Attach Files",
-    50007: "direct messages from the bot are closed",
-}
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +100,7 @@ class Sender:
                 posted = await self._rewrite(place, slots[index], text, view)
             if posted is None:
                 question = outgoing.question if index == 0 else None
-                posted = await self._send(place, text, view, question, _nonce(outgoing.key, index))
+                posted = await self._send(place, text, view, question, make_nonce(outgoing.key, index))
             refs.append(events.ref(place.id, posted))
             self._remember(posted)
         for surplus in slots[len(texts) :]:
@@ -121,11 +117,11 @@ class Sender:
     ) -> int:
         reference = self._reference(question)
         try:
-            sent = await _call(_post(place, text, view, reference, nonce))
+            sent = await call(post(place, text, view, reference, nonce))
         except Undeliverable as error:
-            if reference is None or _code(error) not in CANNOT_REPLY:
+            if reference is None or code_of(error) not in CANNOT_REPLY:
                 raise
-            sent = await _call(_post(place, text, view, None, nonce))
+            sent = await call(post(place, text, view, None, nonce))
         return sent.id
 
     async def _rewrite(
@@ -134,20 +130,18 @@ class Sender:
         """Edit a message of our own. None: somebody deleted it."""
         message = place.get_partial_message(message_id)
         try:
-            await _call(
-                message.edit(content=text, view=view, allowed_mentions=discord.AllowedMentions.none())
-            )
+            await call(message.edit(content=text, view=view, allowed_mentions=discord.AllowedMentions.none()))
         except Undeliverable as error:
-            if _code(error) == UNKNOWN_MESSAGE:
+            if code_of(error) == UNKNOWN_MESSAGE:
                 return None
             raise
         return message_id
 
     async def _remove(self, place: discord.PartialMessageable, message_id: int) -> None:
         try:
-            await _call(place.get_partial_message(message_id).delete())
+            await call(place.get_partial_message(message_id).delete())
         except Undeliverable as error:
-            if _code(error) != UNKNOWN_MESSAGE:
+            if code_of(error) != UNKNOWN_MESSAGE:
                 raise
 
     async def _look_back(self, outgoing: Outgoing, texts: Sequence[str]) -> list[int]:
@@ -234,7 +228,7 @@ class Sender:
             await self.say(channel, notice)
         except Undeliverable as error:
             _count(error)
-            if _code(error) != CANNOT_DIRECT or place is None or place.is_private:
+            if code_of(error) != CANNOT_DIRECT or place is None or place.is_private:
                 raise
             await self._tell_closed(person, place)
             raise
@@ -248,11 +242,11 @@ class Sender:
             is_last = index == len(texts) - 1
             view = buttons(notice.actions) if is_last else None
             attached = files(notice) if is_last else []
-            await _call(_say(channel, text, view, attached))
+            await call(say(channel, text, view, attached))
 
     async def answer(self, place: Place, question: Ref, text: str) -> None:
         """A plain word under somebody's message, that is no answer. The same word once."""
-        nonce = _nonce(f"{question.id} {text}", 0)
+        nonce = make_nonce(f"{question.id} {text}", 0)
         await self._send(self._channel(place), text, None, question, nonce)
 
     async def _tell_closed(self, person: Person, place: Place) -> None:
@@ -265,14 +259,14 @@ class Sender:
             "Open them for this server, or see `/nightloom me`."
         )
         try:
-            await _call(_say(self._channel(place), text, None, []))
+            await call(say(self._channel(place), text, None, []))
         except ChatError as error:
             log.info("nobody could be told", person=person.key, error=str(error))
 
     async def _direct(self, person: Person) -> discord.PartialMessageable:
         user = discord.Object(events.user_id(person.key))
         client = self._connection.client
-        direct = await _call(client.create_dm(user))
+        direct = await call(client.create_dm(user))
         return client.get_partial_messageable(direct.id)
 
     # What is known of the messages sent
@@ -300,134 +294,6 @@ class Sender:
         return discord.MessageReference(
             message_id=message_id, channel_id=int(question.channel), fail_if_not_exists=False
         )
-
-
-class Working:
-    """One answer in the making: typing, and after a while a message that says how far it is."""
-
-    def __init__(
-        self,
-        place: discord.PartialMessageable,
-        reference: discord.MessageReference | None,
-        remember: Callable[[int], None],
-        *,
-        progress_after_s: float,
-    ) -> None:
-        self._place = place
-        self._reference = reference
-        self._remember = remember
-        self._pacer = Pacer[Progress](self._show, interval_s=EDIT_EVERY_S, first_after_s=progress_after_s)
-        self._shown: int | None = None
-        self._stopped = asyncio.Event()
-
-    def offer(self, progress: Progress) -> None:
-        self._pacer.offer(progress)
-
-    async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._pacer.run())
-            while not self._stopped.is_set():
-                await self._type()
-                try:
-                    await asyncio.wait_for(self._stopped.wait(), timeout=TYPING_EVERY_S)
-                except TimeoutError:
-                    continue
-
-    async def stop(self) -> int | None:
-        """Nothing is shown after this; the message that showed the progress, if there is one."""
-        self._stopped.set()
-        await self._pacer.stop()
-        return self._shown
-
-    async def _type(self) -> None:
-        try:
-            await _call(self._place.typing())
-        except ChatError as error:
-            log.debug("typing could not be shown", error=str(error))
-
-    async def _show(self, progress: Progress) -> None:
-        text = f"{PROGRESS_MARK} *{progress.phase} {progress.done}/{progress.total}*"
-        try:
-            if self._shown is None:
-                nonce = _nonce(f"progress {progress.message}", 0)
-                self._shown = (await _call(_post(self._place, text, None, self._reference, nonce))).id
-                self._remember(self._shown)
-            else:
-                await _call(self._place.get_partial_message(self._shown).edit(content=text))
-        except ChatError as error:
-            log.debug("progress could not be shown", error=str(error))
-
-
-def files(notice: Notice) -> list[discord.File]:
-    """What is attached to a notice."""
-    found = []
-    if notice.image_png:
-        found.append(discord.File(io.BytesIO(notice.image_png), filename="nightloom.png"))
-    if notice.file:
-        found.append(discord.File(io.BytesIO(notice.file), filename=notice.file_name or "nightloom.zip"))
-    return found
-
-
-def chat_error(error: Exception) -> ChatError:
-    """An error of discord.py in the bot's own terms, with what to do."""
-    if isinstance(error, discord.RateLimited):
-        return RateLimited("Discord allows no more for now.", retry_after_s=error.retry_after)
-    if isinstance(error, discord.HTTPException) and error.status == 429:
-        return RateLimited("Discord allows no more for now.", retry_after_s=5.0)
-    # 401: the token was renewed; with the new one the same send will do.
-    if isinstance(error, discord.HTTPException) and error.status < 500 and error.status != 401:
-        return Undeliverable(f"Discord refused it: {_ADVICE.get(error.code, error.text or str(error))}.")
-    return Unreachable(f"Discord could not be reached: {error!r}")
-
-
-def _code(error: ChatError) -> int:
-    cause = error.__cause__
-    return cause.code if isinstance(cause, discord.HTTPException) else 0
-
-
-async def _call(calling: Awaitable[T]) -> T:
-    """One call of Discord. Raises ChatError."""
-    try:
-        async with asyncio.timeout(CALL_TIMEOUT_S):
-            return await calling
-    except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, RuntimeError) as error:
-        # RuntimeError: the session was closed under the call while the adapter stops.
-        raise chat_error(error) from error
-
-
-def _post(
-    place: discord.PartialMessageable,
-    text: str,
-    view: discord.ui.View | None,
-    reference: discord.MessageReference | None,
-    nonce: str,
-) -> Awaitable[discord.Message]:
-    # Any: discord.py tells "none" by leaving a parameter out.
-    options: dict[str, Any] = {"nonce": nonce, "allowed_mentions": discord.AllowedMentions.none()}
-    if view is not None:
-        options["view"] = view
-    if reference is not None:
-        options["reference"] = reference
-    return place.send(text, suppress_embeds=True, **options)
-
-
-def _say(
-    place: discord.PartialMessageable,
-    text: str,
-    view: discord.ui.View | None,
-    attached: Sequence[discord.File],
-) -> Awaitable[discord.Message]:
-    options: dict[str, Any] = {"allowed_mentions": discord.AllowedMentions.none()}  # Any: as above
-    if view is not None:
-        options["view"] = view
-    if attached:
-        options["files"] = list(attached)
-    return place.send(text, **options)
-
-
-def _nonce(key: str, index: int) -> str:
-    """At most 25 characters, the same at every try."""
-    return hashlib.blake2b(f"{key} {index}".encode(), digest_size=12).hexdigest()
 
 
 def _text(outgoing: Outgoing) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,7 @@ class Process:
 
 @asynccontextmanager
 async def running(
-    server: DiscordServer, data: Path, *, waits: bool = True, **environment: str
+    server: DiscordServer, data: Path, environment: Mapping[str, str] | None = None, *, waits: bool = True
 ) -> AsyncIterator[Process]:
     """Start it on a data folder, and wait until it is connected. It is killed if the test leaves it."""
     settings = {
@@ -51,7 +51,7 @@ async def running(
         "NIGHTLOOM_DISCORD__TOKEN": server.token,
         "NIGHTLOOM_DISCORD__API_URL": server.api_url,
         "NIGHTLOOM_DISCORD__GATEWAY_URL": server.gateway_url,
-        **environment,
+        **(environment or {}),
     }
     sessions = server.gateway.identified
     log = data / f"log-{sessions}.txt"

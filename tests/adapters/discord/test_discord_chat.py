@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from bot.events import Notice, Outgoing, Person, Place, Platform, Reply
+from bot.ports import Undeliverable
+from engine.types import Mode
 from tests.adapters.discord.conftest import Running, StartDiscord
 from tests.fakes.discord_server import Channel, DiscordServer, Permission, User
 
@@ -239,6 +244,42 @@ async def test_where_it_may_not_write_the_asker_is_told_privately(
     server.mention(ann, room, "tea?")
     told = await server.answer(server.world.direct(ann))
     assert "could not be posted" in told.content
+
+
+async def test_closed_direct_messages_are_told_of_in_the_channel_once(
+    bot: Running, server: DiscordServer, room: Channel, ann: User
+) -> None:
+    ann.accepts_direct_messages = False
+    person = Person(key=f"discord:{ann.id}", platform=Platform.DISCORD, name="ann")
+    place = Place(platform=Platform.DISCORD, channel=str(room.id), is_private=False)
+    for _ in range(2):
+        with pytest.raises(Undeliverable, match="direct messages"):
+            await bot.chat.tell(person, place, Notice(text="a secret"))
+    [told] = server.answers(room)
+    assert "closed" in told.content
+    assert "secret" not in told.content
+
+
+async def test_a_gone_channel_is_undeliverable(bot: Running, room: Channel, server: DiscordServer) -> None:
+    place = Place(platform=Platform.DISCORD, channel="1", is_private=False)
+    person = Person(key="discord:1", platform=Platform.DISCORD)
+    with pytest.raises(Undeliverable, match="gone"):
+        await bot.chat.post(outgoing(place, person))
+
+
+def outgoing(place: Place, person: Person) -> Outgoing:
+    reply = Reply(
+        id="r",
+        message="m",
+        conversation="c",
+        person=person.key,
+        text="hello",
+        mode=Mode.FAST,
+        score=None,
+        lora=None,
+        seed=1,
+    )
+    return Outgoing(key="k", reply=reply, place=place, question=None)
 
 
 async def test_an_empty_mention_is_told_what_to_do(

@@ -34,7 +34,7 @@ async def test_what_was_taught_by_day_is_answered_after_the_night(
     }
     rng = random.Random(7)
     direct = server.world.direct(ann)
-    async with running(server, tmp_path, **settings) as service:
+    async with running(server, tmp_path, settings) as service:
         await server.until(lambda: server.interactions.commands, timeout_s=ANSWER_S)
         first = await asked(server, ann, room, rng)
         server.world.react(ann, first, "❤️" if is_wanted(first) else "👎")

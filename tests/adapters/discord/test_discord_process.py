@@ -19,7 +19,7 @@ QUIET_S = 1.0
 async def test_a_mention_is_answered_rated_and_taught(
     server: DiscordServer, tmp_path: Path, room: Channel, ann: User
 ) -> None:
-    async with running(server, tmp_path, NIGHTLOOM_LIMITS__MODE="best") as service:
+    async with running(server, tmp_path, {"NIGHTLOOM_LIMITS__MODE": "best"}) as service:
         server.mention(ann, room, "tea?")
         answer = await server.answer(room, timeout_s=LATEST_S)
         assert answer.content == "echo: tea?"
@@ -44,7 +44,7 @@ async def test_a_service_killed_again_and_again_answers_each_question_once(
     for number, text in enumerate(asked):
         server.mention(ann, room, text)
         if number % 4 == 1:
-            async with running(server, tmp_path, NIGHTLOOM_BACKEND__DELAY_S="0.05") as service:
+            async with running(server, tmp_path, {"NIGHTLOOM_BACKEND__DELAY_S": "0.05"}) as service:
                 await asyncio.sleep(0.15 * number)
                 await service.kill()
             server.gateway.sessions.clear()
@@ -67,7 +67,7 @@ async def test_the_connection_breaking_after_every_second_message_doubles_nothin
 async def test_a_service_stopped_in_the_midst_of_an_answer_gives_it_after_the_next_start(
     server: DiscordServer, tmp_path: Path, room: Channel, ann: User
 ) -> None:
-    async with running(server, tmp_path, NIGHTLOOM_BACKEND__DELAY_S="3") as service:
+    async with running(server, tmp_path, {"NIGHTLOOM_BACKEND__DELAY_S": "3"}) as service:
         server.mention(ann, room, "tea?")
         await server.until(lambda: room.typing, timeout_s=LATEST_S)
         assert await service.stop() == 0
@@ -102,7 +102,7 @@ async def test_200_reactions_while_it_was_off_are_the_servers_within_a_minute(
 async def test_a_wrong_token_ends_it_with_one_line_that_says_what_to_do(
     server: DiscordServer, tmp_path: Path
 ) -> None:
-    async with running(server, tmp_path, waits=False, NIGHTLOOM_DISCORD__TOKEN="wrong") as service:
+    async with running(server, tmp_path, {"NIGHTLOOM_DISCORD__TOKEN": "wrong"}, waits=False) as service:
         async with asyncio.timeout(LATEST_S):
             assert await service.process.wait() == 2
         said = service.log.read_text()
@@ -114,7 +114,7 @@ async def test_sharded_it_answers_in_every_server(server: DiscordServer, tmp_pat
     rooms = [server.world.add_channel(server.world.add_guild(f"home {n}", ann), "room") for n in range(4)]
     direct = server.world.direct(ann)
     # discord.py starts shards five seconds apart, as Discord demands.
-    async with running(server, tmp_path, NIGHTLOOM_DISCORD__SHARDS="2"):
+    async with running(server, tmp_path, {"NIGHTLOOM_DISCORD__SHARDS": "2"}):
         await server.until(lambda: server.gateway.identified == 2, timeout_s=LATEST_S)
         for room in rooms:
             server.mention(ann, room, "tea?")
