@@ -1,11 +1,11 @@
 """What the engine asks of the world below it, and the errors it raises.
 
-    EngineError
-    ├── ModelError        the model cannot be loaded as configured: say why, exit
-    ├── RequestError      this request failed; another may succeed
-    ├── EngineDownError   the engine died; it is being restarted, ask again later
-    ├── LoraError         a LoRA is damaged, unknown or does not fit the base
-    └── TrainingError     a training job could not finish
+EngineError
+├── ModelError        the model cannot be loaded as configured: say why, exit
+├── RequestError      this request failed; another may succeed
+├── EngineDownError   the engine died; it is being restarted, ask again later
+├── LoraError         a LoRA is damaged, unknown or does not fit the base
+└── TrainingError     a training job could not finish
 """
 
 from __future__ import annotations

@@ -29,8 +29,10 @@ def system(prompt: Prompt) -> str:
         parts.append("Facts:\n" + "\n".join(f"- {fact}" for fact in prompt.facts))
     if prompt.notes:
         parts.append("Notes:\n" + "\n".join(f"- {note}" for note in prompt.notes))
-    for example in prompt.examples:
-        parts.append(f"Request: {example.request}\nAnswer: {example.reply}\nRating: {example.rating} of 5")
+    parts += (
+        f"Request: {example.request}\nAnswer: {example.reply}\nRating: {example.rating} of 5"
+        for example in prompt.examples
+    )
     return "\n".join(parts)
 
 
