@@ -369,8 +369,8 @@ def figures(pools: Sequence[Sequence[Reply]], people_count: int, seed: int) -> d
 
 def main(
     model: Annotated[Path, typer.Option(help="folder of the model")] = WEIGHTS,
-    prompts: Annotated[int, typer.Option(help="how many requests")] = 60,
-    people: Annotated[int, typer.Option(help="how many simulated people")] = 120,
+    prompts: Annotated[int, typer.Option(help="how many requests")] = 48,
+    people: Annotated[int, typer.Option(help="how many simulated people")] = 100,
     seed: int = 4,
     write: Annotated[bool, typer.Option(help="write bench/results/judge.json")] = True,
 ) -> None:

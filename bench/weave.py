@@ -313,7 +313,7 @@ async def _run(backend: Backend, lora: LoraRef | None, count: int, seed: int, sa
 
 def main(
     model: Annotated[Path, typer.Option(help="folder of the model")] = WEIGHTS,
-    prompts: Annotated[int, typer.Option(help="how many prompts")] = 40,
+    prompts: Annotated[int, typer.Option(help="how many prompts")] = 30,
     lora_prompts: Annotated[int, typer.Option(help="how many prompts with a LoRA active")] = 30,
     seed: int = 4,
     write: Annotated[bool, typer.Option(help="write bench/results/weave.json")] = True,
