@@ -115,7 +115,8 @@ def _web(settings: Settings) -> Finding:
 
 
 def _platforms(settings: Settings) -> list[Finding]:
-    if not settings.web.enabled and settings.discord.token is None and settings.slack.bot_token is None:
+    slack = settings.slack.bot_token or settings.slack.client_id
+    if not settings.web.enabled and settings.discord.token is None and slack is None:
         return [_bad("platforms: none is on. Set NIGHTLOOM_WEB__ENABLED, or a token of Discord or Slack.")]
     return []
 

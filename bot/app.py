@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -57,6 +57,8 @@ LIFE_SIGN_S: Final = 5.0
 DEAD_AFTER_S: Final = 20.0
 SENDING_MAY_TAKE_S: Final = 6.0
 LOOK_AGAIN_S: Final = 1.0
+EVENTS_ARE_KEPT: Final = timedelta(days=30)  # far longer than any platform delivers again
+FORGET_EVENTS_EVERY: Final = timedelta(hours=6)
 
 
 class App:
@@ -351,10 +353,14 @@ class App:
 
     async def _live(self) -> None:
         """Say that this process lives, and take up what dead ones left."""
+        events_forgotten_at = datetime.min.replace(tzinfo=UTC)
         while True:
             try:
                 await self.store.leases.live(self.kit.owner, for_s=DEAD_AFTER_S)
                 await self._workers.adopt()
+                if self.kit.clock() - events_forgotten_at > FORGET_EVENTS_EVERY:
+                    events_forgotten_at = self.kit.clock()
+                    await self.store.inbox.forget_events(before=events_forgotten_at - EVENTS_ARE_KEPT)
             except Exception as error:  # a database that is away for a while comes back
                 metrics.ERRORS.labels("live", type(error).__name__).inc()
                 log.exception("no sign of life could be given")

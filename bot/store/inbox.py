@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select, update
+from sqlalchemy import Row, and_, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.events import (
@@ -173,6 +173,15 @@ class Inbox:
         async with self._database.reading() as connection:
             row = (await connection.execute(here.order_by(inbox.c.seq.desc()).limit(1))).one_or_none()
         return None if row is None else _item(row)
+
+    async def forget_events(self, *, before: datetime) -> int:
+        """Drop the ids of deliveries that no platform will repeat any more; how many there were."""
+
+        async def work(connection: Connection) -> int:
+            events = tables.events
+            return (await connection.execute(delete(events).where(events.c.at < before))).rowcount
+
+        return await self._database.write(work)
 
     async def waiting(self, owner: str) -> int:
         """How much this process has still to do."""

@@ -97,6 +97,10 @@ class People:
 
         async def work(connection: Connection) -> dict[str, int]:
             counts = {name: await _count(connection, name, key) for name in COUNTED}
+            events = tables.events  # their ids may hold the person's key
+            for table in (tables.inbox, tables.replies):
+                theirs = select(table.c.id).where(table.c.person == key)
+                await connection.execute(delete(events).where(events.c.subject.in_(theirs)))
             gone = await connection.execute(delete(tables.people).where(tables.people.c.key == key))
             return {**counts, "people": gone.rowcount}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from bot.events import Deletion, Edit, MessageState
 from bot.store import Store
@@ -166,6 +167,14 @@ async def test_erasing_a_person_leaves_nothing_of_theirs_and_all_of_others(store
     assert await store.inbox.at(ref("q-e1")) is None
     assert await store.inbox.at(ref("q-e2")) is not None
     assert (await store.people.erase("ann"))["people"] == 0
+
+
+async def test_an_event_is_remembered_until_no_platform_repeats_it(store: Store, clock: Clock) -> None:
+    await store.inbox.take(message("e1"), conversation="c", owner=OWNER)
+    clock.pass_s(60)
+    await store.inbox.take(message("e2"), conversation="c", owner=OWNER)
+    assert await store.inbox.forget_events(before=clock() - timedelta(seconds=30)) == 1
+    assert not (await store.inbox.take(message("e2"), conversation="c", owner=OWNER)).is_new
 
 
 async def test_a_person_is_known_by_the_latest_name_they_gave(store: Store) -> None:
