@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Iterable
 from functools import cache
@@ -40,7 +41,8 @@ def event_of(request: web.Request, key: str) -> str:
         return secrets.token_urlsafe(16)
     if not given.isascii() or not given.isprintable() or not 0 < len(given) <= MAX_KEY_CHARS:
         raise Rejected(422, "bad_key", f"{KEY_HEADER} may hold {MAX_KEY_CHARS} printable characters.")
-    return f"{key}/{given}"
+    call = hashlib.sha256(f"{request.method} {request.path}".encode()).hexdigest()[:8]
+    return f"{key}/{call}/{given}"
 
 
 def shown(what: Any, kind: Any = None, *, status: int = 200) -> web.Response:

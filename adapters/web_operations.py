@@ -23,7 +23,9 @@ ZIP = "application/zip"
 FILE = "application/octet-stream"
 JSON = "application/json"
 MAX_BODY_BYTES = 256 * 1024
-EVENTS_DESCRIPTION = (
+DESCRIPTION = (
+    "A POST may be sent again under the same header `Idempotency-Key`: it is one event. "
+    "`wait` on a POST waits so many seconds for the outcome.\n\n"
     "GET /api/events?person=P is a stream of server-sent events: `progress` {message, conversation, done, "
     "total, phase}, `reply` (a Reply), `night` {night, phase, done, total}, `notice` (a Notice). A comment "
     "line is sent every 15 seconds. After a reconnect read the conversation again."
@@ -265,7 +267,7 @@ def openapi() -> dict[str, Any]:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation, components)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Nightloom", "version": VERSION, "description": EVENTS_DESCRIPTION},
+        "info": {"title": "Nightloom", "version": VERSION, "description": DESCRIPTION},
         "paths": paths,
         "components": {
             "schemas": components,

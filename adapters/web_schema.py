@@ -25,7 +25,7 @@ TIMEZONES = tuple(sorted(available_timezones() | {"UTC"}))
 # A bare name of the web chat, or a person of a platform. No colon in a bare name, so nobody can pose as one.
 PERSON = (
     r"^(discord:[0-9]{1,20}|slack:[A-Za-z0-9]{1,32}:[A-Za-z0-9]{1,32}"
-    r"|[^\s:/\\\x00-\x1f\x7f][^:/\\\x00-\x1f\x7f]{0,63})$"
+    r"|[^\s:/\\\x00-\x1f\x7f]([^:/\\\x00-\x1f\x7f]{0,62}[^\s:/\\\x00-\x1f\x7f])?)$"
 )
 LINE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"  # something visible, in one line
 TEXT = r"^[^\x00]*[^\s\x00][^\x00]*$"  # something visible; Postgres keeps no NUL

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from yarl import URL
 
@@ -51,6 +53,25 @@ async def test_sending_again_under_the_same_key_asks_once(service: Service) -> N
     other = await service.call("POST", "/api/messages", {**ASKED, "person": "ben"}, headers=headers)
     assert first == again
     assert other[1] != first[1]
+
+
+async def test_one_key_serves_for_different_calls(service: Service) -> None:
+    headers = {"Idempotency-Key": "k1"}
+    _, taken = await service.call("POST", "/api/messages?wait=10", ASKED, headers=headers)
+    path, text = f"/api/messages/{taken['message']}?wait=10", {"person": "ana", "text": "hello again"}
+    _, changed = await service.call("PATCH", path, text, headers=headers)
+    assert changed["reply"]["text"] == "echo: hello again"
+
+
+async def test_a_stopping_server_does_not_wait_for_waiting_calls(tmp_path: Path) -> None:
+    async with serving(tmp_path, backend=ScriptedBackend(delay_s=60)) as slow:
+        waiting = asyncio.create_task(slow.call("POST", "/api/messages?wait=60", ASKED))
+        await asyncio.sleep(0.3)
+        began = time.monotonic()
+        await slow.chat.stop()
+        with pytest.raises(aiohttp.ClientError):
+            await waiting
+        assert time.monotonic() - began < 5
 
 
 async def test_conversations_are_listed_and_read_by_their_person_alone(service: Service) -> None:
@@ -134,6 +155,7 @@ REFUSED: list[tuple[str, str, Any, int, str]] = [
     ("POST", "/api/messages", {**ASKED, "mode": "psychic"}, 422, "bad_value"),
     ("POST", "/api/messages", {**ASKED, "person": ""}, 422, "bad_value"),
     ("POST", "/api/messages", {**ASKED, "person": "a:b"}, 422, "bad_value"),
+    ("POST", "/api/messages", {**ASKED, "person": "ana "}, 422, "bad_value"),
     ("POST", "/api/messages", {**ASKED, "conversation": "x" * 300}, 422, "too_long"),
     ("POST", "/api/messages", [ASKED], 422, "wrong_type"),
     ("POST", "/api/messages", None, 400, "empty_body"),
