@@ -8,6 +8,7 @@ ratings that were shuffled, and candidates that cheat. `people`: a night of a hu
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import random
 import statistics
@@ -22,13 +23,16 @@ from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.utils import logging
 
+from bench.gate import gate
 from bench.record import RESULTS, record
+from engine import practice
 from engine.training import bank, losses
 from engine.training.bank import Bank, BankOptimizer
 from engine.training.classroom import Classroom
-from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe
-from engine.training.school import School, batches
+from engine.training.lessons import Kind, Lesson, Recipe
+from engine.training.school import batches
 
+WEIGHTS: Final = Path(practice.__file__).with_name("weights")
 SHAPES: Final = {
     # That of the practice model.
     "practice": LlamaConfig(
@@ -233,23 +237,14 @@ def difference(one: bank.LoraTensors, other: bank.LoraTensors) -> float:
     return (apart / max(size, 1e-30)) ** 0.5
 
 
-def people_by_the_clock(model: Path, *, people: int, lessons: int) -> float:
-    """Training alone of so many people, with reading, writing and exports, in seconds."""
-    config = LlamaConfig.from_pretrained(model)
-    work = lessons_for(people, lessons, config.vocab_size, seed=2)
-    with tempfile.TemporaryDirectory() as folder:
-        recipe = Recipe(model=str(model), passes=2, seats=32)
-        pupils = [Pupil(key=key, seed=number) for number, key in enumerate(work)]
-        made = JobFolder.create(Path(folder), recipe, pupils, work, {})
-        began = time.monotonic()
-        School(made, recipe, say=lambda line: None, started=began).teach(pupils)
-        return time.monotonic() - began
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shape", choices=tuple(SHAPES), default="practice")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--part", choices=("all", "bank", "gate"), default="all")
+    parser.add_argument("--model", type=Path, default=WEIGHTS, help="for the gate")
+    parser.add_argument("--night-people", type=int, default=100, help="for the gate: truthful people")
+    parser.add_argument("--shuffled", type=int, default=200, help="for the gate: person-nights by chance")
     parser.add_argument("--people", type=int, default=64)
     parser.add_argument("--items", type=int, default=20)
     parser.add_argument("--batch", type=int, default=4)
@@ -259,14 +254,21 @@ def main() -> None:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.set_num_threads(min(2, torch.get_num_threads()))
-    figures = bank_against_one_by_one(
-        given.shape,
-        people=given.people,
-        items=given.items,
-        device=given.device,
-        batch=given.batch,
-        repeats=given.repeats,
-    )
+    figures: dict[str, Any] = {}
+    if given.part != "gate":
+        figures |= bank_against_one_by_one(
+            given.shape,
+            people=given.people,
+            items=given.items,
+            device=given.device,
+            batch=given.batch,
+            repeats=given.repeats,
+        )
+        print(figures, flush=True)
+    if given.part != "bank":
+        with tempfile.TemporaryDirectory() as folder:
+            sizes = {"people": given.night_people, "shuffled": given.shuffled, "seed": 60_000}
+            figures |= asyncio.run(gate(given.model, Path(folder), **sizes))
     print(figures)
     if not given.dry:
         print(f"written to {record('night', {**earlier(), **figures})}")
