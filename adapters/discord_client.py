@@ -22,6 +22,10 @@ BACKOFF_LAST_S = 60.0
 REFUSED_AGAIN_S = 300.0
 LONGEST_RATE_LIMIT_S = 60.0
 
+LOGIN_TIMEOUT_S = 60.0
+# RecursionError: discord.py tries again to start a shard by calling itself.
+_PASSING = (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, RecursionError)
+
 BAD_TOKEN = (
     "NIGHTLOOM_DISCORD__TOKEN was refused by Discord. Copy it anew: Developer Portal, your application, "
     "Bot, Reset Token."
@@ -71,7 +75,7 @@ class Connection:
         failures = 0
         while not self._stopping.is_set():
             try:
-                await self._connect()
+                await self._connect_until_stopped()
                 failures = 0
             except discord.PrivilegedIntentsRequired:
                 if not self.has_content:
@@ -83,7 +87,7 @@ class Connection:
                     raise Undeliverable(BAD_TOKEN) from error
                 log.error(BAD_TOKEN)
                 await self._pause(REFUSED_AGAIN_S)
-            except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            except _PASSING as error:
                 failures += 1
                 pause_s = min(BACKOFF_LAST_S, BACKOFF_FIRST_S * 2 ** min(failures, 10)) * random.uniform(
                     0.5, 1
@@ -94,10 +98,24 @@ class Connection:
                 self._logged_in.clear()
 
     async def stop(self) -> None:
+        """End `run`, also where Discord does not answer."""
         self._stopping.set()
-        if self._client is not None and self._logged_in.is_set():
-            _forget_ready(self._client)
-            await self._client.close()
+
+    async def _connect_until_stopped(self) -> None:
+        connecting = asyncio.create_task(self._connect())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait((connecting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                if self.is_open:
+                    _forget_ready(self.client)
+                connecting.cancel()
+                await asyncio.wait((connecting,))
+        finally:
+            stopping.cancel()
+            connecting.cancel()
+        if not connecting.cancelled():
+            connecting.result()
 
     async def _connect(self) -> None:
         token = self._settings.token
@@ -105,13 +123,13 @@ class Connection:
         client = self._client = new_client(self._settings, has_content=self.has_content)
         self._prepare(client)
         async with client:
-            await client.login(token.get_secret_value())
-            if self._settings.api_url and not self._settings.gateway_url:
-                await _take_gateway_of(client)
+            async with asyncio.timeout(LOGIN_TIMEOUT_S):
+                await client.login(token.get_secret_value())
+                if self._settings.api_url and not self._settings.gateway_url:
+                    await _take_gateway_of(client)
             self._was_connected = True
             self._logged_in.set()
-            if not self._stopping.is_set():
-                await client.connect(reconnect=True)
+            await client.connect(reconnect=True)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -134,6 +152,8 @@ def redirect(api_url: str | None, gateway_url: str | None) -> None:
 
 def new_client(settings: DiscordSettings, *, has_content: bool) -> discord.Client:
     """A client that asks for no more than it needs, and keeps no messages and members in memory."""
+    # It never speaks aloud: no need to warn that it cannot.
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     options: dict[str, Any] = {  # Any: discord.py's options are of many types
         "intents": discord.Intents(guilds=True, messages=True, reactions=True, message_content=has_content),
         "member_cache_flags": discord.MemberCacheFlags.none(),

@@ -172,6 +172,16 @@ async def test_without_network_at_the_start_it_keeps_trying(
         await bot.ask(ann, room, "tea?")
 
 
+async def test_it_stops_soon_where_discord_does_not_answer(
+    server: DiscordServer, start: StartDiscord, room: Channel
+) -> None:
+    server.faults.append(Fault(method="GET", path="/users/@me", delay_s=30.0))
+    async with start(waits=False):
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+
+
 async def test_a_gateway_that_is_away_for_a_while(
     bot: Running, server: DiscordServer, room: Channel, ann: User
 ) -> None:
