@@ -1,0 +1,72 @@
+"""Two services on one Postgres: each message is answered once, and one finishes what the other left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from bot import feedback
+from bot.app import App
+from bot.events import MessageState
+from bot.kit import Kit, new_id, now
+from bot.settings import DatabaseSettings, LimitSettings, Settings
+from bot.store import Store
+from engine.backends.scripted import ScriptedBackend
+from engine.types import Mode
+from tests.bot.conftest import message
+from tests.bot.store.conftest import PostgresServer
+from tests.fakes.chat import FakeChat
+
+pytestmark = pytest.mark.real
+
+
+@asynccontextmanager
+async def service(url: str, folder: Path, chat: FakeChat, *, delay_s: float = 0.0) -> AsyncIterator[App]:
+    settings = Settings(
+        data=folder, database=DatabaseSettings(url=SecretStr(url)), limits=LimitSettings(mode=Mode.FAST)
+    )
+    store = await Store.open(url, clock=now, new_id=new_id, rate=feedback.rating)
+    backend = ScriptedBackend(delay_s=delay_s)
+    await backend.start(lambda text: None)
+    app = App(Kit(settings=settings, store=store, backend=backend))
+    app.attach(chat)
+    running = asyncio.create_task(app.run())
+    try:
+        yield app
+    finally:
+        await app.stop()
+        await running
+        await store.close()
+
+
+async def test_a_message_that_reaches_two_services_is_answered_once(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url, chat = await postgres.new_database(), FakeChat()
+    async with service(url, tmp_path, chat) as one, service(url, tmp_path, chat) as two:
+        events = [message(f"question {n}", person=f"p{n % 5}", event=f"e{n}") for n in range(20)]
+        took = await asyncio.gather(*(app.message(event) for event in events for app in (one, two)))
+        outcomes = [await two.outcome(taken, wait_s=20) for taken in set(took)]
+    assert len(set(took)) == 20
+    assert all(outcome.state is MessageState.ANSWERED for outcome in outcomes)
+    assert sorted(post.reply.text for post in chat.posts) == sorted(f"echo: question {n}" for n in range(20))
+
+
+async def test_what_one_service_leaves_when_it_stops_another_answers(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url, chat = await postgres.new_database(), FakeChat()
+    async with service(url, tmp_path, chat) as lasting:
+        async with service(url, tmp_path, FakeChat(), delay_s=60.0) as leaving:
+            took = [await leaving.message(message(f"question {n}", person=f"p{n}")) for n in range(5)]
+        outcomes = [await lasting.outcome(taken, wait_s=20) for taken in took]
+        async with asyncio.timeout(20):
+            while len(chat.posts) < 5:
+                await asyncio.sleep(0.01)
+    assert all(outcome.state is MessageState.ANSWERED for outcome in outcomes)
+    assert sorted(chat.shown.values()) == [f"echo: question {n}" for n in range(5)]
