@@ -4,7 +4,7 @@ import { button, byId, drawing, h, ICONS, iconButton, put, toast } from "./dom.j
 import { ReplyView } from "./reply.js";
 
 const POLL_MS = 4000;
-const STARTERS = ["Tell me about the otter", "Recommend a soup", "How do I make tea?"];
+const STARTERS = ["Tell me about an otter.", "What is good about green tea?", "Why do people like pottery?"];
 
 export class Chat {
   constructor(page) {
