@@ -211,10 +211,8 @@ def _corrected(recorded: Sequence[Recorded], taught: Sequence[Teaching]) -> list
 
 def _example(one: Recorded, text: str, rating: int) -> Example:
     """The answer under what was asked; that of a revision was asked before the critique."""
-    turns = one.prompt.turns
-    while len(turns) > 2 and turns[-1].text.endswith(wording.REVISION_REQUEST):
-        turns = turns[:-2]
-    return Example(request=turns[-1].text, reply=text, rating=rating)
+    request = wording.last_request(wording.before_critiques(one.prompt))
+    return Example(request=request, reply=text, rating=rating)
 
 
 def _wish_note(placed: noting.Placed, item: Item, *, note_id: str) -> NewNote:

@@ -110,7 +110,7 @@ async def _replaced(kit: Kit, text: str, notes: Sequence[Note]) -> list[Note]:
 
 def last_exchange(prompt: Prompt) -> Prompt:
     """The request alone: what came before it is no part of what is criticised."""
-    bare = prompt.bare()
+    bare = wording.before_critiques(prompt.bare())
     return Prompt(turns=bare.turns[-1:], persona=bare.persona, name=bare.name)
 
 

@@ -187,7 +187,8 @@ async def _revised(kit: Kit, item: Item, about: Recorded, kept: Teaching, on_pro
 async def _revision_prompt(kit: Kit, person: Known, about: Recorded, critique: str) -> Prompt:
     """The conversation with the critique as its last turn, under what is known of the person now."""
     room = kit.backend.max_context - limits_of(kit).max_reply_tokens - QUESTION_TOKENS
-    bare = wording.revision(about.prompt.bare(), about.reply.text, critique)
+    asked = wording.before_critiques(about.prompt.bare())  # earlier critiques stand in the notes
+    bare = wording.revision(asked, about.reply.text, critique)
     while len(kit.backend.encode(bare)) > room and len(bare.turns) > 3:
         bare = replace(bare, turns=bare.turns[2:])  # the oldest exchange
     left = room - len(kit.backend.encode(bare))

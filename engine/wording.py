@@ -6,6 +6,8 @@ exactly these words. Knows no tokenizer: a backend turns the messages into token
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine.types import Prompt, Role, Turn
 
 SYSTEM = "You are Nightloom."
@@ -39,6 +41,14 @@ def system(prompt: Prompt) -> str:
 def revision(prompt: Prompt, reply: str, critique: str) -> Prompt:
     """The conversation in which the model answers again under a critique of its reply."""
     return prompt.then(reply, f"{critique}\n{REVISION_REQUEST}")
+
+
+def before_critiques(prompt: Prompt) -> Prompt:
+    """The conversation as it was before any critique: what a revision was first asked by."""
+    turns = prompt.turns
+    while len(turns) > 2 and turns[-1].text.endswith(REVISION_REQUEST):
+        turns = turns[:-2]
+    return replace(prompt, turns=turns)
 
 
 def note(prompt: Prompt, reply: str, critique: str) -> Prompt:

@@ -241,3 +241,13 @@ class _DiesAt(ScriptedBackend):
             await asyncio.Event().wait()
         self._left -= 1
         await super()._work(lora)
+
+
+async def test_a_critique_of_a_revision_goes_back_to_what_was_first_asked(bot: Bot) -> None:
+    asked = await bot.ask("tell me about otters")
+    first = await say_under(bot, "shorter please", asked.replies[0].id)
+    second = await say_under(bot, "no lists", first.replies[0].id)
+    prompt = (await bot.store.replies.recorded(second.replies[0].id)).prompt
+    assert [turn.text for turn in prompt.turns][:2] == ["tell me about otters", first.replies[0].text]
+    assert len(prompt.turns) == 3
+    assert prompt.notes == ("shorter please", "no lists")
