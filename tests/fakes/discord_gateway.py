@@ -12,7 +12,8 @@ from itertools import count
 
 from aiohttp import WSMsgType, web
 
-from tests.fakes.discord_world import Guild, Payload, World
+from tests.fakes.discord_things import Guild, Payload
+from tests.fakes.discord_world import World
 
 GUILDS = 1 << 0
 GUILD_MEMBERS = 1 << 1

@@ -19,16 +19,8 @@ from typing import Any
 from aiohttp import BodyPartReader, web
 
 from tests.fakes.discord_gateway import Gateway
-from tests.fakes.discord_world import (
-    Channel,
-    Message,
-    Payload,
-    Permission,
-    Refusal,
-    User,
-    World,
-    check_message,
-)
+from tests.fakes.discord_things import Channel, Message, Payload, Permission, Refusal, User
+from tests.fakes.discord_world import World, check_message
 
 PING, COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 1, 2, 3, 4, 5
 EPHEMERAL = 1 << 6

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from tests.fakes.discord_gateway import MESSAGE_CONTENT, Gateway
 from tests.fakes.discord_interactions import Interaction, Interactions, read_body, reply
-from tests.fakes.discord_world import (
+from tests.fakes.discord_things import (
     Channel,
     ChannelKind,
     Guild,
@@ -30,8 +30,8 @@ from tests.fakes.discord_world import (
     Permission,
     Refusal,
     User,
-    World,
 )
+from tests.fakes.discord_world import World
 
 TOKEN = "token-of-the-test-bot"
 VIA = {"Via": "1.1 test"}  # without it discord.py takes a 429 for a ban
