@@ -237,7 +237,11 @@ async def test_a_wrong_token_and_a_wrong_file_are_explained(browser: Browser, tm
 async def test_while_the_model_loads_the_page_says_so_and_takes_questions(
     browser: Browser, tmp_path: Path
 ) -> None:
-    async with serving(tmp_path, is_started=False) as service, opened(browser, service) as page:
+    backend = ScriptedBackend(delay_s=60)
+    async with (
+        serving(tmp_path, backend=backend, is_started=False) as service,
+        opened(browser, service) as page,
+    ):
         await expect(page.locator("#banner")).to_contain_text("Reading the weights: 2 of 5 files.")
         await page.get_by_label("Message", exact=True).fill("hello")
         await page.keyboard.press("Enter")
