@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bot import consent, teach, why
+from bot import consent, report, teach, why
 from bot.errors import NotYours, Refused, Unknown
 from bot.events import Action, ActionKind, Choice, Notice, Person, Reply
 from bot.kit import Kit
@@ -29,6 +29,8 @@ async def press(kit: Kit, hands: Hands, person: Person, action: Action) -> Notic
     match action.kind:
         case ActionKind.WHY:
             return Notice(text=why.told(await why.why(kit, action.target, person=person.key)))
+        case ActionKind.SHOW_MORE if "/" not in action.target:
+            return await _night(kit, person.key, action.target)
         case ActionKind.OTHER_ANSWERS | ActionKind.SHOW_MORE:
             return await other_answer(kit, person.key, action.target)
         case ActionKind.TAKE:
@@ -61,6 +63,15 @@ async def other_answer(kit: Kit, person: str, target: str) -> Notice:
     text = others[index].text
     shown = text if len(text) <= SHOWN_CHARS else f"{text[: SHOWN_CHARS - 1]}…"
     return Notice(text=f"{index + 1} of {len(others)}\n{shown}", actions=tuple(actions))
+
+
+async def _night(kit: Kit, person: str, night_id: str) -> Notice:
+    """Under the morning note: all that its night measured of this person."""
+    night = await kit.store.nights.get(night_id)
+    for one in night.people:
+        if one.person == person:
+            return Notice(text=report.more(one))
+    raise NotYours("not_yours", "This night was another person's.")
 
 
 def undone(version: Version | None) -> Notice:

@@ -10,6 +10,7 @@ import pytest
 from bot import commands, consent
 from bot.errors import BotError, NotYours, Refused, Unknown
 from bot.events import Action, ActionKind, Command, Notice, Place, Platform
+from bot.store.nights import NightOutcome, NightPerson
 from engine.types import Mode
 from tests.bot.conftest import Bot, StartBot
 from tests.bot.teaching import notes_of, react, say_under, who
@@ -166,3 +167,16 @@ async def test_nobody_is_learned_from_where_the_operator_has_not_acknowledged_it
             await consent.decide(bot.kit, "discord:1", is_yes=True)
     async with start_bot(learning={"discord": {"acknowledged": True}}) as bot:
         assert consent.may_learn(bot.kit.settings, known)
+
+
+async def test_more_of_a_night_is_shown_to_its_person_alone(bot: Bot) -> None:
+    for name in ("ann", "bob"):
+        await bot.store.people.meet(who(name))
+    await bot.store.nights.start("night", ["ann"], was_asked=True)
+    kept = NightPerson(person="ann", outcome=NightOutcome.KEPT, reason="no gain", used={"ratings": 7})
+    await bot.store.nights.settle("night", kept)
+    told = await press(bot, ActionKind.SHOW_MORE, "night")
+    assert "no gain" in told.text
+    assert "ratings: 7" in told.text
+    with pytest.raises(NotYours):
+        await press(bot, ActionKind.SHOW_MORE, "night", person="bob")

@@ -16,7 +16,7 @@ from tests.fakes.discord_server import Channel, DiscordServer, Message, User
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
-ANSWER_S = 90.0
+ANSWER_S = 300.0  # the first one waits for the model
 NIGHT_S = 480.0
 QUESTIONS = 24
 WANTED = "pirate"
@@ -52,6 +52,8 @@ async def test_what_was_taught_by_day_is_answered_after_the_night(
         assert "The night begins" in await command(server, ann, direct, "night")
         note = await server.answer(direct, before + 1, timeout_s=NIGHT_S)
         assert "Undo" in note.buttons, note.content
+        more = await server.interactions.press(ann, note, "Show me more")
+        assert "Version 1" in await server.interactions.responded(more, timeout_s=ANSWER_S)
         assert "(live)" in await command(server, ann, direct, "me")
 
         # Without the notes in the prompt it is the LoRA alone that answers.
