@@ -107,15 +107,20 @@ async def weave(
     except TimeoutError:
         if not deadline.expired():  # then it was not ours
             raise
+        search.keep_unjudged()
     return search.woven()
 
 
 @dataclass(frozen=True, slots=True)
 class _Expansion:
-    """An expansion under way: what it extends, what it may cost, and the task that makes it."""
+    """An expansion under way: what it extends, what it may cost, and the task that makes it.
+
+    `sampled` is filled before the judge is asked.
+    """
 
     node: Node
     reserved_tokens: int
+    sampled: list[Completion]
     task: asyncio.Task[_Landed]
 
 
@@ -218,21 +223,26 @@ class _Search:
         count = max(1, min(wanted, room, self._spendable() // max_tokens))
         self._unspent -= count * max_tokens
         self._on_expand(node)
-        task = group.create_task(self._expand(node, count, max_tokens, self._seeds.getrandbits(31)))
-        self._flights.append(_Expansion(node, count * max_tokens, task))
+        sampled: list[Completion] = []
+        seed = self._seeds.getrandbits(31)
+        task = group.create_task(self._expand(node, count, max_tokens, seed, sampled))
+        self._flights.append(_Expansion(node, count * max_tokens, sampled, task))
         return count
 
-    async def _expand(self, node: Node, count: int, max_tokens: int, seed: int) -> _Landed:
+    async def _expand(
+        self, node: Node, count: int, max_tokens: int, seed: int, sampled: list[Completion]
+    ) -> _Landed:
         """Sample children and have them judged at once. Touches nothing of the tree."""
         try:
             completions = await self._sample(node.token_ids, count, max_tokens, seed)
         except EngineError as error:
             return _Landed(error=error)
-        completions = [
+        sampled.extend(
             _within(completion, max_tokens)
             for completion in completions[:count]
             if completion.token_ids or (completion.finished and node.token_ids)  # else it adds nothing
-        ]
+        )
+        completions = tuple(sampled)
         replies = [node.token_ids + completion.token_ids for completion in completions]
         try:
             verdicts = await self._judge(replies, [completion.finished for completion in completions])
@@ -354,7 +364,7 @@ class _Search:
             if max_tokens < 1 or node.is_finished:
                 return
             self._unspent -= max_tokens
-            landed = await self._expand(node, 1, max_tokens, self._seeds.getrandbits(31))
+            landed = await self._expand(node, 1, max_tokens, self._seeds.getrandbits(31), [])
             born = self._land(node, max_tokens, landed)
             node = born[0] if born else node
 
@@ -362,6 +372,13 @@ class _Search:
         """The unfinished branch that the judge likes best among those that may still grow."""
         leaves = [n for n in self._nodes[1:] if not (n.is_finished or n.is_cut or n.children)]
         return max(leaves, key=lambda n: (n.verdict.score, len(n.token_ids)), default=self._root)
+
+    def keep_unjudged(self) -> None:
+        """At the deadline: what was sampled in time but not judged is better than nothing."""
+        for flight in self._flights:
+            if flight.sampled:
+                self._land(flight.node, flight.reserved_tokens, _Landed(completions=flight.sampled))
+        self._flights.clear()
 
     def woven(self) -> Woven:
         finished = [node for node in self._nodes if node.is_finished]

@@ -195,12 +195,12 @@ async def test_a_prompt_that_fills_the_context_says_what_to_do() -> None:
 async def test_the_deadline_is_kept(mode: Mode) -> None:
     loop = asyncio.get_running_loop()
     started = loop.time()
-    limits = Limits(max_reply_tokens=64, budget_tokens=1500, deadline_s=0.15, samples=4)
+    limits = Limits(max_reply_tokens=64, budget_tokens=10**6, deadline_s=0.6, samples=4)
     never = Question(name="never", text="Is it good?", weight=-1.0)
-    backend = ScriptedBackend(delay_s=0.04)
+    backend = ScriptedBackend(delay_s=0.16)
     composed = await made(mode, backend=backend, questions=[GOOD, never], limits=limits)
     assert composed.best.text
-    assert loop.time() - started < 0.3
+    assert loop.time() - started < 3.0  # 0.6 s where the machine is not busy; without a deadline far more
 
 
 async def test_a_deadline_that_leaves_nothing_is_an_error_that_says_what_to_do() -> None:
