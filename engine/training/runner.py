@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from engine.ports import TrainingError
 from engine.training.lessons import JobFolder
 
 GRACE_S = 5.0
+# Where the cores are shared with what answers, threads that spin while they wait for each other starve both.
+SHARING_CORES = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 LINE_BYTES = 2**20
 KEPT_ERROR_LINES = 5
 
@@ -46,6 +49,7 @@ class Trainer:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd=Path(__file__).resolve().parents[2],
+            env={**os.environ, **SHARING_CORES},
             limit=LINE_BYTES,
         )
         try:
