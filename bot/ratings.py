@@ -6,6 +6,7 @@ A rating is stored before it comes here, so what is lost with the process is cau
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -19,6 +20,7 @@ from engine.ports import EngineError
 log = structlog.get_logger(__name__)
 
 SETTLES_IN_S: Final = 0.2  # who rates often in a row is thought about once
+LEFT_TO_OTHERS: Final = 4.0  # seconds of pause for each second of work
 
 Tell = Callable[[Person, Place | None, Notice], Awaitable[None]]
 
@@ -44,12 +46,15 @@ class Rethinking:
             self._arrived.clear()
             while self._people:
                 person = self._people.pop(next(iter(self._people)))
+                began_s = time.thread_time()
                 try:
                     await self._rethink(person)
                 except (
                     EngineError
                 ) as error:  # the engine restarts by itself; the next rating comes here again
                     log.info("ratings are thought about later", person=person.key, error=str(error))
+                # In a flood of ratings most of the time is left to those who wait for something.
+                await asyncio.sleep(LEFT_TO_OTHERS * (time.thread_time() - began_s))
 
     async def _rethink(self, person: Person) -> None:
         asked = await consent.ask_once(self._kit, person.key)
