@@ -58,6 +58,7 @@ def main(
         "build/practice"
     ),
     weights: Annotated[Path, typer.Option(help="Where the model is written.")] = WEIGHTS,
+    core: Annotated[bool, typer.Option(help="Only what the loop needs most, for a short training.")] = False,
     export_only: Annotated[bool, typer.Option(help="Write the model of the checkpoint and stop.")] = False,
     cores: Annotated[int, typer.Option(help="Cores to use; 1 on an accelerator.")] = 2,
 ) -> None:
@@ -68,7 +69,7 @@ def main(
     with suppress(FileNotFoundError):
         resume(run, folder / "checkpoint.pt")
     if not export_only:
-        train(run, words, tokens, seed, folder / "checkpoint.pt", cores)
+        train(run, words, tokens, seed, folder / "checkpoint.pt", cores, corpus.CORE if core else corpus.FULL)
     export(run, words, weights)
     typer.echo(
         f"Wrote {weights} after {run.tokens:,} tokens, {run.documents:,} documents, {run.seconds:.0f} s."
@@ -126,13 +127,19 @@ def start(seed: int) -> Run:
 
 
 def train(
-    run: Run, words: PreTrainedTokenizerFast, tokens: int, seed: int, checkpoint: Path, cores: int
+    run: Run,
+    words: PreTrainedTokenizerFast,
+    tokens: int,
+    seed: int,
+    checkpoint: Path,
+    cores: int,
+    mix: corpus.Mix = corpus.FULL,
 ) -> None:
     """Every step takes one batch for each core. A core works on its own batch with a single thread: threads
     that share one operation would wait for each other whenever something else wants the machine."""
     torch.set_num_threads(1)
     source = batches(
-        _rows(run, Encoder(words), seed), STEP_TOKENS // cores, random.Random(seed + run.pools), POOL
+        _rows(run, Encoder(words), seed, mix), STEP_TOKENS // cores, random.Random(seed + run.pools), POOL
     )
     saved = shown = began = time.monotonic()
     before = run.seconds
@@ -144,20 +151,20 @@ def train(
             if now - shown > 20:
                 shown = now
                 _show(run, tokens)
-            if now - saved > 120:
+            if now - saved > 60:
                 saved = now
                 save(run, checkpoint)
     save(run, checkpoint)
 
 
-def _rows(run: Run, encoder: Encoder, seed: int) -> Iterator[Row]:
+def _rows(run: Run, encoder: Encoder, seed: int, mix: corpus.Mix) -> Iterator[Row]:
     """Rows pool by pool, each pool from a seed of its own."""
     while True:
         run.pools += 1
         rng = random.Random(f"{seed}/{run.pools}")
         for _ in range(POOL):
             run.documents += 1
-            yield encoder.row(corpus.document(rng), rng)
+            yield encoder.row(corpus.document(rng, mix), rng)
 
 
 def _rate(run: Run, tokens: int) -> float:
@@ -183,7 +190,7 @@ def _step(run: Run, step_batches: list[Batch], rate: float, pool: Executor) -> N
     for part in parts:
         for name, value in part.seen.items():
             run.recent[name] = value + 0.97 * (run.recent.get(name, value) - value)
-    kept = min(0.998, (1 + run.steps) / (10 + run.steps))
+    kept = min(0.99, (1 + run.steps) / (10 + run.steps))
     for name, value in run.model.state_dict().items():
         run.average[name].lerp_(value, 1 - kept)
 

@@ -50,21 +50,37 @@ class Document:
     branches: tuple[Branch, ...] = ()
 
 
-def documents(seed: int) -> Iterator[Document]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mix:
+    """How often the rarer and longer kinds of document come, and how plainly notes are worded."""
+
+    single_turn: float  # a conversation of one turn and no facts
+    examples: float  # rated examples in the prompt
+    criticised: float  # the prompt holds an answer and its critique
+    plain_notes: float  # notes as the rubric words them
+    whole: float  # judgements behind a whole reply
+
+
+FULL = Mix(single_turn=0.0, examples=0.2, criticised=0.15, plain_notes=0.0, whole=0.5)
+# For a short training: what the loop needs most, in prompts of few tokens.
+CORE = Mix(single_turn=0.85, examples=0.03, criticised=0.03, plain_notes=0.6, whole=0.65)
+
+
+def documents(seed: int, mix: Mix = FULL) -> Iterator[Document]:
     """Training documents without end. No held-out combination and no held-out wording is among them."""
     rng = random.Random(seed)
     while True:
-        yield document(rng)
+        yield document(rng, mix)
 
 
-def document(rng: random.Random) -> Document:
-    return _two_notes(rng) if rng.random() < 0.06 else _answered(rng)
+def document(rng: random.Random, mix: Mix = FULL) -> Document:
+    return _two_notes(rng) if rng.random() < 0.06 else _answered(rng, mix)
 
 
-def _answered(rng: random.Random) -> Document:
+def _answered(rng: random.Random, mix: Mix) -> Document:
     name = invented_name(rng) if rng.random() < 0.75 else None
-    asked, turns, facts = _conversation(rng, name)
-    memory = _memory(rng, asked, name)
+    asked, turns, facts = _conversation(rng, name, mix)
+    memory = _memory(rng, asked, name, mix)
     prompt = Prompt(
         turns=turns,
         persona=_persona(rng),
@@ -77,7 +93,7 @@ def _answered(rng: random.Random) -> Document:
     wanted = {dimension: value for dimension, value in memory.wanted if obeys or rng.random() < 0.5}
     manner = _possible(random_manner(rng, name).but(wanted), name)
     is_model = all(manner[dimension] == value for dimension, value in memory.wanted)
-    if rng.random() < 0.15:
+    if rng.random() < mix.criticised:
         prompt, manner, memory = _criticised(rng, prompt, asked, manner, memory)
     fault = rng.choices(("none", "astray", "repeats"), (0.8, 0.1, 0.1))[0]
     if fault == "repeats" and manner.length == "one":
@@ -88,7 +104,7 @@ def _answered(rng: random.Random) -> Document:
         manner=manner,
         reply=reply_with(rng, asked, manner, name, fault),
         is_model=is_model and fault == "none",
-        branches=tuple(_branches(rng, prompt, asked, manner, memory, fault, obeys)),
+        branches=tuple(_branches(rng, prompt, asked, manner, memory, fault, obeys, mix)),
     )
 
 
@@ -113,8 +129,13 @@ def _any_wording(rng: random.Random, dimension: str, value: str) -> str:
 # --- the conversation ---
 
 
-def _conversation(rng: random.Random, name: str | None) -> tuple[Request, tuple[Turn, ...], tuple[str, ...]]:
+def _conversation(
+    rng: random.Random, name: str | None, mix: Mix
+) -> tuple[Request, tuple[Turn, ...], tuple[str, ...]]:
     """What is asked last, the turns up to it, and the facts that are known."""
+    if rng.random() < mix.single_turn:
+        only = world.request(rng, held_out=False)
+        return only, (_user(only),), ()
     facts = _facts(rng) if rng.random() < 0.2 else ()
     chance = rng.random()
     if chance < 0.05:
@@ -203,8 +224,9 @@ class _Memory:
     wanted: tuple[tuple[str, str], ...] = ()  # what the notes and examples ask of this very reply
 
 
-def _memory(rng: random.Random, asked: Request, name: str | None) -> _Memory:
-    way = rng.choices(("nothing", "notes", "examples", "both"), (0.36, 0.44, 0.13, 0.07))[0]
+def _memory(rng: random.Random, asked: Request, name: str | None, mix: Mix) -> _Memory:
+    shares = (0.45 * (1 - mix.examples), 0.55 * (1 - mix.examples), 0.65 * mix.examples, 0.35 * mix.examples)
+    way = rng.choices(("nothing", "notes", "examples", "both"), shares)[0]
     if way == "nothing":
         return _Memory(notes=_idle(rng) if rng.random() < 0.1 else ())
     if way == "examples":
@@ -212,7 +234,8 @@ def _memory(rng: random.Random, asked: Request, name: str | None) -> _Memory:
         return _Memory(examples=_examples(rng, wanted, name), wanted=tuple(wanted.items()))
     count = rng.choices((1, 2, 3, 4), (0.35, 0.25, 0.25, 0.15))[0]
     notes = [
-        _note(rng, dimension, value, asked) for dimension, value in _some_values(rng, count, name).items()
+        _note(rng, dimension, value, asked, mix)
+        for dimension, value in _some_values(rng, count, name).items()
     ]
     wanted = {note.dimension: note.value for note in notes if note.kind in (None, asked.kind)}
     if rng.random() < 0.08:
@@ -229,13 +252,19 @@ def _some_values(rng: random.Random, count: int, name: str | None) -> dict[str, 
     return drawn if name else {**drawn, **({"address": "none"} if "address" in drawn else {})}
 
 
-def _note(rng: random.Random, dimension: str, value: str, asked: Request) -> Note:
+def _note(rng: random.Random, dimension: str, value: str, asked: Request, mix: Mix) -> Note:
     chance = rng.random()
     if chance > 0.2 or asked.kind not in world.kinds():
-        return Note(dimension=dimension, value=value, text=world.note_for(rng, dimension, value))
+        return Note(dimension=dimension, value=value, text=_worded(rng, dimension, value, mix))
     kind = asked.kind if chance < 0.1 else rng.choice([kind for kind in world.kinds() if kind != asked.kind])
     text = world.note_for(rng, dimension, value, kind_phrase=world.phrase_of(kind))
     return Note(dimension=dimension, value=value, text=text, kind=kind)
+
+
+def _worded(rng: random.Random, dimension: str, value: str, mix: Mix) -> str:
+    if rng.random() < mix.plain_notes:
+        return world.canonical_note(dimension, value)
+    return world.note_for(rng, dimension, value)
 
 
 def _idle(rng: random.Random) -> tuple[Note, ...]:
@@ -317,14 +346,15 @@ def _branches(
     memory: _Memory,
     fault: str,
     obeys: bool,
+    mix: Mix,
 ) -> Iterator[Branch]:
-    yield from _rubric_branches(rng, fault)
+    yield from _rubric_branches(rng, fault, mix)
     if rng.random() < 0.5:
-        yield _described(rng, manner)
+        yield _described(rng, manner, mix)
     for _ in range(rng.choice((1, 2, 2, 3))):
-        yield _manner_branch(rng, manner, prompt.name)
+        yield _manner_branch(rng, manner, prompt.name, mix)
     for _ in range(rng.choice((0, 1, 1, 2))):
-        yield _note_branch(rng, manner, memory, prompt.name, obeys)
+        yield _note_branch(rng, manner, memory, prompt.name, obeys, mix)
     if fault == "none" and prompt == prompt.bare() and rng.random() < 0.45:
         dimension, wanted = _something_wanted(rng, manner, prompt.name)
         critique = world.critique_for(rng, dimension, wanted, given=manner[dimension])
@@ -338,13 +368,13 @@ def _branches(
         yield Branch(said=said, answer=revised)
 
 
-def _described(rng: random.Random, manner: Manner) -> Branch:
+def _described(rng: random.Random, manner: Manner, mix: Mix) -> Branch:
     """No prompt of the product: it teaches what to look for in a reply, eight manners at once.
 
     From yes and no alone that is learned slowly, since neither question nor reply says anything by itself.
     """
     said = ", ".join(_DESCRIPTIONS.get(pair, pair[1]) for pair in manner.items())
-    return Branch(said=DESCRIPTION_REQUEST, answer=said, share=_share(rng))
+    return Branch(said=DESCRIPTION_REQUEST, answer=said, share=_share(rng, mix))
 
 
 DESCRIPTION_REQUEST = "Describe the reply."
@@ -362,46 +392,46 @@ _DESCRIPTIONS = {
 }
 
 
-def _share(rng: random.Random) -> float:
-    """Whole replies and half-finished ones equally often."""
-    return 1.0 if rng.random() < 0.5 else rng.uniform(0.05, 0.95)
+def _share(rng: random.Random, mix: Mix) -> float:
+    """How much of the reply is there when it is judged."""
+    return 1.0 if rng.random() < mix.whole else rng.uniform(0.05, 0.95)
 
 
-def _judged(rng: random.Random, text: str, is_yes: bool) -> Branch:
+def _judged(rng: random.Random, text: str, is_yes: bool, mix: Mix) -> Branch:
     answer = "yes" if is_yes else "no"
-    return Branch(said=wording.question(text), answer=answer, share=_share(rng), is_judgement=True)
+    return Branch(said=wording.question(text), answer=answer, share=_share(rng, mix), is_judgement=True)
 
 
-def _rubric_branches(rng: random.Random, fault: str) -> Iterator[Branch]:
+def _rubric_branches(rng: random.Random, fault: str, mix: Mix) -> Iterator[Branch]:
     """Faulty replies are few, so sound ones are asked about seldom: yes and no come out equally often."""
     astray, repeats = rubric_questions()
     if fault == "astray" or rng.random() < 0.11:
-        yield _judged(rng, astray, fault != "astray")
+        yield _judged(rng, astray, fault != "astray", mix)
     if fault == "repeats" or rng.random() < 0.072:
-        yield _judged(rng, repeats, fault == "repeats")
+        yield _judged(rng, repeats, fault == "repeats", mix)
 
 
-def _manner_branch(rng: random.Random, manner: Manner, name: str | None) -> Branch:
+def _manner_branch(rng: random.Random, manner: Manner, name: str | None, mix: Mix) -> Branch:
     dimension = rng.choice([dimension for dimension in DIMENSIONS if name or dimension != "address"])
     questions = manner_questions(dimension)
     value = manner[dimension] if rng.random() < 0.5 else _other(rng, dimension, manner[dimension])
     value = value if value in questions else next(iter(questions))
-    return _judged(rng, questions[value], manner[dimension] == value)
+    return _judged(rng, questions[value], manner[dimension] == value, mix)
 
 
 def _note_branch(
-    rng: random.Random, manner: Manner, memory: _Memory, name: str | None, obeys: bool
+    rng: random.Random, manner: Manner, memory: _Memory, name: str | None, obeys: bool, mix: Mix
 ) -> Branch:
     """Asked about a note of the prompt only where it is obeyed by chance: the answer must be in the reply."""
     wanted = dict(memory.wanted)
     own = [note for note in memory.notes if wanted.get(note.dimension) == note.value]
     if own and not obeys and rng.random() < 0.8:
         note = rng.choice(own)
-        return _judged(rng, wording.note_question(note.text), manner[note.dimension] == note.value)
+        return _judged(rng, wording.note_question(note.text), manner[note.dimension] == note.value, mix)
     dimension = rng.choice([dimension for dimension in DIMENSIONS if name or dimension != "address"])
     value = manner[dimension] if rng.random() < 0.5 else _other(rng, dimension, manner[dimension])
-    text = world.note_for(rng, dimension, value)
-    return _judged(rng, wording.note_question(text), manner[dimension] == value)
+    text = _worded(rng, dimension, value, mix)
+    return _judged(rng, wording.note_question(text), manner[dimension] == value, mix)
 
 
 # --- the rubric ---

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 from engine import wording
 from engine.practice.corpus import Document
 
-JUDGEMENT_WEIGHT = 4.0  # a judgement is one token; a reply has forty
+JUDGEMENT_WEIGHT = 6.0  # a judgement is one token; a reply has forty
 FARTHEST = 1300  # how far apart a memory and its use may be made to lie
 
 
