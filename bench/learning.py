@@ -23,7 +23,10 @@ from typing import Any, Final
 from bench.people import Api, Measured, SimulatedPerson, connected, measure, together
 from bench.record import record
 from bench.running import TOKEN, Running
+from engine import practice
+from engine.backends.model_folder import open_model
 
+WEIGHTS: Final = Path(practice.__file__).with_name("weights")
 CONDITIONS: Final = {
     "untaught": {"memory": False, "lora": False},
     "memory_only": {"memory": True, "lora": False},
@@ -243,6 +246,7 @@ def main() -> None:
         if not given.keep:
             shutil.rmtree(data, ignore_errors=True)
     figures["seed"] = given.seed
+    figures["model"] = open_model(str(WEIGHTS) if given.model == "practice" else given.model, print).id
     figures["mode"] = "fast"
     figures["seconds"] = round(time.monotonic() - bench.started)
     if given.dry:
