@@ -18,7 +18,7 @@ from engine.training.lessons import Result
 from engine.types import LoraRef, Prompt, Role, Sampling, Turn
 from engine.wording import last_request
 
-SHARED_REQUESTS = 24
+SHARED_REQUESTS = 16
 SHARED_SEED = 20_240_229  # the shared requests are the same for everybody and every night
 MAX_HELD_OUT = 8
 AT_ONCE = 32

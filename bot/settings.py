@@ -212,7 +212,7 @@ class LearningSettings(Section):
     judged_pairs: int = Field(
         default=4,
         ge=0,
-        description="earlier requests that a night answers anew with search, to learn best over worst from",
+        description="earlier requests that a night answers anew, to learn best over worst from",
     )
     passes: int = Field(default=2, ge=1, description="how often a night goes through what there is to learn")
     rank: Literal[8, 16, 32, 64, 128, 256] = Field(

@@ -221,7 +221,7 @@ async def _noted(
 
 
 async def _judged(kit: Kit, notes: Sequence[str], own: Sequence[Prompt], seed: int) -> list[Feedback]:
-    """The person's earlier requests answered anew with search, without the notes: best over worst.
+    """The person's earlier requests answered anew, several times, without the notes: best over worst.
 
     The judge is the base without any LoRA, so it does not change while it is learned from; and where it
     sees little between best and worst there is nothing to learn.
@@ -234,7 +234,7 @@ async def _judged(kit: Kit, notes: Sequence[str], own: Sequence[Prompt], seed: i
                 kit.backend,
                 prompt,
                 judge=judge,
-                mode=Mode.WEAVE,
+                mode=Mode.BEST,  # whole samples, for there must be a worst one too; a tree costs a night
                 limits=limits_of(kit),
                 seed=(seed + number) % 2**31,
             )
