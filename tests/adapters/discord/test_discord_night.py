@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.discord_progress import PROGRESS_MARK
 from engine.practice import world
 from tests.adapters.discord.process import running
 from tests.fakes.discord_server import Channel, DiscordServer, Message, User
@@ -41,7 +42,7 @@ async def test_what_was_taught_by_day_is_answered_after_the_night(
         await command(server, ann, direct, "learn", switch="on")
         critique = world.critique_for(rng, "tone", WANTED, given=world.manner_of(first.content).tone)
         server.say(ann, room, critique, reply_to=first)
-        revision = await server.answer(room, 2, timeout_s=ANSWER_S)
+        revision = await finished(server, room, 2)
         assert "Noted" in revision.content
         assert is_wanted(revision)
         for _ in range(QUESTIONS):
@@ -66,7 +67,14 @@ async def test_what_was_taught_by_day_is_answered_after_the_night(
 async def asked(server: DiscordServer, user: User, room: Channel, rng: random.Random) -> Message:
     number = len(server.answers(room)) + 1
     server.mention(user, room, world.request(rng, held_out=False).text)
-    return await server.answer(room, number, timeout_s=ANSWER_S)
+    return await finished(server, room, number)
+
+
+async def finished(server: DiscordServer, room: Channel, number: int) -> Message:
+    """The bot's n-th message, once it shows no progress any more."""
+    answer = await server.answer(room, number, timeout_s=ANSWER_S)
+    await server.until(lambda: not answer.content.startswith(PROGRESS_MARK), timeout_s=ANSWER_S)
+    return answer
 
 
 def is_wanted(answer: Message) -> bool:
