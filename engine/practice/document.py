@@ -33,14 +33,14 @@ LIMITS = """\
 ## What limits it
 
 Where a target is missed, training was too short. The weights that ship come from one run of 16.3 million
-tokens (82,000 documents, 75 minutes on two cores that a dozen other programs shared), of which the model's
-own words were about a quarter. All losses were still falling when it ended, most steeply the judge's. Its course:
+tokens (82,000 documents, 75 minutes on two busy cores), of which the model's own words were about a quarter.
+All losses were still falling when it ended, most steeply the judge's. Its course:
 
 - To 8 million tokens at a high learning rate (Muon 4e-3, AdamW 3e-3): manners and grammar came, but neither
   copying (the thing asked for, the name) nor matching (a note, a question). Embeddings moved too much.
 - From 8 million at a third of that: the thing asked for is copied, the judge leaves chance.
 - From 13.5 million with falling rate on the `CORE` mix (single turns, plainly worded notes): the judge's loss
-  fell from 0.48 to 0.41, notes began to be obeyed.
+  fell from 0.48 to 0.41; of the notes, those about shape began to be obeyed, the others hardly.
 
 Size is not what limits it: 6 of the 20 MB are used. A longer run from the seed
 (`python -m engine.practice.build --tokens 60000000`), with the lower rates that the code now has from its

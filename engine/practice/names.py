@@ -47,4 +47,6 @@ def invented_name(rng: random.Random) -> str:
         return rng.choice(COMMON)
     syllables = rng.choice((1, 2, 2, 3))
     name = "".join(rng.choice(_STARTS) + rng.choice(_VOWELS) for _ in range(syllables)) + rng.choice(_ENDS)
+    if len(name) < 3:  # "an" and "so" are words
+        name += "lo"
     return name if rng.random() < 0.1 else name.capitalize()

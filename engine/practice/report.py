@@ -237,7 +237,9 @@ async def judgements(backend: Backend, replies: Sequence[Answered], seed: int) -
             cut = (
                 len(reply.token_ids) if case == "whole" else rng.randint(1, max(1, len(reply.token_ids) - 1))
             )
-            prompts.append(reply.prefix + reply.token_ids[:cut] + backend.encode_question(question))
+            prompts.append(
+                reply.prefix + reply.token_ids[:cut] + backend.encode_question(wording.question(question))
+            )
             groups.append(group)
             labels.append(is_yes)
         scores = await backend.ask(prompts)
