@@ -42,6 +42,9 @@ All losses were still falling when it ended, most steeply the judge's. Its cours
 - From 13.5 million with falling rate on the `CORE` mix (single turns, plainly worded notes): the judge's loss
   fell from 0.48 to 0.41; of the notes, those about shape began to be obeyed, the others hardly.
 
+Descriptions (docs/decisions/0032) joined the corpus at 4 million tokens and the weight of judgements was
+raised twice, so these very weights cannot be made again bit for bit from the seed; their like can.
+
 Size is not what limits it: 6 of the 20 MB are used. A longer run from the seed
 (`python -m engine.practice.build --tokens 60000000`), with the lower rates that the code now has from its
 first step, is the next thing to do; an accelerator is used where there is one.
@@ -115,7 +118,7 @@ def _targets(figures: Figures) -> list[tuple[str, ...]]:
         ),
         ("tokens a second at 64 samples", "3,000", f"{pace:,.0f}", _mark(pace > 3000)),
         (
-            "loads without a warning",
+            "transformers and PEFT load it without a warning",
             "yes",
             "yes" if figures["loads_without_warning"] else "no",
             _mark(bool(figures["loads_without_warning"])),
