@@ -31,6 +31,7 @@ GIB = 1 << 30
 # want small ones, and 32 is the smallest that the CPU kernels like.
 BLOCK_TOKENS = 32
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+CPU_BATCH_TOKENS = 8192
 MAX_YES_NO_IDS = 64
 WATCH_S = 0.5
 FIRST_PAUSE_S = 1.0
@@ -292,6 +293,9 @@ class VllmLocalBackend(Backend):
             distributed_executor_backend="uni" if self._settings.tensor_parallel == 1 else "mp",
             block_size=BLOCK_TOKENS,
             enable_prefix_caching=True,
+            # On a CPU vLLM dies when a seeded request's prompt is read in parts ("does not use offset").
+            enable_chunked_prefill=not on_cpu,
+            max_num_batched_tokens=max(self.max_context, CPU_BATCH_TOKENS) if on_cpu else None,
             enforce_eager=on_cpu,
             enable_lora=True,
             max_loras=self._settings.max_loras,

@@ -75,6 +75,16 @@ class TestContract(BackendContract):
 
 @pytest.mark.real
 @in_session
+async def test_many_seeded_requests_at_once_do_not_kill_the_engine(backend: VllmLocalBackend) -> None:
+    """More prompt tokens than vLLM reads at once: in parts, they would be its death on a CPU."""
+    prompts = [(*range(10, 90), 10 + number) for number in range(60)]
+    sampling = Sampling(max_tokens=4, seed=3)
+    found = await asyncio.gather(*(backend.sample(ids, n=2, sampling=sampling) for ids in prompts))
+    assert all(len(samples) == 2 for samples in found)
+
+
+@pytest.mark.real
+@in_session
 class TestLoras:
     async def test_two_loras_and_the_base_answer_side_by_side_as_they_do_alone(
         self, backend: VllmLocalBackend, chat_model: Path, tmp_path: Path
