@@ -53,12 +53,13 @@ class CatchUp:
         posted = await self._app.posted(Platform.SLACK, since=now - READ_BACK, limit=ANSWERS_READ_BACK)
         slots = asyncio.Semaphore(AT_ONCE)
 
-        async def one(reply_ref: Ref) -> int:
+        async def one(reply: str, ref: Ref) -> int:
             async with slots:
-                return await self._reactions(reply_ref)
+                return await self._reactions(reply, ref)
 
         async with asyncio.TaskGroup() as tasks:
-            reading = [tasks.create_task(one(ref)) for ref in await self._last_pieces(posted)]
+            pieces = await self._piece_of_each(posted)
+            reading = [tasks.create_task(one(reply, ref)) for reply, ref in pieces.items()]
         if self._missed_max_age:
             threads = {(place.channel, place.thread) for _, place in posted if place.thread}
             await self._missed(now - self._missed_max_age, threads)
@@ -66,21 +67,18 @@ class CatchUp:
 
     # Reactions
 
-    async def _last_pieces(self, posted: Iterable[tuple[Ref, Place]]) -> list[Ref]:
+    async def _piece_of_each(self, posted: Iterable[tuple[Ref, Place]]) -> dict[str, Ref]:
         """One piece of each reply: its reactions are read on all of them."""
         of_reply: dict[str, Ref] = {}
         for ref, _ in posted:
             reply = await self._app.reply_at(ref)
             if reply is not None:
                 of_reply[reply.id] = ref
-        return list(of_reply.values())
+        return of_reply
 
-    async def _reactions(self, ref: Ref) -> int:
+    async def _reactions(self, reply: str, ref: Ref) -> int:
         """Make the stored reactions to one reply those that stand on Slack; how many sets changed."""
-        reply = await self._app.reply_at(ref)
-        if reply is None:
-            return 0
-        pieces = await self._app.store.replies.pieces(reply.id)
+        pieces = await self._app.store.replies.pieces(reply)
         for _ in range(TRIES):
             before = {piece: self._touched[piece] for piece in pieces}
             emoji: dict[str, set[str]] = {}
@@ -94,7 +92,7 @@ class CatchUp:
                 log.info("slack.reactions_not_read", why=str(error))
                 return 0
             if all(self._touched[piece] == count for piece, count in before.items()):
-                return await self._app.reactions(await self._states(reply.id, ref, emoji))
+                return await self._app.reactions(await self._states(reply, ref, emoji))
         return 0  # it changes faster than it is read: then every change is heard of
 
     async def _read(self, piece: Ref, emoji: dict[str, set[str]]) -> None:

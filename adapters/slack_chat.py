@@ -74,7 +74,6 @@ class SlackChat(Chat):
     async def run(self) -> None:
         """Listen until `stop`. Over HTTP the events come through the web server's port."""
         handler: AsyncSocketModeHandler | None = None
-        beside: asyncio.Task[None] | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 beside = tasks.create_task(self._keep_caught_up())

@@ -192,7 +192,7 @@ class Nights:
         except EngineDownError:
             logger.warning("the engine went down; the night goes on when it is back")
             return
-        except Exception as error:
+        except Exception as error:  # one night's fault: it is written down, and the next one begins anew
             logger.exception("night failed")
             await self._fail(night_id, f"something unforeseen went wrong: {type(error).__name__}")
         finally:
