@@ -85,9 +85,6 @@ class CatchUp:
             try:
                 for piece in pieces:
                     await self._read(piece, emoji)
-            except RateLimited as error:
-                await asyncio.sleep(error.retry_after_s)
-                continue
             except ChatError as error:
                 log.info("slack.reactions_not_read", why=str(error))
                 return 0
@@ -98,7 +95,7 @@ class CatchUp:
     async def _read(self, piece: Ref, emoji: dict[str, set[str]]) -> None:
         team_id, _, channel = piece.channel.partition("/")
         team = await self._teams.of(team_id)
-        found = await read(team.client, "reactions.get", channel=channel, timestamp=piece.id, full=True)
+        found = await _read(team, "reactions.get", channel=channel, timestamp=piece.id, full=True)
         for reaction in found["message"].get("reactions", ()):
             for user in reaction["users"]:
                 if user != team.bot:
@@ -129,24 +126,38 @@ class CatchUp:
 
     async def _channels(self, team: Team) -> list[str]:
         """Every channel that the bot is in."""
-        found: list[str] = []
-        cursor = ""
-        while True:
-            page = await read(team.client, "users.conversations", types=KINDS, limit=PAGE, cursor=cursor)
-            found += [channel["id"] for channel in page["channels"]]
-            cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
-            if not cursor:
-                return found
+        return [one["id"] for one in await _pages(team, "users.conversations", "channels", types=KINDS)]
 
     async def _retake(self, team: Team, channel: str, oldest: datetime, thread: str | None) -> None:
         method = "conversations.replies" if thread else "conversations.history"
-        where = {"channel": channel, "oldest": f"{oldest.timestamp():.6f}", "limit": PAGE}
+        where = {"channel": channel, "oldest": f"{oldest.timestamp():.6f}"}
         try:
-            found = await read(team.client, method, **where, **({"ts": thread} if thread else {}))
+            found = await _pages(team, method, "messages", **where, **({"ts": thread} if thread else {}))
         except ChatError as error:
             log.info("slack.channel_not_read", channel=channel, why=str(error))
             return
-        for message in sorted(found["messages"], key=lambda message: float(message["ts"])):
+        for message in sorted(found, key=lambda message: float(message["ts"])):
             event = {**message, "type": "message", "channel": channel}
             event.pop("edited", None)  # as it is now it is what was said
             await self._take({"team_id": team.id, "event": event})
+
+
+async def _pages(team: Team, method: str, key: str, **arguments: Any) -> list[Mapping[str, Any]]:
+    """What stands under the key on every page. Raises ChatError."""
+    found: list[Mapping[str, Any]] = []
+    cursor = ""
+    while True:
+        page = await _read(team, method, limit=PAGE, cursor=cursor, **arguments)
+        found += page[key]
+        cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
+        if not cursor:
+            return found
+
+
+async def _read(team: Team, method: str, **arguments: Any) -> Mapping[str, Any]:
+    """Reading back is in no hurry: what Slack does not allow yet is asked for later. Raises ChatError."""
+    while True:
+        try:
+            return await read(team.client, method, **arguments)
+        except RateLimited as error:
+            await asyncio.sleep(error.retry_after_s)

@@ -19,7 +19,6 @@ from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
-from slack_bolt.oauth.async_oauth_flow import AsyncOAuthFlow
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters import slack_events
@@ -28,6 +27,7 @@ from adapters.slack_client import call, read
 from adapters.slack_controls import Controls
 from adapters.slack_events import Said
 from adapters.slack_home import Home
+from adapters.slack_installing import Installer
 from adapters.slack_sending import Sender
 from adapters.slack_teams import Team, Teams
 from bot import metrics
@@ -36,6 +36,7 @@ from bot.errors import BotError, NotYours, Unknown
 from bot.events import Notice, Outgoing, Person, Place, Platform, Progress, Ref
 from bot.ports import Chat, ChatError
 from bot.settings import SlackSettings
+from engine.types import Mode
 
 PING_INTERVAL_S: Final = 5.0
 MAX_WAIT_S: Final = 60.0
@@ -48,7 +49,10 @@ log = structlog.get_logger(__name__)
 
 
 class SlackChat(Chat):
-    """The Chat for Slack: one app, in one workspace or many. `run` it beside the bot's app."""
+    """The Chat for Slack: one app, in one workspace or many. `run` it beside the bot's app.
+
+    Raises ChatError where the settings leave no way for events to come in.
+    """
 
     platform = Platform.SLACK
 
@@ -58,13 +62,13 @@ class SlackChat(Chat):
         self._teams = teams
         self._sender = Sender(teams, clock=app.kit.clock)
         self._catch_up = CatchUp(app, teams, self._take, missed_max_age_s=settings.missed_max_age_s)
-        self._names: OrderedDict[str, str | None] = OrderedDict()
+        self._names: OrderedDict[str, str] = OrderedDict()
         self._stopping = asyncio.Event()
         self._connected = asyncio.Event()
-        secret = settings.signing_secret
+        self._installer = _installer(settings, teams)
         self._bolt = AsyncApp(
             authorize=teams.authorizer(),
-            signing_secret=secret.get_secret_value() if secret else None,
+            signing_secret=_signing_secret(settings),
             request_verification_enabled=settings.app_token is None,
         )
         self._bolt.middleware(self._receive)
@@ -148,10 +152,12 @@ class SlackChat(Chat):
         if said.edited_at:
             await self._changed(said, person)
         elif said.is_mention or (said.is_direct and await self._talks(said)):
-            mode = self._settings.channel_modes.get(said.channel)
-            await self._app.message(said.message(person, mode=mode))
+            await self._app.message(said.message(person, mode=self._mode_in(said)))
         elif said.thread:
             await self._app.thread_reply(said.thread_reply(person, said.root if said.is_direct else None))
+
+    def _mode_in(self, said: Said) -> Mode | None:
+        return self._settings.channel_modes.get(said.channel)
 
     async def _talks(self, said: Said) -> bool:
         """In direct messages what stands alone talks, and so does a thread that no answer began."""
@@ -163,7 +169,7 @@ class SlackChat(Chat):
         except Unknown:
             # The mention was put in only now: it is a question from now on.
             if said.is_mention:
-                await self._app.message(said.message(person))
+                await self._app.message(said.message(person, mode=self._mode_in(said)))
 
     async def _welcome(self, team: Team, thread: Mapping[str, Any]) -> None:
         """The assistant pane was opened: say what can be asked there."""
@@ -199,13 +205,14 @@ class SlackChat(Chat):
         )
 
     async def person(self, team: Team, user: str) -> Person:
-        """Who a user is, with the name they go by. A name that Slack does not tell is left out."""
+        """Who a user is, with the name they go by. A name that Slack does not tell now is asked for again."""
         key = f"{team.id}:{user}"
-        if key not in self._names:
-            self._names[key] = await _name_of(team.client, user)
+        name = self._names.get(key) or await _name_of(team.client, user)
+        if name is not None:
+            self._names[key] = name
             if len(self._names) > NAMES_KEPT:
                 self._names.popitem(last=False)
-        return slack_events.person(team.id, user, self._names[key])
+        return slack_events.person(team.id, user, name)
 
     # The connection
 
@@ -248,33 +255,34 @@ class SlackChat(Chat):
 
     def routes(self) -> list[web.RouteDef]:
         """What the web server serves for Slack; each checks for itself who calls."""
-        if self._settings.app_token is not None and self._teams.installing() is None:
-            return []
-        routes = [web.post("/slack/events", self._http_event)]
-        if self._teams.installing() is not None:
-            routes.append(web.get("/slack/install", self._install))
-            routes.append(web.get("/slack/oauth_redirect", self._installed))
+        routes = self._installer.routes() if self._installer is not None else []
+        if self._settings.app_token is None:  # else events come over the socket, and here nothing is signed
+            routes.append(web.post("/slack/events", self._http_event))
         return routes
 
     async def _http_event(self, request: web.Request) -> web.Response:
         if (request.content_length or MAX_BODY_BYTES + 1) > MAX_BODY_BYTES:
             return web.json_response({"error": {"code": "too_large", "message": UNREADABLE}}, status=413)
-        return await to_aiohttp_response(
-            await self._bolt.async_dispatch(await to_bolt_request(request)),
+        return await to_aiohttp_response(await self._bolt.async_dispatch(await to_bolt_request(request)))
+
+
+def _signing_secret(settings: SlackSettings) -> str:
+    """What events over HTTP are signed with; over a socket nothing is."""
+    if settings.signing_secret is not None and settings.signing_secret.get_secret_value():
+        return settings.signing_secret.get_secret_value()
+    if settings.app_token is None:
+        raise ChatError(
+            "NIGHTLOOM_SLACK__APP_TOKEN is missing, or NIGHTLOOM_SLACK__SIGNING_SECRET for events over HTTP: "
+            "see docs/slack.md, steps 4 and 6."
         )
+    return ""
 
-    async def _install(self, request: web.Request) -> web.Response:
-        return await to_aiohttp_response(
-            await self._flow().handle_installation(await to_bolt_request(request))
-        )
 
-    async def _installed(self, request: web.Request) -> web.Response:
-        return await to_aiohttp_response(await self._flow().handle_callback(await to_bolt_request(request)))
-
-    def _flow(self) -> AsyncOAuthFlow:
-        installing = self._teams.installing()
-        assert installing is not None
-        return AsyncOAuthFlow(settings=installing, client=self._teams.new_client(""))
+def _installer(settings: SlackSettings, teams: Teams) -> Installer | None:
+    """Where one token is all, there is nothing to install."""
+    if settings.client_id is None or settings.client_secret is None:
+        return None
+    return Installer(teams, settings.client_id, settings.client_secret.get_secret_value())
 
 
 async def _nothing_more() -> None:

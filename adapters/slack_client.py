@@ -12,6 +12,9 @@ from typing import Any  # the Web API speaks JSON
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
+from slack_sdk.http_retry.request import HttpRequest
+from slack_sdk.http_retry.response import HttpResponse
+from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -19,6 +22,7 @@ from bot.ports import ChatError, RateLimited, Undeliverable, Unreachable
 
 TIMEOUT_S = 20
 RATE_LIMIT_TRIES = 2
+SHORT_WAIT_S = 5
 DOWNLOAD_TIMEOUT = aiohttp.ClientTimeout(total=120)
 
 # Slack's own troubles pass; everything else that it refuses, it will refuse again.
@@ -40,8 +44,27 @@ def new_client(token: str, api_url: str | None) -> AsyncWebClient:
     The default handler also repeats a post whose connection broke, which may then stand twice.
     """
     client = AsyncWebClient(token=token, timeout=TIMEOUT_S, base_url=api_url or AsyncWebClient.BASE_URL)
-    client.retry_handlers = [AsyncRateLimitErrorRetryHandler(max_retry_count=RATE_LIMIT_TRIES)]
+    client.retry_handlers = [_ShortRateLimits(max_retry_count=RATE_LIMIT_TRIES)]
     return client
+
+
+class _ShortRateLimits(AsyncRateLimitErrorRetryHandler):
+    """Waits inside the call where that is soon over; a longer wait is the caller's to plan."""
+
+    async def _can_retry_async(
+        self,
+        *,
+        state: RetryState,
+        request: HttpRequest,
+        response: HttpResponse | None = None,
+        error: Exception | None = None,
+    ) -> bool:
+        if response is None or response.status_code != 429:
+            return False
+        told = next(
+            (value for name, value in response.headers.items() if name.lower() == "retry-after"), ["1"]
+        )
+        return int(told[0]) <= SHORT_WAIT_S
 
 
 async def call(client: AsyncWebClient, method: str, **arguments: Any) -> Mapping[str, Any]:

@@ -135,7 +135,7 @@ class Controls:
         answer = slack_events.ref(team.id, where["channel"], where["ts"])
         view_id = body["view"]["id"]
         correction = ThreadReply(
-            event=f"correction:{view_id}",
+            event=f"correction:{team.id}:{view_id}",
             ref=Ref(platform=answer.platform, channel=answer.channel, id=f"view:{view_id}"),
             place=slack_events.place(team.id, where["channel"], where["thread"]),
             to=answer,

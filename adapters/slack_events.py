@@ -1,7 +1,7 @@
 """Slack's event bodies → neutral events. Pure; knows no connection and nothing of learning.
 
 A message in a channel is announced twice, as `message` and as `app_mention`, and every announcement may
-come again under another event id: what is dropped as repeated is told by the message's own `ts`.
+come again under another event id: what is dropped as repeated is told by the message's place and `ts`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Said:
         """It talks. In a channel the answer comes in the thread that it stands in or opens."""
         thread = self.thread if self.is_direct else self.thread or self.ts
         return Message(
-            event=f"message:{self.channel}:{self.ts}",
+            event=f"message:{self.team}/{self.channel}:{self.ts}",
             ref=self.ref,
             place=place(self.team, self.channel, thread),
             person=person,
@@ -50,14 +50,14 @@ class Said:
 
     def edit(self, person: Person) -> Edit:
         """It was changed. The mention of a changed message is announced anew; both are this one edit."""
-        event = f"edit:{self.channel}:{self.ts}:{self.edited_at}"
+        event = f"edit:{self.team}/{self.channel}:{self.ts}:{self.edited_at}"
         at = time_of(self.edited_at or self.ts)
         return Edit(event=event, ref=self.ref, person=person, text=self.text, at=at)
 
     def thread_reply(self, person: Person, to: Ref | None) -> ThreadReply:
         """It teaches about the answer above it."""
         return ThreadReply(
-            event=f"message:{self.channel}:{self.ts}",
+            event=f"message:{self.team}/{self.channel}:{self.ts}",
             ref=self.ref,
             place=place(self.team, self.channel, self.thread),
             to=to,
@@ -116,7 +116,7 @@ def deletion(body: Json) -> Deletion | None:
         return None
     at = time_of(event.get("event_ts") or event["ts"])
     where = ref(body["team_id"], event["channel"], ts)
-    return Deletion(event=f"delete:{event['channel']}:{ts}", ref=where, at=at)
+    return Deletion(event=f"delete:{where.channel}:{ts}", ref=where, at=at)
 
 
 def reaction(body: Json, bot: str) -> Reaction | None:
@@ -127,7 +127,7 @@ def reaction(body: Json, bot: str) -> Reaction | None:
     if event["item"].get("type") != "message":
         return None
     item, on = event["item"], event["type"] == "reaction_added"
-    key = f"{item['channel']}:{item['ts']}:{event['user']}:{event['reaction']}"
+    key = f"{body['team_id']}/{item['channel']}:{item['ts']}:{event['user']}:{event['reaction']}"
     return Reaction(
         event=f"reaction:{key}:{event['event_ts']}",
         ref=ref(body["team_id"], item["channel"], item["ts"]),

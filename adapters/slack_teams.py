@@ -6,19 +6,10 @@ Knows no events and no messages.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import secrets
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from logging import Logger, getLogger
 
 from slack_bolt.authorization import AuthorizeResult
-from slack_bolt.oauth.async_oauth_settings import AsyncOAuthSettings
-from slack_sdk.oauth.installation_store import Bot, Installation
-from slack_sdk.oauth.installation_store.async_installation_store import AsyncInstallationStore
-from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.slack_client import call, new_client
@@ -46,7 +37,6 @@ SCOPES = (
     "reactions:read",
     "users:read",
 )
-STATE_LIFE_S = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +84,12 @@ class Teams:
         """Its token was revoked: whoever asks next reads it anew."""
         self._known.pop(team, None)
 
+    async def add(self, *, team: str, bot: str, bot_id: str, token: str) -> None:
+        """The app was installed there, perhaps anew with another token. Raises StoreError."""
+        data = {"team": team, "bot": bot, "bot_id": bot_id, "token": token}
+        await self._installations.save(team, data)
+        self.forget(team)
+
     async def remove(self, team: str) -> None:
         """The app was uninstalled there."""
         self.forget(team)
@@ -117,20 +113,6 @@ class Teams:
 
         return authorize
 
-    def installing(self) -> AsyncOAuthSettings | None:
-        """How further workspaces install the app; None where one token is all."""
-        settings = self._settings
-        if not settings.client_id or not settings.client_secret:
-            return None
-        secret = settings.client_secret.get_secret_value()
-        return AsyncOAuthSettings(
-            client_id=settings.client_id,
-            client_secret=secret,
-            scopes=list(SCOPES),
-            installation_store=_StoredInstallations(self, self._installations),
-            state_store=_SignedStates(secret),
-        )
-
     async def _learn(self, team: str | None) -> None:
         if self._settings.bot_token:
             token = self._settings.bot_token.get_secret_value()
@@ -147,53 +129,3 @@ class Teams:
             self._known[data["team"]] = Team(
                 id=data["team"], bot=data["bot"], bot_id=data["bot_id"], token=data["token"], client=client
             )
-
-
-class _StoredInstallations(AsyncInstallationStore):
-    """Bolt's idea of a store, over the bot's."""
-
-    def __init__(self, teams: Teams, installations: Installations) -> None:
-        self._teams = teams
-        self._installations = installations
-
-    @property
-    def logger(self) -> Logger:
-        return getLogger(__name__)
-
-    async def async_save(self, installation: Installation) -> None:
-        team = installation.team_id or installation.enterprise_id or ""
-        data = {
-            "team": team,
-            "bot": installation.bot_user_id or "",
-            "bot_id": installation.bot_id or "",
-            "token": installation.bot_token or "",
-        }
-        await self._installations.save(team, data)
-        self._teams.forget(team)
-
-    async def async_save_bot(self, bot: Bot) -> None:
-        """Nothing: the installation holds it."""
-
-
-class _SignedStates(AsyncOAuthStateStore):
-    """The state of an installation under way, signed instead of stored: any process can take it back."""
-
-    def __init__(self, secret: str) -> None:
-        self._secret = secret.encode()
-
-    @property
-    def logger(self) -> Logger:
-        return getLogger(__name__)
-
-    async def async_issue(self, *args: object, **kwargs: object) -> str:
-        issued = f"{int(time.time())}.{secrets.token_urlsafe(12)}"
-        return f"{issued}.{self._sign(issued)}"
-
-    async def async_consume(self, state: str) -> bool:
-        issued, _, signature = state.rpartition(".")
-        if not hmac.compare_digest(signature, self._sign(issued)):
-            return False
-        return time.time() - int(issued.partition(".")[0]) <= STATE_LIFE_S
-
-    def _sign(self, issued: str) -> str:
-        return hmac.new(self._secret, issued.encode(), hashlib.sha256).hexdigest()[:32]

@@ -19,7 +19,7 @@ from bot.errors import StoreError
 from bot.events import NightProgress, Notice, Person, Platform
 from bot.kit import Kit, new_id, now
 from bot.night import Nights
-from bot.ports import Chat
+from bot.ports import Chat, ChatError
 from bot.settings import Settings
 from bot.store import Store
 from engine import judge, practice
@@ -103,7 +103,7 @@ async def opened(settings: Settings) -> AsyncIterator[Store]:
 async def service(settings: Settings, loading: Callable[[], str]) -> AsyncIterator[Service]:
     """A service that is ready to run. `loading` says in words how far the model is.
 
-    Raises StoreError, RubricError, ModelError.
+    Raises StoreError, RubricError, ModelError, ChatError.
     """
     rubric = judge.load_rubric(settings.rubric or OWN_RUBRIC)
     async with opened(settings) as store:
@@ -114,6 +114,8 @@ async def service(settings: Settings, loading: Callable[[], str]) -> AsyncIterat
         app.attach_nights(nights(kit, app))
         others = _platforms(settings, app)
         beside = [route for chat in others for route in chat.routes()]
+        if beside and not settings.web.enabled:
+            raise ChatError(f"Nobody can call {beside[0].path}: set NIGHTLOOM_WEB__ENABLED to true.")
         web = WebChat(settings.web, app, loading=loading, beside=beside) if settings.web.enabled else None
         yield Service(app, kit.backend, web=web, others=others)
 
