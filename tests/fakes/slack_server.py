@@ -14,12 +14,14 @@ from collections import Counter, defaultdict
 from typing import Any  # payloads are JSON
 from urllib.parse import urlencode
 
-from aiohttp import ClientSession, WSMsgType, web
+from aiohttp import ClientSession, WSMsgType, encode_basic_auth, web
 from slack_sdk.signature import SignatureVerifier
 
+from tests.fakes.slack_blocks import complaints_about_blocks
 from tests.fakes.slack_workspace import Json, Refusal, Workspace
 
 ACK_TIMEOUT_S = 3.0
+BLOCK_KIT_ERRORS = {"invalid_blocks", "invalid_arguments"}
 
 
 class SlackServer:
@@ -36,11 +38,14 @@ class SlackServer:
         self.acknowledged: dict[str, Json] = {}
         self.responses: list[Json] = []  # what was posted to response URLs
         self.oauth_codes: dict[str, str] = {}  # code → team
+        self.oauth_client = ("client-1", "client-secret")
+        self.invalid: list[Json] = []  # what was refused since it keeps not to Block Kit's limits
 
         self.is_repeating = False  # every envelope is sent twice
         self.is_losing_acks = False  # acknowledgements are ignored once each, so everything is sent again
         self.ack_timeout_s = ACK_TIMEOUT_S
         self.rate_limits: dict[str, int] = defaultdict(int)  # method → how many calls are still refused
+        self.retry_after_s = 1
         self.refusals: dict[str, list[str]] = defaultdict(list)  # method → errors for the next calls
         self.drops: dict[str, int] = defaultdict(int)  # method → calls carried out, the answer never sent
 
@@ -276,12 +281,14 @@ class SlackServer:
         self.calls[method] += 1
         if self.rate_limits[method] > 0:
             self.rate_limits[method] -= 1
-            headers = {"Retry-After": "1"}
+            headers = {"Retry-After": str(self.retry_after_s)}
             return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
         arguments = await _arguments(request)
         try:
             body = self._answer(method, request.headers.get("Authorization", ""), arguments)
         except Refusal as refusal:
+            if refusal.body["error"] in BLOCK_KIT_ERRORS:
+                self.invalid.append(refusal.body)
             return web.json_response(refusal.body)
         if self.drops[method] > 0:
             self.drops[method] -= 1
@@ -298,6 +305,8 @@ class SlackServer:
                 raise Refusal("invalid_auth")
             return {"ok": True, "url": f"ws://127.0.0.1:{self.port}/socket"}
         if method == "oauth.v2.access":
+            if authorization != encode_basic_auth(*self.oauth_client):
+                raise Refusal("bad_client_secret")
             return self._install(arguments)
         workspace = next((w for w in self.workspaces.values() if w.token == token), None)
         if workspace is None:
@@ -357,7 +366,11 @@ class SlackServer:
         return web.Response(status=403)
 
     async def _response(self, request: web.Request) -> web.Response:
-        self.responses.append(await request.json())
+        response = await request.json()
+        if complaints := complaints_about_blocks(response.get("blocks", [])):
+            self.invalid.append({"error": "invalid_blocks", "messages": complaints})
+            return web.json_response(self.invalid[-1], status=400)
+        self.responses.append(response)
         return web.Response(text="ok")
 
     @property

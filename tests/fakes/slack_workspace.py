@@ -176,6 +176,11 @@ class Workspace:
             again = post.as_json(self.bot) | {"type": "app_mention", "channel": channel}
             self.announce(again | {"team": self.team, "event_ts": self.next_ts()})
 
+    def uninstall(self) -> None:
+        """Somebody takes the app out of the workspace: its token is worth nothing any more."""
+        self.is_revoked = True
+        self.announce({"type": "app_uninstalled", "event_ts": self.next_ts()})
+
     def withdraw(self, user: str, channel: str, ts: str) -> None:
         """A person deletes their message. Under a thread a tombstone stays, as Slack does."""
         post = self.posts[channel, ts]

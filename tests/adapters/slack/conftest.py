@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias  # settings and Slack's bodies are JSON
 
 import pytest
+from aiohttp import web
 
 from adapters.slack_chat import SlackChat
 from adapters.slack_events import ref
@@ -62,6 +63,20 @@ class Running:
         return reply.id
 
 
+@asynccontextmanager
+async def served(chat: SlackChat) -> AsyncIterator[str]:
+    """The address under which a chat's own routes are served, as the web server does it."""
+    app = web.Application()
+    app.add_routes(chat.routes())
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
 StartSlack: TypeAlias = Callable[..., AbstractAsyncContextManager[Running]]
 
 
@@ -75,6 +90,7 @@ async def server() -> AsyncIterator[SlackServer]:
         server.workspace.direct_channel(user)
     yield server
     await server.stop()
+    assert not server.invalid, "whatever the bot shows keeps to Block Kit's limits"
 
 
 @pytest.fixture

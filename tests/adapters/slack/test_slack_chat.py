@@ -10,7 +10,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 import yaml
-from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +20,7 @@ from adapters.slack_teams import SCOPES
 from adapters.slack_text import to_mrkdwn, unescape
 from bot.events import Action, ActionKind
 from bot.settings import SlackSettings
-from tests.adapters.slack.conftest import LATEST_S, Running, StartSlack
+from tests.adapters.slack.conftest import LATEST_S, Running, StartSlack, served
 from tests.fakes.slack_blocks import complaints_about_blocks
 from tests.fakes.slack_server import SlackServer
 
@@ -159,14 +158,8 @@ async def test_an_archived_channel_is_noted_and_stops_nothing(bot: Running) -> N
 async def test_events_over_http_are_taken_when_signed_and_leave_no_trace_when_not(
     start: StartSlack, server: SlackServer
 ) -> None:
-    async with start(over_http=True) as bot:
-        app = web.Application()
-        app.add_routes(bot.chat.routes())
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}/slack/events"
+    async with start(over_http=True) as bot, served(bot.chat) as address:
+        url = f"{address}/slack/events"
         event = {"type": "message", "channel": "DANN", "channel_type": "im", "user": "UANN"}
         event |= {"text": "forged", "ts": "1.000001", "event_ts": "1.000001"}
         body = json.dumps({"type": "event_callback", "team_id": "T1", "event_id": "E", "event": event})
@@ -182,7 +175,6 @@ async def test_events_over_http_are_taken_when_signed_and_leave_no_trace_when_no
         assert said.text == "echo: tea?"
         assert (await server.slash("UANN", "CANN", "help")) == {}
         await until(lambda: server.responses)
-        await runner.cleanup()
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=9000))
