@@ -3,8 +3,10 @@
 Each prompt is a held-out request of the practice world from a person with a hidden preference. The model
 that generates is told nothing of it; the judge is asked one question for each of the notes that word it, and
 the rubric's. Utility is whether the chosen reply complies with the preference, as the world's own checker
-reads it. Everything runs in one process on one backend, prompt by prompt in turn, so that what else the
-machine does falls on all alike. Results: bench/results/weave.json.
+reads it. A speed-up compares the tokens that were made and judged in a second: the sequential search ends
+when the one branch that it committed to has ended, often long before its budget is spent, so seconds alone
+would compare little work with much. Everything runs in one process on one backend, prompt by prompt in turn,
+so that what else the machine does falls on all alike. Results: bench/results/weave.json.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from bench.record import interval, record, show
 from bench.sequential import sequential_search
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
 from engine.compose import compose
-from engine.judge import Judge, Verdict, combined, load_rubric, note_questions
+from engine.judge import UNASKED, Judge, Verdict, combined, load_rubric, note_questions
 from engine.ports import Backend
 from engine.practice import world
 from engine.practice.manners import Preference, manner_of
@@ -209,8 +211,8 @@ class Bench:
 
     def figures(self) -> dict[str, object]:
         weave, plain = self.ways["weave"], self.ways["plain"]
-        ratios = _ratios(self.ways["sequential"].seconds, weave.seconds)
-        together = _ratios(self.ways["sequential_judged_together"].seconds, weave.seconds)
+        ratios = _ratios(_rates(weave), _rates(self.ways["sequential"]))
+        together = _ratios(_rates(weave), _rates(self.ways["sequential_judged_together"]))
         rates = _ratios(_rates(weave), _rates(plain))
         judging = [
             1.0 - free / full
@@ -255,14 +257,17 @@ class _Remembering(Judge):
     def longest_question(self) -> int:
         return self._wrapped.longest_question
 
-    async def score(
-        self, prompt_ids: TokenIds, replies: Sequence[TokenIds], *, whole: Sequence[bool] | None = None
-    ) -> Sequence[Verdict]:
+    async def glance(self, prompt_ids: TokenIds, replies: Sequence[TokenIds]) -> Sequence[Verdict]:
         if self._is_free:
-            return [self._known.get(reply, Verdict(score=0.0)) for reply in replies]
-        verdicts = await self._wrapped.score(prompt_ids, replies, whole=whole)
+            return [self._known.get(reply, UNASKED) for reply in replies]
+        verdicts = await self._wrapped.glance(prompt_ids, replies)
         self._known.update(zip(replies, verdicts, strict=True))
         return verdicts
+
+    async def complete(
+        self, prompt_ids: TokenIds, replies: Sequence[TokenIds], verdicts: Sequence[Verdict]
+    ) -> Sequence[Verdict]:
+        return verdicts if self._is_free else await self._wrapped.complete(prompt_ids, replies, verdicts)
 
 
 def _rates(measured: Measured) -> list[float]:

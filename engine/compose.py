@@ -7,11 +7,11 @@ comes in as the prompt's notes, the judge and the LoRA.
 from __future__ import annotations
 
 import asyncio
-import itertools
+import contextlib
 import random
 import re
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
 
 from engine.judge import Judge, Verdict
 from engine.ports import Backend, EngineError, RequestError
@@ -35,7 +35,8 @@ FEW = 4  # whole samples that mode `auto` begins with
 PIECE_TOKENS = 128
 # A judge that orders half-finished replies worse than this (0.5 is a coin) gets no tree to search.
 RELIABLE_ON_PREFIXES = 0.7
-FEWEST_PAIRS = 40  # of branches, before anything is said about that
+# So many of the best replies are asked about everything; the others about what weighs most.
+FINALISTS = 4
 
 Progress = Callable[[int, int], None]
 
@@ -172,7 +173,9 @@ class _Composition:
         self._unspent -= woven.generated_tokens
         for node in woven.finished or (woven.best,):
             self._is_finished[node.token_ids] = node.is_finished
-            self._verdicts[node.token_ids] = node.verdict
+            if node.is_judged:
+                self._verdicts[node.token_ids] = node.verdict
+        await self._in_time(self._ask_finalists())
 
     # --- whole samples ---
 
@@ -223,11 +226,22 @@ class _Composition:
             ids for ids, is_finished in self._is_finished.items() if is_finished and ids not in self._verdicts
         ]
         if len(self._is_finished) > 1 and unjudged:
+            look = self._judge.score if len(unjudged) <= FINALISTS else self._judge.glance
             try:
-                verdicts = await self._judge.score(self._prompt_ids, unjudged)
+                verdicts = await look(self._prompt_ids, unjudged)
             except EngineError:
                 return  # an unjudged reply is better than none
             self._verdicts.update(zip(unjudged, verdicts, strict=True))
+            await self._ask_finalists()
+
+    async def _ask_finalists(self) -> None:
+        """Everything that was not yet asked about the best replies."""
+        best = sorted(self._verdicts, key=lambda ids: self._verdicts[ids].score, reverse=True)[:FINALISTS]
+        known = [self._verdicts[token_ids] for token_ids in best]
+        if len(best) > 1:
+            with contextlib.suppress(EngineError):  # then they stay as the glance put them
+                verdicts = await self._judge.complete(self._prompt_ids, best, known)
+                self._verdicts.update(zip(best, verdicts, strict=True))
 
     # --- what the tree search is given ---
 
@@ -241,20 +255,21 @@ class _Composition:
             self._prompt_ids + begun, n=count, sampling=sampling, lora=self._lora
         )
 
-    async def _judge_branches(self, replies: Sequence[TokenIds], whole: Sequence[bool]) -> Sequence[Verdict]:
-        return await self._judge.score(self._prompt_ids, replies, whole=whole)
+    async def _judge_branches(self, replies: Sequence[TokenIds]) -> Sequence[Verdict]:
+        return await self._judge.glance(self._prompt_ids, replies)
 
     def _aligned(self, shape: Shape) -> Shape:
         """A first chunk after which branches end where the cache's blocks do.
 
         All that is computed of a question about such a branch is the question: of a branch the model has
-        read all tokens but the last, and the cache gives back what was read, in whole blocks.
+        read all tokens but the last, and the cache gives back what was read, in whole blocks. A short first
+        chunk is welcome: the sooner it is weighed how replies begin, the better.
         """
         block = self._backend.cache_block_tokens
         if block <= 1 or shape.chunk_tokens % block:
             return shape
         short = (1 - len(self._prompt_ids)) % block
-        return replace(shape, first_chunk_tokens=short if short >= block // 2 else short + block)
+        return replace(shape, first_chunk_tokens=short if short >= block // 4 else short + block)
 
     # --- what it costs ---
 
@@ -293,7 +308,7 @@ class _Composition:
         return best is not None and self._judge.is_content(best)
 
     def _best_verdict(self) -> Verdict | None:
-        return max(self._verdicts.values(), key=lambda verdict: verdict.score, default=None)
+        return self._verdicts.get(max(self._verdicts, key=self._rank, default=()))
 
     def result(self) -> Composed:
         candidates = list(self._candidates())
@@ -325,9 +340,9 @@ class _Composition:
                 verdict = self._verdicts.get(token_ids, Verdict(score=0.0))
                 yield Candidate(token_ids=kept, text=text, score=verdict.score, answers=dict(verdict.answers))
 
-    def _rank(self, token_ids: TokenIds) -> tuple[bool, float]:
+    def _rank(self, token_ids: TokenIds) -> tuple[bool, bool, float]:
         verdict = self._verdicts.get(token_ids)
-        return verdict is not None, verdict.score if verdict else 0.0
+        return (True, self._judge.is_complete(verdict), verdict.score) if verdict else (False, False, 0.0)
 
     def _whole_sentences(self, token_ids: TokenIds) -> TokenIds:
         """A reply that was cut off, up to its last full sentence; as it is where it has none."""
@@ -336,53 +351,6 @@ class _Composition:
         while kept and len(self._backend.decode(token_ids[:kept])) > end:
             kept -= 1
         return token_ids[:kept] or token_ids
-
-
-def prefix_reliability(trees: Iterable[Sequence[TreeNode]]) -> float | None:
-    """How well the judge has been ordering half-finished branches: the share of pairs that it got right.
-
-    Of two unfinished branches of one tree, equally deep, the one should have the higher score whose
-    finished descendants have the better ones. 0.5 is a coin; None: too few pairs to say.
-    """
-    right = pairs = 0.0
-    for tree in trees:
-        for one, other in itertools.combinations(_half_finished(tree), 2):
-            if one.depth == other.depth and one.comes_to != other.comes_to:
-                pairs += 1
-                difference = (one.score - other.score) * (one.comes_to - other.comes_to)
-                right += 0.5 if difference == 0 else float(difference > 0)
-    return right / pairs if pairs >= FEWEST_PAIRS else None
-
-
-@dataclass(frozen=True, slots=True)
-class _HalfFinished:
-    """An unfinished branch: how deep it is, what the judge thought of it, and what came of it."""
-
-    depth: int
-    score: float
-    comes_to: float
-
-
-def _half_finished(tree: Sequence[TreeNode]) -> list[_HalfFinished]:
-    by_id = {node.id: node for node in tree}
-    ends: dict[int, list[float]] = {}
-    for node in tree:
-        above = node.parent
-        while node.is_finished and above is not None:
-            ends.setdefault(above, []).append(node.score)
-            above = by_id[above].parent
-    return [
-        _HalfFinished(_depth(by_id, node), node.score, sum(ends[node.id]) / len(ends[node.id]))
-        for node in tree
-        if node.id in ends and node.parent is not None
-    ]
-
-
-def _depth(by_id: Mapping[int, TreeNode], node: TreeNode) -> int:
-    depth = 0
-    while node.parent is not None:
-        node, depth = by_id[node.parent], depth + 1
-    return depth
 
 
 def end_of_last_sentence(text: str) -> int:

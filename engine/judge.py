@@ -62,6 +62,8 @@ class Verdict:
     opinion: float = 0.0  # the taste's part of the score
 
 
+UNASKED = Verdict(score=0.0)
+
 # Turns the answers of a reply, and its tokens' text, into log-odds that the person likes it.
 Opinion = Callable[[Mapping[str, float], str], float]
 
@@ -137,36 +139,52 @@ class Judge:
         """Tokens of context that must stay free after a reply for it to be judged."""
         return max((len(suffix) for suffix in self._suffixes), default=0) + 1
 
-    async def score(
-        self, prompt_ids: TokenIds, replies: Sequence[TokenIds], *, whole: Sequence[bool] | None = None
+    async def score(self, prompt_ids: TokenIds, replies: Sequence[TokenIds]) -> Sequence[Verdict]:
+        """A verdict for each reply. All questions about all replies go in one call."""
+        return await self._answered(prompt_ids, replies, range(len(self.questions)), [UNASKED] * len(replies))
+
+    async def glance(self, prompt_ids: TokenIds, replies: Sequence[TokenIds]) -> Sequence[Verdict]:
+        """Verdicts by what weighs most, to find out what deserves a closer look."""
+        return await self._answered(prompt_ids, replies, self._heaviest, [UNASKED] * len(replies))
+
+    async def complete(
+        self, prompt_ids: TokenIds, replies: Sequence[TokenIds], verdicts: Sequence[Verdict]
     ) -> Sequence[Verdict]:
-        """A verdict for each reply. All questions about all replies go in one call.
+        """The verdicts after everything was asked that a glance left out."""
+        return await self._answered(prompt_ids, replies, range(len(self.questions)), verdicts)
 
-        `whole`: which replies have ended; all, where it is not said. A half-finished one is asked only
-        about what weighs most, since it is only to be compared with others that have not ended.
-        """
-        asked = [self._asked_about(whole is None or whole[number]) for number in range(len(replies))]
-        prompts = [
-            prompt_ids + reply + self._suffixes[question]
-            for reply, questions in zip(replies, asked, strict=True)
-            for question in questions
-        ]
-        log_odds = iter(await self._backend.ask(prompts, lora=self._lora) if prompts else ())
-        return [
-            self._verdict({self.questions[q].name: probability(next(log_odds)) for q in questions}, reply)
-            for reply, questions in zip(replies, asked, strict=True)
-        ]
-
-    def _asked_about(self, is_whole: bool) -> Sequence[int]:
-        """The numbers of the questions that are put about a reply."""
-        return range(len(self.questions)) if is_whole else self._heaviest
+    def is_complete(self, verdict: Verdict) -> bool:
+        return len(verdict.answers) == len(self.questions)
 
     def is_content(self, verdict: Verdict) -> bool:
-        """Whether nothing is left to wish for: every weighted question is answered as it should be."""
-        asked = [question for question in self.questions if question.weight]
-        if not asked:
+        """Whether nothing is left to wish for: whatever was asked is answered as it should be."""
+        if not any(question.weight for question in self.questions):
             return self._opinion is not None and verdict.opinion > 0.0
-        return all(_wanted(q, verdict.answers.get(q.name, 0.5)) >= CONTENT_FROM for q in asked)
+        asked = [
+            question for question in self.questions if question.weight and question.name in verdict.answers
+        ]
+        return bool(asked) and all(_wanted(q, verdict.answers[q.name]) >= CONTENT_FROM for q in asked)
+
+    async def _answered(
+        self,
+        prompt_ids: TokenIds,
+        replies: Sequence[TokenIds],
+        questions: Sequence[int],
+        known: Sequence[Verdict],
+    ) -> Sequence[Verdict]:
+        """The verdicts with these questions answered; what is known already is not asked again."""
+        missing = [[q for q in questions if self.questions[q].name not in one.answers] for one in known]
+        prompts = [
+            prompt_ids + reply + self._suffixes[question]
+            for reply, asked in zip(replies, missing, strict=True)
+            for question in asked
+        ]
+        log_odds = iter(await self._backend.ask(prompts, lora=self._lora) if prompts else ())
+        found = [{self.questions[q].name: probability(next(log_odds)) for q in asked} for asked in missing]
+        return [
+            self._verdict({**verdict.answers, **new}, reply)
+            for reply, verdict, new in zip(replies, known, found, strict=True)
+        ]
 
     def _verdict(self, answers: dict[str, float], reply: TokenIds) -> Verdict:
         opinion = self._opinion(answers, self._backend.decode(reply)) if self._opinion else 0.0

@@ -9,10 +9,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from engine.judge import Verdict
+from engine.judge import UNASKED, Verdict
 from engine.types import TokenIds
-
-UNJUDGED = Verdict(score=0.0)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -25,7 +23,7 @@ class Node:
     token_ids: TokenIds
     is_finished: bool = False  # the model ended it
     is_cut: bool = False  # it may not grow any more, yet has no end
-    verdict: Verdict = UNJUDGED
+    verdict: Verdict = UNASKED
     logit: float = 0.0
     gumbel: float = 0.0
     phi: float = 0.0

@@ -29,8 +29,8 @@ from engine.types import Completion, TokenIds
 
 # (the reply so far, how many continuations, tokens at most, seed) → continuations
 SampleBranches: TypeAlias = Callable[[TokenIds, int, int, int], Awaitable[Sequence[Completion]]]
-# (replies, whole or half, which of them are whole) → a verdict for each
-JudgeBranches: TypeAlias = Callable[[Sequence[TokenIds], Sequence[bool]], Awaitable[Sequence[Verdict]]]
+# (replies, whole or half) → a verdict for each
+JudgeBranches: TypeAlias = Callable[[Sequence[TokenIds]], Awaitable[Sequence[Verdict]]]
 
 # A backend that fails or repeats itself this often in a row has nothing more to give.
 MAX_BARREN = 4
@@ -45,9 +45,9 @@ class Shape:
     chunk_tokens: int = 32
     first_chunk_tokens: int | None = None  # of the root's children, where it differs
     children: int = 6  # of one expansion
-    round_children: int = 36
-    width: int = 6  # expansions in flight; 1 is the sequential search
-    beam_width: int = 6  # more than one, so that a round has several leaves to begin with
+    round_children: int = 48
+    width: int = 8  # expansions in flight; 1 is the sequential search
+    beam_width: int = 8  # more than one, so that a round has several leaves to begin with
     max_lookahead: int = 3  # levels below the committed depth
     temperature: float = 1.0  # of the choice among branches
 
@@ -208,9 +208,12 @@ class _Search:
 
     def _may_go_on(self, half_way: float) -> bool:
         """Whether another chunk can be paid for, in tokens, time and patience."""
-        if self._is_over or self._barren >= MAX_BARREN or self._spendable() < 1:
+        if self._is_over or self._barren >= MAX_BARREN:
             return False
-        return self._has_finished or asyncio.get_running_loop().time() < half_way
+        if self._has_finished:
+            # A wave takes as long for the last few tokens as for many: crumbs of the budget are left.
+            return self._spendable() >= self._shape.children * self._shape.chunk_tokens
+        return self._spendable() >= 1 and asyncio.get_running_loop().time() < half_way
 
     def _begin(self, group: asyncio.TaskGroup, node: Node, room: int) -> int:
         """Start an expansion; how many children it was promised."""
@@ -244,11 +247,12 @@ class _Search:
         )
         completions = tuple(sampled)
         replies = [node.token_ids + completion.token_ids for completion in completions]
+        different = list(dict.fromkeys(replies))
         try:
-            verdicts = await self._judge(replies, [completion.finished for completion in completions])
+            verdicts = dict(zip(different, await self._judge(different), strict=True))
         except EngineError as error:
             return _Landed(completions=completions, error=error)
-        return _Landed(completions=completions, verdicts=verdicts)
+        return _Landed(completions=completions, verdicts=[verdicts[reply] for reply in replies])
 
     def _land(self, parent: Node, reserved_tokens: int, landed: _Landed) -> list[Node]:
         """Give what an expansion brought its place in the tree; the children that are new."""

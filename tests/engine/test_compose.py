@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.backends.scripted import ScriptedBackend
-from engine.compose import compose, end_of_last_sentence, prefix_reliability
+from engine.compose import FINALISTS, compose, end_of_last_sentence
 from engine.judge import Judge, Question, note_questions
 from engine.ports import EngineDownError, RequestError
+from engine.reliability import prefix_reliability
 from engine.types import (
     Completion,
     Composed,
@@ -227,6 +229,16 @@ async def test_cancelling_it_leaves_nothing_running(mode: Mode, after_s: float) 
 async def test_notes_are_asked_about_and_kept_by_name() -> None:
     composed = await made(Mode.BEST, questions=note_questions(["Be brief.", "Be brief.", "Be kind."]))
     assert set(composed.best.answers) == {"note: Be brief.", "note: Be kind."}
+
+
+@pytest.mark.parametrize("mode", [Mode.BEST, Mode.WEAVE])
+async def test_only_the_best_are_asked_everything_and_one_of_them_is_the_reply(mode: Mode) -> None:
+    questions = (GOOD, *note_questions(["Be brief."]))
+    composed = await made(mode, questions=questions, limits=replace(LIMITS, samples=9))
+    answered = [len(one.answers) for one in (composed.best, *composed.others)]
+    assert answered[:FINALISTS] == [2] * FINALISTS
+    assert set(answered[FINALISTS:]) == {1}
+    assert composed.best.text == "echo: hello"
 
 
 def test_a_sentence_ends_where_a_reader_would_say_so() -> None:

@@ -14,6 +14,7 @@ from engine import wording
 from engine.backends.scripted import ScriptedBackend
 from engine.judge import (
     MAX_SCORE,
+    UNASKED,
     Judge,
     Question,
     RubricError,
@@ -64,6 +65,35 @@ async def test_all_questions_about_all_replies_go_in_one_call() -> None:
         assert verdict.answers == pytest.approx(
             {"a": probability(2.0), "b": probability(-2.0), "c": probability(0.5)}
         )
+
+
+async def test_a_glance_asks_what_weighs_most_and_the_rest_is_asked_once() -> None:
+    backend = Listening(2.0)
+    light = Question(name="light", text="Is it light?")
+    judge = Judge(backend, [light, *note_questions(["Be brief.", "Be kind."])])
+    glanced = await judge.glance(ids(backend), [(20,), (21,)])
+    assert [sorted(verdict.answers) for verdict in glanced] == [["note: Be brief.", "note: Be kind."]] * 2
+    assert not judge.is_complete(glanced[0])
+    (complete,) = await judge.complete(ids(backend), [(20,)], glanced[:1])
+    assert backend.calls[1] == ((*ids(backend), 20, *backend.encode_question(wording.question(light.text))),)
+    assert complete == (await judge.score(ids(backend), [(20,)]))[0]
+
+
+async def test_a_glance_that_left_nothing_out_is_complete() -> None:
+    backend = Listening(2.0)
+    judge = Judge(backend, note_questions(["Be brief."]))
+    glanced = await judge.glance(ids(backend), [(20,)])
+    assert await judge.complete(ids(backend), [(20,)], glanced) == glanced
+    assert len(backend.calls) == 1
+
+
+async def test_a_judge_is_content_by_what_it_has_asked_and_never_by_nothing() -> None:
+    backend = Listening(3.0, -3.0)
+    judge = Judge(backend, [*note_questions(["Be brief."]), Question(name="light", text="Is it light?")])
+    (glanced,) = await judge.glance(ids(backend), [(20,)])
+    assert judge.is_content(glanced)
+    assert not judge.is_content((await judge.score(ids(backend), [(20,)]))[0])
+    assert not judge.is_content(UNASKED)
 
 
 async def test_a_judge_without_questions_asks_nothing_and_finds_all_alike() -> None:

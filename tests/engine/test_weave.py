@@ -52,7 +52,7 @@ class World:
             tokens.append(rng.randrange(999))
         return Completion(token_ids=tuple(tokens), finished=False)
 
-    async def judge(self, replies: Sequence[TokenIds], whole: Sequence[bool]) -> Sequence[Verdict]:
+    async def judge(self, replies: Sequence[TokenIds]) -> Sequence[Verdict]:
         self.judgements += 1
         call = self.judgements
         await self._wait()
@@ -210,12 +210,33 @@ async def test_several_expansions_are_in_flight_before_the_first_is_judged() -> 
     assert len(first_judged) == SHAPE.width
 
 
-async def test_identical_children_are_one() -> None:
+async def test_identical_children_are_one_and_judged_once() -> None:
+    judged: list[Sequence[TokenIds]] = []
+
     async def sample(prefix: TokenIds, count: int, max_tokens: int, seed: int) -> list[Completion]:
         return [Completion(token_ids=(1, END), finished=True)] * count
 
-    woven = await weave(sample, World().judge, shape=SHAPE, bounds=BOUNDS, seed=1)
+    async def judge(replies: Sequence[TokenIds]) -> list[Verdict]:
+        judged.append(replies)
+        return [Verdict(score=1.0) for _ in replies]
+
+    woven = await weave(sample, judge, shape=SHAPE, bounds=BOUNDS, seed=1)
     assert len(woven.finished) == 1
+    assert all(replies == [(1, END)] for replies in judged)
+
+
+async def test_no_wave_is_begun_for_the_last_crumbs_of_the_budget() -> None:
+    begun: list[int] = []
+    world = World(end_chance=0.3)
+
+    async def sample(prefix: TokenIds, count: int, max_tokens: int, seed: int) -> Sequence[Completion]:
+        begun.append(count * max_tokens)
+        return await world.sample(prefix, count, max_tokens, seed)
+
+    woven = await weave(sample, world.judge, shape=SHAPE, bounds=BOUNDS, seed=1)
+    whole = SHAPE.children * SHAPE.chunk_tokens
+    assert BOUNDS.budget_tokens - whole < woven.generated_tokens <= BOUNDS.budget_tokens
+    assert len(begun) > 5
 
 
 @pytest.mark.parametrize(
@@ -264,7 +285,7 @@ async def test_a_judged_reply_goes_before_an_unjudged_one() -> None:
 async def test_a_judge_that_gives_no_number_leaves_scores_finite() -> None:
     world = World()
 
-    async def judge(replies: Sequence[TokenIds], whole: Sequence[bool]) -> list[Verdict]:
+    async def judge(replies: Sequence[TokenIds]) -> list[Verdict]:
         return [
             Verdict(score=value)
             for value, _ in zip((math.nan, math.inf, -math.inf) * 9, replies, strict=False)
@@ -348,7 +369,7 @@ async def test_the_deadline_is_kept_and_leaves_nothing_running() -> None:
 
 
 async def test_what_was_sampled_but_not_judged_by_the_deadline_is_kept() -> None:
-    async def judge(replies: Sequence[TokenIds], whole: Sequence[bool]) -> list[Verdict]:
+    async def judge(replies: Sequence[TokenIds]) -> list[Verdict]:
         await asyncio.sleep(60)
         raise AssertionError
 
