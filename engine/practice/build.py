@@ -1,7 +1,7 @@
 """Trains the practice model from nothing: `python -m engine.practice.build`.
 
 Writes a checkpoint every few minutes and goes on from it after a kill. The learning rate stays constant
-until the last quarter, so a run may be lengthened or shortened on the way by another `--tokens`. What is
+until the last third, so a run may be lengthened or shortened on the way by another `--tokens`. What is
 exported is the average of the last weights. Uses an accelerator where there is one.
 """
 
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -27,12 +28,14 @@ from transformers import GenerationConfig, LlamaConfig, PreTrainedTokenizerFast
 
 from engine.practice import WEIGHTS, corpus, tokenizer
 from engine.practice.llama import Llama
+from engine.practice.muon import Muon
 from engine.practice.rows import JUDGEMENT_WEIGHT, Batch, Encoder, Row, batches
 
 MODEL_CARD = Path(__file__).parent / "model-card.md"
-STEP_TOKENS = 6144
-WARMUP_STEPS = 25
-DECAYED_SHARE = 0.25
+STEP_TOKENS = 4096
+WARMUP_STEPS = 50
+DECAYED_SHARE = 0.35
+SHORT_UNTIL, WHOLE_FROM = 0.3, 0.6  # shares of the training: documents are short before, of every kind after
 POOL = 192  # documents drawn together; a run that resumes goes on with the next pool
 
 
@@ -58,7 +61,6 @@ def main(
         "build/practice"
     ),
     weights: Annotated[Path, typer.Option(help="Where the model is written.")] = WEIGHTS,
-    core: Annotated[bool, typer.Option(help="Only what the loop needs most, for a short training.")] = False,
     export_only: Annotated[bool, typer.Option(help="Write the model of the checkpoint and stop.")] = False,
     cores: Annotated[int, typer.Option(help="Cores to use; 1 on an accelerator.")] = 2,
 ) -> None:
@@ -69,7 +71,7 @@ def main(
     with suppress(FileNotFoundError):
         resume(run, folder / "checkpoint.pt")
     if not export_only:
-        train(run, words, tokens, seed, folder / "checkpoint.pt", cores, corpus.CORE if core else corpus.FULL)
+        train(run, words, tokens, seed, folder / "checkpoint.pt", cores)
     export(run, words, weights)
     typer.echo(
         f"Wrote {weights} after {run.tokens:,} tokens, {run.documents:,} documents, {run.seconds:.0f} s."
@@ -113,12 +115,10 @@ def start(seed: int) -> Run:
     model = Llama(architecture()).to(_device())
     matrices = [value for value in model.layers.parameters() if value.dim() == 2]
     others = [value for value in model.parameters() if not any(value is matrix for matrix in matrices)]
-    muons = [
-        torch.optim.Muon(half, lr=1.5e-3, weight_decay=0.02, adjust_lr_fn="match_rms_adamw")
-        for half in (matrices[0::2], matrices[1::2])  # stepped side by side
-    ]
-    adam = torch.optim.AdamW(others, lr=8e-4, betas=(0.9, 0.98), weight_decay=0.0)
-    optimizers = (*muons, adam)
+    optimizers = (
+        Muon(matrices, lr=2e-3, weight_decay=0.02),
+        torch.optim.AdamW(others, lr=1.2e-3, betas=(0.9, 0.98), weight_decay=0.0),
+    )
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["full_lr"] = group["lr"]
@@ -133,13 +133,12 @@ def train(
     seed: int,
     checkpoint: Path,
     cores: int,
-    mix: corpus.Mix = corpus.FULL,
 ) -> None:
     """Every step takes one batch for each core. A core works on its own batch with a single thread: threads
     that share one operation would wait for each other whenever something else wants the machine."""
     torch.set_num_threads(1)
     source = batches(
-        _rows(run, Encoder(words), seed, mix), STEP_TOKENS // cores, random.Random(seed + run.pools), POOL
+        _rows(run, Encoder(words), seed, tokens), STEP_TOKENS // cores, random.Random(seed + run.pools), POOL
     )
     saved = shown = began = time.monotonic()
     before = run.seconds
@@ -157,11 +156,13 @@ def train(
     save(run, checkpoint)
 
 
-def _rows(run: Run, encoder: Encoder, seed: int, mix: corpus.Mix) -> Iterator[Row]:
+def _rows(run: Run, encoder: Encoder, seed: int, tokens: int) -> Iterator[Row]:
     """Rows pool by pool, each pool from a seed of its own."""
     while True:
         run.pools += 1
         rng = random.Random(f"{seed}/{run.pools}")
+        done = (run.tokens / tokens - SHORT_UNTIL) / (WHOLE_FROM - SHORT_UNTIL)
+        mix = corpus.CORE.towards(corpus.FULL, min(max(done, 0.0), 1.0))
         for _ in range(POOL):
             run.documents += 1
             yield encoder.row(corpus.document(rng, mix), rng)
@@ -206,11 +207,16 @@ class _Part:
 
 def _gradients(model: Llama, batch: Batch) -> _Part:
     device = _device()
-    chosen = batch.weights > 0
-    labels, weights = batch.labels[chosen].to(device), batch.weights[chosen].to(device)
-    with torch.autocast(device.type, torch.bfloat16):
-        hidden = model(batch.tokens.to(device), batch.positions.to(device), batch.visible.to(device))
-        logits = model.logits(hidden[chosen.to(device)])
+    is_learned = (batch.weights > 0).to(device)
+    labels, weights = batch.labels.to(device)[is_learned], batch.weights.to(device)[is_learned]
+    with torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16()):
+        hidden = model(
+            batch.tokens.to(device),
+            batch.positions.to(device),
+            batch.visible.to(device),
+            batch.wanted.to(device),
+        )
+        logits = model.logits(hidden[is_learned])
     losses = functional.cross_entropy(logits.float(), labels, reduction="none")
     gradients = torch.autograd.grad((losses * weights).sum(), list(model.parameters()))
     judged = weights == JUDGEMENT_WEIGHT
@@ -270,6 +276,15 @@ def export(run: Run, words: PreTrainedTokenizerFast, folder: Path) -> None:
     words.save_pretrained(folder)
     if MODEL_CARD.exists():
         shutil.copyfile(MODEL_CARD, folder / "README.md")
+
+
+@cache
+def _has_bfloat16() -> bool:
+    """A processor without such instructions imitates them, which takes more than twice as long as float32."""
+    return _device().type == "cuda" or any(torch.cpu.get_capabilities().get(name) for name in _BFLOAT16)
+
+
+_BFLOAT16 = ("avx512_bf16", "amx_bf16")
 
 
 def _device() -> torch.device:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -59,11 +59,17 @@ class Mix:
     criticised: float  # the prompt holds an answer and its critique
     plain_notes: float  # notes as the rubric words them
     whole: float  # judgements behind a whole reply
+    described: float  # the reply's manner is asked for in words
+
+    def towards(self, other: Mix, share: float) -> Mix:
+        """What lies between two mixes, from this one at 0 to the other at 1."""
+        mine, theirs = asdict(self), asdict(other)
+        return Mix(**{name: mine[name] + share * (theirs[name] - mine[name]) for name in mine})
 
 
-FULL = Mix(single_turn=0.0, examples=0.2, criticised=0.15, plain_notes=0.0, whole=0.5)
-# For a short training: what the loop needs most, in prompts of few tokens.
-CORE = Mix(single_turn=0.85, examples=0.03, criticised=0.03, plain_notes=0.6, whole=0.65)
+FULL = Mix(single_turn=0.15, examples=0.2, criticised=0.15, plain_notes=0.1, whole=0.5, described=0.3)
+# What the loop needs most, in prompts of few tokens: a model begins with these.
+CORE = Mix(single_turn=0.85, examples=0.02, criticised=0.03, plain_notes=0.6, whole=0.65, described=0.6)
 
 
 def documents(seed: int, mix: Mix = FULL) -> Iterator[Document]:
@@ -89,13 +95,13 @@ def _answered(rng: random.Random, mix: Mix) -> Document:
         notes=tuple(note.text for note in memory.notes),
         examples=memory.examples,
     )
-    obeys = not memory.wanted or rng.random() < 0.72
+    obeys = not memory.wanted or rng.random() < 0.82
     wanted = {dimension: value for dimension, value in memory.wanted if obeys or rng.random() < 0.5}
     manner = _possible(random_manner(rng, name).but(wanted), name)
     is_model = all(manner[dimension] == value for dimension, value in memory.wanted)
     if rng.random() < mix.criticised:
         prompt, manner, memory = _criticised(rng, prompt, asked, manner, memory)
-    fault = rng.choices(("none", "astray", "repeats"), (0.8, 0.1, 0.1))[0]
+    fault = rng.choices(("none", "astray", "repeats"), (0.84, 0.08, 0.08))[0]
     if fault == "repeats" and manner.length == "one":
         fault = "none"
     return Document(
@@ -349,7 +355,7 @@ def _branches(
     mix: Mix,
 ) -> Iterator[Branch]:
     yield from _rubric_branches(rng, fault, mix)
-    if rng.random() < 0.5:
+    if rng.random() < mix.described:
         yield _described(rng, manner, mix)
     for _ in range(rng.choice((1, 2, 2, 3))):
         yield _manner_branch(rng, manner, prompt.name, mix)
@@ -405,9 +411,9 @@ def _judged(rng: random.Random, text: str, is_yes: bool, mix: Mix) -> Branch:
 def _rubric_branches(rng: random.Random, fault: str, mix: Mix) -> Iterator[Branch]:
     """Faulty replies are few, so sound ones are asked about seldom: yes and no come out equally often."""
     astray, repeats = rubric_questions()
-    if fault == "astray" or rng.random() < 0.11:
+    if fault == "astray" or rng.random() < 0.087:
         yield _judged(rng, astray, fault != "astray", mix)
-    if fault == "repeats" or rng.random() < 0.072:
+    if fault == "repeats" or rng.random() < 0.057:
         yield _judged(rng, repeats, fault == "repeats", mix)
 
 

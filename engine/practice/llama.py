@@ -13,7 +13,11 @@ from transformers import LlamaConfig
 
 
 class Llama(nn.Module):
-    """Token ids, their positions and what each may see → the hidden states before the head."""
+    """Token ids, their positions and what each may see → the hidden states before the head.
+
+    Given only where an answer is learned (`wanted`: positions in each row), since the last layer is needed
+    nowhere else.
+    """
 
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
@@ -26,23 +30,23 @@ class Llama(nn.Module):
                 deep = (2 * config.num_hidden_layers) ** -0.5 if name.endswith(_WRITERS) else 1.0
                 nn.init.normal_(parameter, std=0.02 * deep)
 
-    def forward(self, tokens: Tensor, positions: Tensor, visible: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, positions: Tensor, visible: Tensor, wanted: Tensor) -> Tensor:
         cosine, sine = self.rotation(positions)
-        bias = torch.zeros(visible.shape, dtype=torch.bfloat16).masked_fill_(~visible, -1e4)
+        bias = torch.zeros(visible.shape, device=visible.device).masked_fill_(~visible, -1e4)
         hidden = self.embed_tokens(tokens)
-        for layer in self.layers:
+        for layer in self.layers[:-1]:
             hidden = layer(hidden, cosine, sine, bias)
-        normed: Tensor = self.norm(hidden)
+        normed: Tensor = self.norm(self.layers[-1](hidden, cosine, sine, bias, wanted))
         return normed
 
     def logits(self, hidden: Tensor) -> Tensor:
         return functional.linear(hidden, self.embed_tokens.weight)
 
     def rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines of the rotary embedding, as [row, 1, position, head size]."""
+        """Cosines and sines of the rotary embedding, as [row, position, 1, head size]."""
         size = self.config.head_dim
         frequencies = 1.0 / 10_000 ** (torch.arange(0, size, 2, device=positions.device).float() / size)
-        angles = positions[:, None, :, None].float() * frequencies
+        angles = positions[:, :, None, None].float() * frequencies
         angles = torch.cat((angles, angles), dim=-1)
         return angles.cos(), angles.sin()
 
@@ -69,8 +73,11 @@ class Layer(nn.Module):
         self.post_attention_layernorm = Norm(config)
         self.mlp = Mlp(config)
 
-    def forward(self, hidden: Tensor, cosine: Tensor, sine: Tensor, bias: Tensor) -> Tensor:
-        hidden = hidden + self.self_attn(self.input_layernorm(hidden), cosine, sine, bias)
+    def forward(
+        self, hidden: Tensor, cosine: Tensor, sine: Tensor, bias: Tensor, wanted: Tensor | None = None
+    ) -> Tensor:
+        mixed = self.self_attn(self.input_layernorm(hidden), cosine, sine, bias, wanted)
+        hidden = mixed + (hidden if wanted is None else at(hidden, wanted))
         return hidden + self.mlp(self.post_attention_layernorm(hidden))
 
 
@@ -83,20 +90,26 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(config.hidden_size, self.heads * self.size, bias=False)
         self.o_proj = nn.Linear(self.heads * self.size, config.hidden_size, bias=False)
 
-    def forward(self, hidden: Tensor, cosine: Tensor, sine: Tensor, bias: Tensor) -> Tensor:
-        rows, length, _ = hidden.shape
-
-        def split(projected: Tensor) -> Tensor:
-            return projected.view(rows, length, self.heads, self.size).transpose(1, 2)
-
-        value = split(self.v_proj(hidden))
-        query = _rotated(split(self.q_proj(hidden)), cosine, sine).to(value.dtype)
-        key = _rotated(split(self.k_proj(hidden)), cosine, sine).to(value.dtype)
+    def forward(
+        self, hidden: Tensor, cosine: Tensor, sine: Tensor, bias: Tensor, wanted: Tensor | None
+    ) -> Tensor:
+        key = _rotated(self._split(self.k_proj(hidden)), cosine, sine)
+        value = self._split(self.v_proj(hidden))
+        if wanted is not None:
+            hidden, cosine, sine = at(hidden, wanted), at(cosine, wanted), at(sine, wanted)
+            bias = at(bias[:, 0], wanted)[:, None]
+        query = _rotated(self._split(self.q_proj(hidden)), cosine, sine) * self.size**-0.5
+        query, key = query.to(value.dtype).transpose(1, 2), key.to(value.dtype).transpose(1, 2)
         # Written out, because the fused CPU kernel's backward pass is the slowest part of a training step.
-        scores = torch.matmul(query, key.transpose(2, 3)) * self.size**-0.5 + bias.to(value.dtype)
-        mixed = torch.matmul(torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype), value)
-        projected: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(rows, length, -1))
+        scores = torch.matmul(query, key.transpose(2, 3)).add_(bias)
+        mixed = torch.matmul(
+            torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype), value.transpose(1, 2)
+        )
+        projected: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(*hidden.shape[:2], -1))
         return projected
+
+    def _split(self, projected: Tensor) -> Tensor:
+        return projected.view(*projected.shape[:2], self.heads, self.size)
 
 
 class Mlp(nn.Module):
@@ -114,3 +127,10 @@ class Mlp(nn.Module):
 def _rotated(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     first, second = heads.float().chunk(2, dim=-1)
     return heads * cosine + torch.cat((-second, first), dim=-1) * sine
+
+
+def at(values: Tensor, wanted: Tensor) -> Tensor:
+    """The values of each row at the positions wanted of it."""
+    rows, length = values.shape[:2]
+    flat = (wanted + torch.arange(rows, device=wanted.device)[:, None] * length).flatten()
+    return values.flatten(0, 1).index_select(0, flat).view(*wanted.shape, *values.shape[2:])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,8 @@ class Batch:
     tokens: torch.Tensor
     positions: torch.Tensor
     visible: torch.Tensor  # [row, 1, from, to]
-    labels: torch.Tensor
+    wanted: torch.Tensor  # the positions of each row at which something is learned; the rest of it weighs 0
+    labels: torch.Tensor  # at these positions
     weights: torch.Tensor
     real_tokens: int  # without the padding
 
@@ -85,7 +87,7 @@ def batches(rows: Iterator[Row], budget_tokens: int, rng: random.Random, pool: i
         waiting = sorted((next(rows) for _ in range(pool)), key=len)
         groups: list[list[Row]] = [[]]
         for row in waiting:
-            if groups[-1] and (len(groups[-1]) + 1) * _padded(len(row)) > budget_tokens:
+            if groups[-1] and (len(groups[-1]) + 1) * len(row) > budget_tokens:
                 groups.append([])
             groups[-1].append(row)
         rng.shuffle(groups)
@@ -94,35 +96,28 @@ def batches(rows: Iterator[Row], budget_tokens: int, rng: random.Random, pool: i
 
 
 def collate(rows: Sequence[Row]) -> Batch:
-    length = _padded(max(len(row) for row in rows))
-
-    def padded(arrays: list[NDArray[np.int64]], value: int) -> torch.Tensor:
-        full = np.full((len(arrays), length), value, dtype=np.int64)
+    def padded(arrays: Sequence[NDArray[Any]], value: int) -> torch.Tensor:
+        full = np.full((len(arrays), max(map(len, arrays))), value, dtype=arrays[0].dtype)
         for index, array in enumerate(arrays):
             full[index, : len(array)] = array
         return torch.from_numpy(full)
 
     segments = padded([row.segments for row in rows], -1)
     trunk_end = padded([row.trunk_end for row in rows], 0)
-    index = torch.arange(length)
+    index = torch.arange(segments.shape[1])
     own = segments[:, :, None] == segments[:, None, :]
     trunk = (segments[:, None, :] == 0) & (index[None, None, :] < trunk_end[:, :, None])
     visible = (own | trunk) & (index[None, None, :] <= index[None, :, None])
-    weights = np.zeros((len(rows), length), dtype=np.float32)
-    for number, row in enumerate(rows):
-        weights[number, : len(row)] = row.weights
+    wanted = [np.flatnonzero(row.weights) for row in rows]
     return Batch(
         tokens=padded([row.tokens for row in rows], 0),
         positions=padded([row.positions for row in rows], 0),
         visible=visible[:, None],
-        labels=padded([row.labels for row in rows], 0),
-        weights=torch.from_numpy(weights),
+        wanted=padded(wanted, 0),
+        labels=padded([row.labels[chosen] for row, chosen in zip(rows, wanted, strict=True)], 0),
+        weights=padded([row.weights[chosen] for row, chosen in zip(rows, wanted, strict=True)], 0),
         real_tokens=sum(len(row) for row in rows),
     )
-
-
-def _padded(length: int) -> int:
-    return -(-length // 32) * 32
 
 
 class _Segment:

@@ -76,8 +76,9 @@ def test_training_sees_what_transformers_would(words: PreTrainedTokenizerFast) -
     plain.tie_weights()
     row = Encoder(words).row(judged_document(rng), rng)
     batch = collate([row])
+    everywhere = torch.arange(len(row))[None]
     with torch.inference_mode():
-        branched = model.logits(model(batch.tokens, batch.positions, batch.visible))[0]
+        branched = model.logits(model(batch.tokens, batch.positions, batch.visible, everywhere))[0]
         for number in range(int(row.segments.max()) + 1):
             path = _path(row, number)
             last = int(np.flatnonzero(row.segments == number)[-1])
