@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON_BIN := .venv/bin/python
-BENCHES := load weave judge memory practice learning night swap
+BENCHES := load weave judge memory practice learning night recipe swap
 
 .PHONY: help setup demo run test check format lock clean $(addprefix bench-,$(BENCHES))
 

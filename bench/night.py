@@ -82,9 +82,7 @@ def bank_against_one_by_one(
     with torch.device(device):
         model = LlamaForCausalLM(config).to(dtype).eval()
     work = lessons_for(people, items, config.vocab_size, seed=1)
-    recipe = Recipe(
-        model=shape, batch_lessons=batch, passes=2, seats=people, tokens_per_step=4096, memory_gib=96.0
-    )
+    recipe = Recipe(model=shape, batch_lessons=batch, passes=2, seats=people, memory_gib=96.0)
     speeds, one_by_one_s, bank_s = [], 0.0, 0.0
     plain = one_by_one(model, recipe, dict(list(work.items())[:2]))  # warm
     for _ in range(repeats):

@@ -25,6 +25,8 @@ from engine.training.lessons import Kind, Lesson, Recipe, Trial, TrialScore
 from engine.types import TokenIds
 
 SMALLEST_PASS_TOKENS = 256
+# On a CPU what lies between two layers should stay in the cache; a GPU wants to be filled.
+CPU_PASS_TOKENS, GPU_PASS_TOKENS = 1024, 8192
 DIVERGENCE_LESSONS = 16
 
 
@@ -71,7 +73,8 @@ class Classroom:
     def __init__(self, model: PreTrainedModel, recipe: Recipe) -> None:
         self._model, self._recipe = model, recipe
         self._device = next(model.parameters()).device
-        self._pass_tokens = recipe.tokens_per_step
+        by_device = CPU_PASS_TOKENS if self._device.type == "cpu" else GPU_PASS_TOKENS
+        self._pass_tokens = recipe.tokens_per_step or by_device
         self.width = int(model.config.get_text_config().hidden_size)
         self._keep: tuple[Tensor, Tensor] | None = None
         output = model.get_output_embeddings()

@@ -90,7 +90,7 @@ class Recipe:
     yes_ids: tuple[int, ...] = ()  # none: those that the tokenizer has
     no_ids: tuple[int, ...] = ()
     seats: int = 32
-    tokens_per_step: int = 4096  # rows × longest row of one forward pass
+    tokens_per_step: int | None = None  # rows × longest row of one pass; None: as the device likes it
     memory_gib: float = 8.0
     deadline_s: float = 4 * 3600.0
     checkpoint_s: float = 30.0
