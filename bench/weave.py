@@ -34,6 +34,7 @@ from engine.ports import Backend
 from engine.practice import world
 from engine.practice.manners import Preference, manner_of
 from engine.practice.world import canonical_note
+from engine.reliability import Order, order, prefix_reliability
 from engine.types import Completion, Limits, LoraRef, Mode, Prompt, Role, Sampling, TokenIds, Turn
 
 ROOT = Path(__file__).parent.parent
@@ -91,6 +92,7 @@ class Bench:
         self._backend, self._lora = backend, lora
         self._rubric = load_rubric(RUBRIC)
         self.ways: dict[str, Measured] = {}
+        self._orders: list[Order] = []  # what the trees so far told of the judge, as the bot would know it
         self._batch = 32  # whole samples that take as long as a search; adapts
         self._reply_tokens = 40.0
 
@@ -139,7 +141,9 @@ class Bench:
             limits=LIMITS,
             seed=case.seed,
             lora=self._lora,
+            prefix_reliability=prefix_reliability(self._orders),
         )
+        self._orders.append(order(composed.tree))
         return composed.best.token_ids, composed.generated_tokens
 
     async def _plain(self, case: Case) -> tuple[TokenIds, int]:
@@ -224,6 +228,7 @@ class Bench:
             "speedup_vs_sequential_judged_together": statistics.median(together),
             "share_of_plain_generation": statistics.median(rates),
             "judge_share": statistics.median(judging),
+            "prefix_reliability": prefix_reliability(self._orders),
             "utility": {way: statistics.fmean(m.complies) for way, m in answers.items()},
             "share_of_wishes_met": {way: statistics.fmean(m.share_met) for way, m in answers.items()},
             "seconds": {way: statistics.median(m.seconds) for way, m in self.ways.items()},

@@ -19,6 +19,7 @@ async def forget(kit: Kit, person: str, *, erase_loras: EraseLoras) -> dict[str,
         raise Unknown("unknown_person", "I know nothing of you: there is nothing to erase.")
     folders = await erase_loras(person)
     counts = await kit.store.people.erase(person)
+    kit.reliability.forget(person)
     return {**counts, "loras": max(folders, counts.get("loras", 0))}
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bot.events import Place, Platform
+from bot.reliability import Reliability
 from bot.settings import Settings
 from bot.store import Store
 from engine.judge import Rubric
@@ -42,6 +43,7 @@ class Kit:
     backend: Backend
     rubric: Rubric = field(default_factory=Rubric)
     rubrics: Mapping[tuple[Platform, str], Rubric] = field(default_factory=dict)  # of single channels
+    reliability: Reliability = field(default_factory=Reliability)
     clock: Callable[[], datetime] = now
     new_id: Callable[[], str] = new_id
     new_seed: Callable[[], int] = new_seed

@@ -82,7 +82,9 @@ async def weave(
         seed=kit.new_seed(),
         lora=lora,
         on_progress=on_progress,
+        prefix_reliability=kit.reliability.of(person.key),
     )
+    kit.reliability.saw(person.key, composed.tree)
     return Woven(composed=composed, prompt=prompt, lora=lora)
 
 

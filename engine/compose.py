@@ -59,7 +59,8 @@ async def compose(
     """The best reply that the mode and the limits allow. Raises EngineError if there is none to give.
 
     `on_progress` is told how many branches have been made, of how many. `prefix_reliability` is how well
-    the judge has been ordering half-finished replies to this person; None: not yet measured. The same seed
+    the judge has been ordering half-finished replies to this person; None: not measured yet, so that a tree
+    is tried, which measures it. The same seed
     and backend give the same reply, as long as the deadline is not what ends the search.
     """
     composition = _Composition(
@@ -135,7 +136,7 @@ class _Composition:
         try:
             if self._is_content():
                 return None
-            if prefix_reliability is not None and prefix_reliability >= RELIABLE_ON_PREFIXES:
+            if prefix_reliability is None or prefix_reliability >= RELIABLE_ON_PREFIXES:
                 await self._weave(is_enough=self._judge.is_content)
             else:
                 await self._more_samples()

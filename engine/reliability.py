@@ -14,20 +14,34 @@ from engine.types import TreeNode
 FEWEST_PAIRS = 40  # of branches, before anything is said about that
 
 
-def prefix_reliability(trees: Iterable[Sequence[TreeNode]]) -> float | None:
-    """How well the judge has been ordering half-finished branches: the share of pairs that it got right.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Of how many pairs of half-finished branches in a tree the judge told which one comes to more."""
 
-    Of two unfinished branches of one tree, equally deep, the one should have the higher score whose
-    finished descendants have the better ones. 0.5 is a coin; None: too few pairs to say.
+    right: float = 0.0
+    pairs: int = 0
+
+
+def order(tree: Sequence[TreeNode]) -> Order:
+    """How well the judge ordered the half-finished branches of one tree.
+
+    Of two unfinished branches, equally deep, the one should have the higher score whose finished descendants
+    have the better ones.
     """
-    right = pairs = 0.0
-    for tree in trees:
-        for one, other in itertools.combinations(_half_finished(tree), 2):
-            if one.depth == other.depth and one.comes_to != other.comes_to:
-                pairs += 1
-                difference = (one.score - other.score) * (one.comes_to - other.comes_to)
-                right += 0.5 if difference == 0 else float(difference > 0)
-    return right / pairs if pairs >= FEWEST_PAIRS else None
+    right, pairs = 0.0, 0
+    for one, other in itertools.combinations(_half_finished(tree), 2):
+        if one.depth == other.depth and one.comes_to != other.comes_to:
+            pairs += 1
+            difference = (one.score - other.score) * (one.comes_to - other.comes_to)
+            right += 0.5 if difference == 0 else float(difference > 0)
+    return Order(right=right, pairs=pairs)
+
+
+def prefix_reliability(orders: Iterable[Order]) -> float | None:
+    """The share of pairs that were put in the right order. 0.5 is a coin; None: too few pairs to say."""
+    seen = list(orders)
+    pairs = sum(one.pairs for one in seen)
+    return sum(one.right for one in seen) / pairs if pairs >= FEWEST_PAIRS else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,10 +44,10 @@ class Shape:
 
     chunk_tokens: int = 32
     first_chunk_tokens: int | None = None  # of the root's children, where it differs
-    children: int = 6  # of one expansion
+    children: int = 8  # of one expansion
     round_children: int = 48
-    width: int = 8  # expansions in flight; 1 is the sequential search
-    beam_width: int = 8  # more than one, so that a round has several leaves to begin with
+    width: int = 6  # expansions in flight; 1 is the sequential search
+    beam_width: int = 6  # more than one, so that a round has several leaves to begin with
     max_lookahead: int = 3  # levels below the committed depth
     temperature: float = 1.0  # of the choice among branches
 

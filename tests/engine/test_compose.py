@@ -13,7 +13,7 @@ from engine.backends.scripted import ScriptedBackend
 from engine.compose import FINALISTS, compose, end_of_last_sentence
 from engine.judge import Judge, Question, note_questions
 from engine.ports import EngineDownError, RequestError
-from engine.reliability import prefix_reliability
+from engine.reliability import order, prefix_reliability
 from engine.types import (
     Completion,
     Composed,
@@ -102,13 +102,13 @@ async def test_auto_stops_at_a_few_samples_when_the_judge_is_content() -> None:
 
 async def test_auto_spends_more_when_the_judge_is_not_content() -> None:
     never = Question(name="never", text="Is it good?", weight=-1.0)
-    samples = await made(Mode.AUTO, questions=[GOOD, never], limits=LIMITS)
+    samples = await made(Mode.AUTO, questions=[GOOD, never], reliability=0.55)
     assert samples.mode is Mode.BEST
     assert len(samples.others) > LIMITS.samples
     tree = await made(Mode.AUTO, questions=[GOOD, never], reliability=0.9)
     assert tree.mode is Mode.WEAVE
-    poor = await made(Mode.AUTO, questions=[GOOD, never], reliability=0.55)
-    assert poor.mode is Mode.BEST
+    unmeasured = await made(Mode.AUTO, questions=[GOOD, never], reliability=None)
+    assert unmeasured.mode is Mode.WEAVE
 
 
 async def test_auto_samples_once_where_there_is_nothing_to_choose_by() -> None:
@@ -269,8 +269,8 @@ def branches(*scores: tuple[float, float]) -> list[TreeNode]:
 def test_prefix_reliability_is_the_share_of_branches_put_in_the_right_order() -> None:
     right = branches(*((float(i), float(i)) for i in range(12)))
     wrong = branches(*((float(i), -float(i)) for i in range(12)))
-    assert prefix_reliability([right]) == 1.0
-    assert prefix_reliability([wrong]) == 0.0
-    assert prefix_reliability([right, wrong]) == 0.5
-    assert prefix_reliability([branches((0.0, 1.0), (1.0, 2.0))]) is None
+    assert prefix_reliability([order(right)]) == 1.0
+    assert prefix_reliability([order(wrong)]) == 0.0
+    assert prefix_reliability([order(right), order(wrong)]) == 0.5
+    assert prefix_reliability([order(branches((0.0, 1.0), (1.0, 2.0)))]) is None
     assert prefix_reliability([]) is None
