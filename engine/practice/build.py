@@ -116,7 +116,9 @@ def start(seed: int) -> Run:
     matrices = [value for value in model.layers.parameters() if value.dim() == 2]
     others = [value for value in model.parameters() if not any(value is matrix for matrix in matrices)]
     optimizers = (
-        Muon(matrices, lr=2e-3, weight_decay=0.02),
+        *(
+            Muon(half, lr=2e-3, weight_decay=0.02) for half in (matrices[0::2], matrices[1::2])
+        ),  # side by side
         torch.optim.AdamW(others, lr=1.2e-3, betas=(0.9, 0.98), weight_decay=0.0),
     )
     for optimizer in optimizers:
@@ -142,9 +144,16 @@ def train(
     )
     saved = shown = began = time.monotonic()
     before = run.seconds
-    with ThreadPoolExecutor(cores) as pool:
+
+    def read() -> list[Batch]:
+        return [next(source) for _ in range(cores)]
+
+    with ThreadPoolExecutor(cores) as pool, ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(read)
         while run.tokens < tokens:
-            _step(run, [next(source) for _ in range(cores)], _rate(run, tokens), pool)
+            step_batches = coming.result()
+            coming = reader.submit(read)
+            _step(run, step_batches, _rate(run, tokens), pool)
             now = time.monotonic()
             run.seconds = before + now - began
             if now - shown > 20:
