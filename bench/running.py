@@ -57,7 +57,7 @@ class Running:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start, and wait until it answers."""
+        """Start, and wait until it answers. Raises RuntimeError where it ends instead."""
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("NIGHTLOOM_")},
             "NIGHTLOOM_DATA": str(self._data),
@@ -73,8 +73,9 @@ class Running:
             )
         async with asyncio.timeout(START_TIMEOUT_S), aiohttp.ClientSession() as session:
             while not await _is_ready(session, self.url):
-                if self._process.returncode is not None:
-                    raise RuntimeError((self._data / "service.log").read_text(encoding="utf-8")[-3000:])
+                if (code := self._process.returncode) is not None:
+                    said = (self._data / "service.log").read_text(encoding="utf-8")
+                    raise RuntimeError(f"The service ended with {code}: {said[-3000:]}")
                 await asyncio.sleep(0.05)
 
     async def kill(self) -> None:

@@ -91,6 +91,10 @@ class SlackServer:
         if self._runner:
             await self._runner.cleanup()
 
+    @property
+    def is_connected(self) -> bool:
+        return bool(self._sockets)
+
     async def connected(self, wait_s: float = 20.0) -> None:
         """Wait until a socket of the app's is open."""
         await asyncio.wait_for(self._connected.wait(), wait_s)

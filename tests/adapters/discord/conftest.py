@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from bot.kit import Kit, new_id, now
 from bot.settings import DiscordSettings, Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
+from tests.adapters.process import Service, running
 from tests.fakes.discord_server import Channel, DiscordServer, Message, User, discord_server
 
 
@@ -53,6 +54,29 @@ class Running:
     async def emoji(self, reply: str, user: User) -> frozenset[str]:
         """What the bot holds that this person has on the reply."""
         return await self.store.reactions.of(reply, f"discord:{user.id}")
+
+
+START_S = 120.0
+
+
+@asynccontextmanager
+async def service_on(
+    server: DiscordServer, data: Path, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Service]:
+    """`nightloom run` as a process of its own, connected to this Discord."""
+    pointed = {
+        "NIGHTLOOM_DISCORD__TOKEN": server.token,
+        "NIGHTLOOM_DISCORD__API_URL": server.api_url,
+        "NIGHTLOOM_DISCORD__GATEWAY_URL": server.gateway_url,
+        **(settings or {}),
+    }
+    sessions = server.gateway.identified
+
+    async def connected() -> None:
+        await server.until(lambda: server.gateway.identified > sessions, timeout_s=START_S)
+
+    async with running(data, pointed, connected=connected) as service:
+        yield service
 
 
 StartDiscord: TypeAlias = Callable[..., AbstractAsyncContextManager[Running]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.discord.process import running
+from tests.adapters.discord.conftest import service_on
 from tests.fakes.discord_server import Channel, DiscordServer, Fault, User
 
 pytestmark = pytest.mark.real
@@ -19,7 +19,7 @@ QUIET_S = 1.0
 async def test_a_mention_is_answered_rated_and_taught(
     server: DiscordServer, tmp_path: Path, room: Channel, ann: User
 ) -> None:
-    async with running(server, tmp_path, {"NIGHTLOOM_LIMITS__MODE": "best"}) as service:
+    async with service_on(server, tmp_path, {"NIGHTLOOM_LIMITS__MODE": "best"}) as service:
         server.mention(ann, room, "tea?")
         answer = await server.answer(room, timeout_s=LATEST_S)
         assert answer.content == "echo: tea?"
@@ -44,11 +44,11 @@ async def test_a_service_killed_again_and_again_answers_each_question_once(
     for number, text in enumerate(asked):
         server.mention(ann, room, text)
         if number % 4 == 1:
-            async with running(server, tmp_path, {"NIGHTLOOM_BACKEND__DELAY_S": "0.05"}) as service:
+            async with service_on(server, tmp_path, {"NIGHTLOOM_BACKEND__DELAY_S": "0.05"}) as service:
                 await asyncio.sleep(0.15 * number)
                 await service.kill()
             server.gateway.sessions.clear()
-    async with running(server, tmp_path):
+    async with service_on(server, tmp_path):
         await answered(server, room, asked)
 
 
@@ -56,7 +56,7 @@ async def test_the_connection_breaking_after_every_second_message_doubles_nothin
     server: DiscordServer, tmp_path: Path, room: Channel, ann: User
 ) -> None:
     asked = [f"question {number}" for number in range(8)]
-    async with running(server, tmp_path):
+    async with service_on(server, tmp_path):
         for number, text in enumerate(asked):
             if number % 2:
                 server.faults.append(Fault(method="POST", path="/messages$", breaks_after=True))
@@ -67,18 +67,18 @@ async def test_the_connection_breaking_after_every_second_message_doubles_nothin
 async def test_a_service_stopped_in_the_midst_of_an_answer_gives_it_after_the_next_start(
     server: DiscordServer, tmp_path: Path, room: Channel, ann: User
 ) -> None:
-    async with running(server, tmp_path, {"NIGHTLOOM_BACKEND__DELAY_S": "3"}) as service:
+    async with service_on(server, tmp_path, {"NIGHTLOOM_BACKEND__DELAY_S": "3"}) as service:
         server.mention(ann, room, "tea?")
         await server.until(lambda: room.typing, timeout_s=LATEST_S)
         assert await service.stop() == 0
-    async with running(server, tmp_path):
+    async with service_on(server, tmp_path):
         await answered(server, room, ["tea?"])
 
 
 async def test_200_reactions_while_it_was_off_are_the_servers_within_a_minute(
     server: DiscordServer, tmp_path: Path, room: Channel, ann: User
 ) -> None:
-    async with running(server, tmp_path) as service:
+    async with service_on(server, tmp_path) as service:
         answers = []
         for number in range(20):
             server.mention(ann, room, f"question {number}")
@@ -95,26 +95,27 @@ async def test_200_reactions_while_it_was_off_are_the_servers_within_a_minute(
         if number % 2:
             for emoji in ("❤️", "🎉", "🔥", "💯"):
                 server.world.react(ann, answer, emoji)
-    async with running(server, tmp_path):
+    async with service_on(server, tmp_path):
         await rated(server, ann, room, "10 rated answers, 5.0 of 5")
 
 
 async def test_a_wrong_token_ends_it_with_one_line_that_says_what_to_do(
     server: DiscordServer, tmp_path: Path
 ) -> None:
-    async with running(server, tmp_path, {"NIGHTLOOM_DISCORD__TOKEN": "wrong"}, waits=False) as service:
-        async with asyncio.timeout(LATEST_S):
-            assert await service.process.wait() == 2
-        said = service.log.read_text()
-        assert "Reset Token" in said
-        assert "Traceback" not in said
+    settings = {"NIGHTLOOM_DISCORD__TOKEN": "wrong", "NIGHTLOOM_WEB__ENABLED": "false"}
+    with pytest.raises(RuntimeError) as ended:
+        async with service_on(server, tmp_path, settings):
+            pass
+    assert "ended with 2" in str(ended.value)
+    assert "Reset Token" in str(ended.value)
+    assert "Traceback" not in str(ended.value)
 
 
 async def test_sharded_it_answers_in_every_server(server: DiscordServer, tmp_path: Path, ann: User) -> None:
     rooms = [server.world.add_channel(server.world.add_guild(f"home {n}", ann), "room") for n in range(4)]
     direct = server.world.direct(ann)
     # discord.py starts shards five seconds apart, as Discord demands.
-    async with running(server, tmp_path, {"NIGHTLOOM_DISCORD__SHARDS": "2"}):
+    async with service_on(server, tmp_path, {"NIGHTLOOM_DISCORD__SHARDS": "2"}):
         await server.until(lambda: server.gateway.identified == 2, timeout_s=LATEST_S)
         for room in rooms:
             server.mention(ann, room, "tea?")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,12 @@ from bot.settings import BackendSettings, Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
 from engine.judge import load_rubric
+from tests.adapters.process import Service, running
 from tests.fakes.slack_server import SlackServer
 from tests.fakes.slack_workspace import Post
 
 LATEST_S = 15.0
+START_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,24 @@ async def served(chat: SlackChat) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def service_on(
+    server: SlackServer, data: Path, settings: Mapping[str, str] | None = None, *, over_http: bool = False
+) -> AsyncIterator[Service]:
+    """`nightloom run` as a process of its own, on this Slack: by a socket, or by signed HTTP events."""
+    way_in = {"SIGNING_SECRET": server.signing_secret} if over_http else {"APP_TOKEN": server.app_token}
+    slack = {"API_URL": server.api_url, "BOT_TOKEN": server.workspace.token, **way_in}
+    pointed = {f"NIGHTLOOM_SLACK__{name}": value for name, value in slack.items()} | dict(settings or {})
+
+    async def connected() -> None:
+        if not over_http:  # there Slack calls the service, which is up
+            await server.connected(START_S)
+
+    async with running(data, pointed, connected=connected) as service:
+        server.events_url = f"{service.url}/slack/events" if over_http else None
+        yield service
 
 
 StartSlack: TypeAlias = Callable[..., AbstractAsyncContextManager[Running]]
