@@ -5,29 +5,20 @@ Knows no table and no query. The two kinds are in `sqlite` and `postgres`; `open
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import URL, CursorResult, Dialect, Executable, Table
+from sqlalchemy import URL, Table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 T = TypeVar("T")
 
 
-class Connection(Protocol):
-    """One transaction, or one reader's view. SQLAlchemy's AsyncConnection is one."""
+Connection: TypeAlias = AsyncConnection  # one transaction, or one reader's view
 
-    @property
-    def dialect(self) -> Dialect: ...
-
-    # Any: parameters and rows are described by columns, not by types.
-    async def execute(
-        self, statement: Executable, parameters: Any = None, /
-    ) -> CursorResult[*tuple[Any, ...]]: ...
-
-
-Work = Callable[[Connection], Awaitable[T]]
+Work = Callable[[Connection], Coroutine[Any, Any, T]]
 
 
 class Database(Protocol):

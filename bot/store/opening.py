@@ -12,7 +12,11 @@ from bot.store.database import Database
 from bot.store.postgres import Postgres
 from bot.store.sqlite import Sqlite
 
-DRIVERS: Final = {"sqlite": "sqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
 
 
 async def open_database(address: str) -> Database:
@@ -39,7 +43,7 @@ def _parsed(address: str) -> URL:
     driver = DRIVERS.get(url.drivername.partition("+")[0])
     if driver is None:
         raise StoreError("database_url", "database.url must begin with sqlite:// or postgresql://.")
-    if driver == "sqlite" and url.database in (None, "", ":memory:"):
+    if driver == DRIVERS["sqlite"] and url.database in (None, "", ":memory:"):
         raise StoreError("database_url", "database.url names no file: write sqlite:///nightloom.db.")
     return url.set(drivername=driver)
 

@@ -99,14 +99,16 @@ class Reactions:
             return frozenset((await connection.execute(query)).scalars())
 
 
-async def _reply_at(connection: Connection, ref: Ref) -> Row[Any] | None:  # Any: a row described by columns
+async def _reply_at(
+    connection: Connection, ref: Ref
+) -> Row[Any, Any, Any] | None:  # Any: a row described by columns
     """The reply of which this platform message is a piece; on the web a reply's ref is its id."""
     is_web = ref.platform is Platform.WEB
     where = {"id": ref.id} if is_web else {"on": ref.platform, "in": ref.channel, "id": ref.id}
     return (await connection.execute(BY_ID if is_web else BY_REF, where)).one_or_none()
 
 
-def _standing(row: Row[Any], person: Person, emoji: frozenset[str]) -> Standing:  # Any: as above
+def _standing(row: Row[Any, Any, Any], person: Person, emoji: frozenset[str]) -> Standing:  # Any: as above
     return Standing(
         reply=row.id, is_theirs=row.person == person.key, never_learn=row.never_learn, emoji=emoji
     )

@@ -145,3 +145,33 @@ def test_the_set_up_says_what_is_wrong_with_what_it_is_told(tmp_path: Path) -> N
     )
     assert said.returncode == 2
     assert "GPU is '2'" in said.stderr
+
+
+FAKE_PYTHON = """#!/usr/bin/env bash
+echo "$*" >>"$CALLS"
+[[ "$*" != *torch-cpu.txt* || "$*" == *--index-url* ]]
+"""
+
+
+def test_pytorchs_own_index_is_named_for_pytorch_alone_and_only_where_pip_finds_no_cpu_build(
+    tmp_path: Path,
+) -> None:
+    for name in ("deploy/setup.sh", "locks/cpu.txt", "locks/torch-cpu.txt", "pyproject.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    python, calls = tmp_path / ".venv" / "bin" / "python", tmp_path / "calls"
+    python.parent.mkdir(parents=True)
+    python.write_text(FAKE_PYTHON)
+    python.chmod(0o755)
+    environment = {"PATH": "/usr/bin:/bin", "GPU": "0", "CALLS": str(calls)}
+    for _ in range(2):  # the second installs nothing
+        subprocess.run(["bash", tmp_path / "deploy" / "setup.sh"], env=environment, check=True)
+    installs = [line for line in calls.read_text().splitlines() if "pip install" in line]
+    assert [re.findall(r"-r (\S+)|-e (\S+)", line) for line in installs] == [
+        [("locks/torch-cpu.txt", "")],
+        [("locks/torch-cpu.txt", "")],
+        [("locks/cpu.txt", "")],
+        [("", ".")],
+    ]
+    assert ["--index-url" in line for line in installs] == [False, True, False, False]
+    assert all("--no-deps" in line for line in installs)
