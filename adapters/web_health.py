@@ -15,6 +15,7 @@ WORDS = {
     BackendState.LOADING: "The model is being loaded.",
     BackendState.READY: "Ready.",
     BackendState.RESTARTING: "The model stopped and is starting again; what was asked is kept.",
+    BackendState.ASLEEP: "The model has lent its memory to a training; what was asked is kept.",
     BackendState.STOPPED: "The model is stopped.",
 }
 NO_STORE = "The database does not answer; what was taken in is kept there."

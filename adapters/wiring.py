@@ -174,6 +174,7 @@ def backend(settings: Settings) -> Backend:
             gpu_memory_share=chosen.gpu_memory_share,
             max_loras=chosen.max_loras,
             max_lora_rank=chosen.max_lora_rank,
+            can_sleep=settings.learning.gpu == "sleep",
         )
     )
 

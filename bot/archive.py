@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, ValidationError
 
 from bot.errors import Refused
+from engine.loras import JUDGE_FOLDER
 from engine.types import Mode, Prompt
 
 SCHEMA: Final = 1
@@ -32,6 +33,7 @@ RATIO_COUNTS_FROM_BYTES: Final = 2**20
 MAX_RECORDS: Final = 200_000
 MAX_TEXT_CHARS: Final = 200_000
 LORA_FILES: Final = ("adapter_config.json", "adapter_model.safetensors")
+JUDGE_FILES: Final = tuple(f"{JUDGE_FOLDER}/{name}" for name in LORA_FILES)  # where the judge has its own
 
 T = TypeVar("T")
 
@@ -223,7 +225,7 @@ def read(files: Mapping[str, bytes]) -> Unpacked:
         records[name] = kind.parse(f"{name}.jsonl", files.get(f"{name}.jsonl", b""), left)
     archive = Archive(person=_person(files, left), lora=_lora(files, manifest, left), **records)
     known = {"README.txt", "manifest.json", "person.json", *(f"{name}.jsonl" for name in RECORDS)}
-    known |= {f"lora/{name}" for name in LORA_FILES}
+    known |= {f"lora/{name}" for name in (*LORA_FILES, *JUDGE_FILES)}
     left += [Left(what=name, why="is no part of this format") for name in sorted(set(files) - known)]
     return Unpacked(archive=archive, left=tuple(left))
 
@@ -347,10 +349,11 @@ def _person(files: Mapping[str, bytes], left: list[Left]) -> PersonRecord | None
 
 
 def _lora(files: Mapping[str, bytes], manifest: _Manifest, left: list[Left]) -> LoraRecord | None:
-    parts = {name: files[f"lora/{name}"] for name in LORA_FILES if f"lora/{name}" in files}
+    every = (*LORA_FILES, *JUDGE_FILES)
+    parts = {name: files[f"lora/{name}"] for name in every if f"lora/{name}" in files}
     if not parts:
         return None
-    if len(parts) < len(LORA_FILES) or manifest.lora_model is None:
+    if any(name not in parts for name in LORA_FILES) or manifest.lora_model is None:
         left.append(Left(what="lora", why="is not whole"))
         return None
     return LoraRecord(model=manifest.lora_model, version=manifest.lora_version or 1, files=parts)

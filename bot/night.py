@@ -8,32 +8,30 @@ Holds one of the product's two broad catches: whatever goes wrong with one night
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from bot import live
+from bot import night_job
+from bot.candidates import Candidates
 from bot.due import is_due
 from bot.errors import Refused, Unknown
 from bot.events import NightProgress, Notice, Person
-from bot.exam import examine
 from bot.kit import Kit
 from bot.report import Curve, morning_note
-from bot.store.loras import LoraState, Version
+from bot.store.loras import Version
 from bot.store.nights import Night, NightOutcome, NightPerson, NightState
 from bot.store.people import Known
-from bot.store.snapshots import prompt_json, prompt_of
 from bot.study import Recipe as StudyRecipe
 from bot.study import Study, study
-from engine.gate import Bounds, Decision, Evidence, decide
-from engine.loras import Library, person_folder
+from engine.loras import person_folder
 from engine.ports import BackendState, EngineDownError, EngineError
-from engine.training.lessons import JobFolder, Pupil, Recipe, Result, clean, write_whole
+from engine.training.lessons import clean
 from engine.training.runner import Step, Trainer, is_begun
 
 log = structlog.get_logger(__name__)
@@ -65,7 +63,7 @@ class Nights:
         recipe: StudyRecipe | None = None,
         lease_s: float = LEASE_S,
     ) -> None:
-        self.library = Library(live.root(kit))
+        self.candidates = Candidates(kit)
         self._kit = kit
         self._store = kit.store.nights
         self._model_path = model_path
@@ -141,20 +139,12 @@ class Nights:
 
         Raises Unknown when nothing is live.
         """
-        before = await self._kit.store.loras.before(person)
-        if before is not None:
-            await self._kit.backend.load(live.reference(self._kit, before))
-        return await self._kit.store.loras.undo(person)
+        return await self.candidates.undo(person)
 
     async def erase(self, person: str) -> int:
         """Deletes a person's LoRAs and what running nights hold of their words; how many LoRAs."""
-        for version in await self._kit.store.loras.of_person(person):
-            await self._forget_loaded(version)
-        for folder in self._root.glob(f"*/people/{person_folder(person)}"):
-            await asyncio.to_thread(clean, folder)
-        for plan in self._root.glob(f"*/plans/{person_folder(person)}.json"):
-            plan.unlink(missing_ok=True)
-        return await asyncio.to_thread(self.library.erase, person)
+        await asyncio.to_thread(night_job.erase, self._root, person)
+        return await self.candidates.erase(person)
 
     async def run(self) -> None:
         """Carries nights through, until cancelled: those that a dead process left, then what is started."""
@@ -252,10 +242,10 @@ class Nights:
 
     async def _prepare_all(self, night_id: str, people: Sequence[str]) -> None:
         """Writes the job folder, whole. A job that was begun is gone on with as it is."""
-        folder = JobFolder(self._root / night_id)
-        if is_begun(folder.path):
+        folder = self._root / night_id
+        if is_begun(folder):
             return
-        await asyncio.to_thread(clean, folder.path)
+        await asyncio.to_thread(clean, folder)
         gate = asyncio.Semaphore(PREPARED_AT_ONCE)
         studies: list[Study] = []
 
@@ -267,8 +257,9 @@ class Nights:
 
         await asyncio.gather(*(prepare(person) for person in people))
         if studies:
-            pupils = [await self._pupil(one) for one in sorted(studies, key=lambda one: one.person)]
-            await asyncio.to_thread(self._write_job, folder, pupils, studies)
+            currents = {one.person: await self.candidates.current(one.person) for one in studies}
+            write = partial(night_job.write, folder, self._kit, self._model_path)
+            await asyncio.to_thread(write, studies, currents)
 
     async def _prepare(self, night_id: str, key: str) -> Study | None:
         person = await self._kit.store.people.get(key)
@@ -282,40 +273,13 @@ class Nights:
         def report(done: int, total: int) -> None:
             self._progress(night_id, key, "practising", done, total)
 
-        made = await study(self._kit, person, self._recipe, seed=_seed(night_id, key), on_progress=report)
+        made = await study(
+            self._kit, person, self._recipe, seed=night_job.seed_of(night_id, key), on_progress=report
+        )
         if isinstance(made, str):
             await self._settle(night_id, key, NightOutcome.SKIPPED, made)
             return None
         return made
-
-    async def _pupil(self, studied: Study) -> Pupil:
-        current = await self._current(studied.person)
-        path = None if current is None else str(live.reference(self._kit, current).path)
-        key = person_folder(studied.person)
-        return Pupil(key=key, seed=_seed("lora", studied.person), current=path)
-
-    def _write_job(self, folder: JobFolder, pupils: Sequence[Pupil], studies: Sequence[Study]) -> None:
-        """The plans first: when job.json is there, everything is."""
-        (folder.path / "plans").mkdir(parents=True, exist_ok=True)
-        for one in studies:
-            write_whole(self._plan_path(folder.path, one.person), json.dumps(_plan_json(one)))
-        settings = self._kit.settings.learning
-        JobFolder.create(
-            folder.path,
-            Recipe(
-                model=self._model_path,
-                rank=settings.rank,
-                alpha=2.0 * settings.rank,
-                learning_rate=settings.rate,
-                passes=settings.passes,
-                memory_gib=settings.memory_gib,
-                deadline_s=settings.deadline_hours * 3600,
-                end_ids=self._kit.backend.encode_question("?")[:1],
-            ),
-            pupils,
-            {person_folder(one.person): one.lessons for one in studies},
-            {person_folder(one.person): one.trials for one in studies},
-        )
 
     # --- training ---
 
@@ -329,7 +293,13 @@ class Nights:
             for person in people:
                 self._progress(night_id, person, "training", step.done, step.total)
 
-        await self._trainer.run(folder, report)
+        # On a GPU the two may not fit beside each other: then messages wait for the end of the training.
+        is_lent = self._kit.settings.learning.gpu == "sleep" and await self._kit.backend.sleep()
+        try:
+            await self._trainer.run(folder, report)
+        finally:
+            if is_lent:
+                await self._kit.backend.wake()
 
     # --- the gate ---
 
@@ -344,7 +314,6 @@ class Nights:
 
     async def _examine(self, night_id: str, key: str) -> None:
         """A person's result becomes a version, and the version is judged. Safe to do again."""
-        folder = JobFolder(self._root / night_id)
         mine = next((one for one in (await self._store.get(night_id)).people if one.person == key), None)
         person = await self._kit.store.people.get(key)
         if mine is None or mine.outcome is not None or person is None:
@@ -353,78 +322,17 @@ class Nights:
             reason = "they took back their agreement to be learned from"
             await self._settle(night_id, key, NightOutcome.SKIPPED, reason)
             return
-        plan_path = self._plan_path(folder.path, key)
-        result = folder.result(person_folder(key))
-        if result is None or not plan_path.is_file():
+        taught = await asyncio.to_thread(night_job.read, self._root / night_id, key)
+        if taught is None:
             await self._settle(night_id, key, NightOutcome.FAILED, "the training left no result")
             return
-        studied = _plan_of(json.loads(plan_path.read_text(encoding="utf-8")))
-        if not result.is_trained:
-            await self._settle(night_id, key, NightOutcome.FAILED, result.reason, used=studied.used)
+        if not taught.result.is_trained:
+            used, reason = taught.studied.used, taught.result.reason
+            await self._settle(night_id, key, NightOutcome.FAILED, reason, used=used)
             return
         self._progress(night_id, key, "examining", 0, 1)
-        await self._judge(night_id, studied, result, folder.lora(person_folder(key)))
+        await self.candidates.settle(night_id, taught)
         self._progress(night_id, key, "done", 1, 1)
-
-    async def _judge(self, night_id: str, studied: Study, result: Result, made: Path) -> None:
-        kit, key = self._kit, studied.person
-        version = await kit.store.loras.reserve(
-            key,
-            folder=person_folder(key),
-            model=kit.backend.model,
-            rank=kit.settings.learning.rank,
-            night=night_id,
-        )
-        await asyncio.to_thread(self.library.put, key, version.version, made)
-        candidate = live.reference(kit, version)
-        current = await self._current(key)
-        # Loaded, so that it answers without delay from the moment at which the pointer moves.
-        await kit.backend.load(candidate)
-        evidence = await examine(
-            kit,
-            studied,
-            result,
-            candidate=candidate,
-            current=None if current is None else live.reference(kit, current),
-        )
-        decision = decide(evidence, Bounds(promote_at=kit.settings.learning.promote_at))
-        outcome = NightOutcome.PROMOTED if decision.is_promoted else NightOutcome.KEPT
-        settled = NightPerson(
-            person=key,
-            outcome=outcome,
-            reason=decision.reason,
-            version=version.version,
-            used=studied.used,
-            metrics=_metrics(decision, evidence, result),
-        )
-        await self._store.settle(night_id, settled, lora=version.id)
-        if not decision.is_promoted:
-            await kit.backend.unload(candidate)
-        await self._prune(key)
-
-    async def _prune(self, person: str) -> None:
-        """Old versions go; never the live one nor the one before it."""
-        versions = await self._kit.store.loras.of_person(person)
-        pointed = await self._kit.store.loras.live(person)
-        before = await self._kit.store.loras.before(person)
-        spared = {one.version for one in (pointed, before) if one is not None}
-        spared |= {one.version for one in versions[-self._kit.settings.learning.keep :]}
-        gone = [one for one in versions if one.version not in spared and one.state is not LoraState.PRUNED]
-        for version in gone:
-            await self._forget_loaded(version)
-        await asyncio.to_thread(self.library.prune, person, spared)
-        await self._kit.store.loras.pruned([one.id for one in gone])
-
-    async def _forget_loaded(self, version: Version) -> None:
-        try:
-            await self._kit.backend.unload(live.reference(self._kit, version))
-        except EngineError:
-            log.info("a LoRA could not be unloaded; the engine drops it when it restarts", lora=version.name)
-
-    async def _current(self, person: str) -> Version | None:
-        """What the candidate has to beat, whether or not the person has it switched on."""
-        found = await self._kit.store.loras.live(person, model=self._kit.backend.model)
-        return None if found is None or found.state is LoraState.PRUNED else found
 
     # --- what came of it ---
 
@@ -481,9 +389,6 @@ class Nights:
     def _root(self) -> Path:
         return self._kit.settings.data.absolute() / FOLDER
 
-    def _plan_path(self, folder: Path, person: str) -> Path:
-        return folder / "plans" / f"{person_folder(person)}.json"
-
 
 async def run_night(
     nights: Nights, people: Sequence[str] | None, *, on_start: Callable[[str], None] | None = None
@@ -507,50 +412,3 @@ def _study_recipe(kit: Kit) -> StudyRecipe:
 
 def _lease_of(person: str) -> str:
     return f"night of:{person_folder(person)}"
-
-
-def _seed(name: str, person: str) -> int:
-    """The same for the same night and person, so that a night that is taken up goes on as it began."""
-    return int(person_folder(f"{name}\n{person}")[:7], 16)
-
-
-# Any: what JSON holds.
-def _plan_json(studied: Study) -> dict[str, Any]:
-    return {
-        "person": studied.person,
-        "notes": studied.notes,
-        "prior": studied.prior,
-        "noted": studied.noted,
-        "used": dict(studied.used),
-        "held_out": [prompt_json(prompt) for prompt in studied.held_out],
-    }
-
-
-def _plan_of(data: Mapping[str, Any]) -> Study:
-    return Study(
-        person=data["person"],
-        notes=tuple(data["notes"]),
-        prior=data["prior"],
-        noted=data["noted"],
-        used=data["used"],
-        lessons=(),
-        trials=(),
-        held_out=tuple(prompt_of(prompt) for prompt in data["held_out"]),
-    )
-
-
-def _metrics(decision: Decision, evidence: Evidence, result: Result) -> dict[str, Any]:
-    """What is kept of a decision: the figures, and one example of before and after."""
-    example: dict[str, Any] = {}
-    pairs = list(zip(evidence.candidate, evidence.current, strict=False))
-    if pairs:
-        after, before = max(pairs, key=lambda pair: pair[0].wanted - pair[1].wanted)
-        example = {"request": after.request, "before": before.text, "after": after.text}
-    return {
-        **{name: round(value, 4) for name, value in decision.metrics.items()},
-        "steps": result.steps,
-        "train_s": result.seconds,
-        "first_loss": round(result.first_loss, 4),
-        "last_loss": round(result.last_loss, 4),
-        **({"example": example} if example else {}),
-    }

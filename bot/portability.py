@@ -20,7 +20,7 @@ from bot.archive import Left, LoraRecord, Unpacked
 from bot.errors import Refused, Unknown
 from bot.kit import Kit
 from bot.store.people import Known
-from engine.loras import Library, person_folder
+from engine.loras import JUDGE_FOLDER, Library, person_folder
 from engine.ports import EngineError, LoraError
 
 MAX_REASONS: Final = 20
@@ -95,6 +95,8 @@ async def _live_lora(kit: Kit, person: Known) -> LoraRecord | None:
         files = {name: await asyncio.to_thread((folder / name).read_bytes) for name in archive.LORA_FILES}
     except FileNotFoundError:
         return None
+    if (folder / JUDGE_FOLDER).is_dir():
+        files |= {name: await asyncio.to_thread((folder / name).read_bytes) for name in archive.JUDGE_FILES}
     return LoraRecord(model=version.model, version=version.version, files=files)
 
 
@@ -111,7 +113,7 @@ async def _take_lora(kit: Kit, person: Known, lora: LoraRecord) -> str | None:
     )
     try:
         await asyncio.to_thread(_put, live.root(kit), person.key, version.version, lora)
-        await kit.backend.load(live.reference(kit, version))
+        await live.load(kit, version)
     except (LoraError, EngineError) as error:
         return f"It cannot be used: {error}."
     await kit.store.loras.go_live(version.id)
@@ -120,9 +122,13 @@ async def _take_lora(kit: Kit, person: Known, lora: LoraRecord) -> str | None:
 
 def _put(root: Path, person: str, version: int, lora: LoraRecord) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        for name in archive.LORA_FILES:  # never a name that the archive gives
-            (Path(folder) / name).write_bytes(lora.files[name])
-        Library(root).put(person, version, Path(folder))
+        judge = Path(folder) / JUDGE_FOLDER
+        has_judge = all(name in lora.files for name in archive.JUDGE_FILES)
+        if has_judge:
+            judge.mkdir()
+        for name in (*archive.LORA_FILES, *(archive.JUDGE_FILES if has_judge else ())):
+            (Path(folder) / name).write_bytes(lora.files[name])  # never a name that the archive gives
+        Library(root).put(person, version, Path(folder), judge=judge if has_judge else None)
 
 
 def _summary(taken: dict[str, int], left: Sequence[Left]) -> Imported:

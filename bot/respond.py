@@ -11,7 +11,7 @@ from bot import conversation, duels, memory
 from bot.errors import Unknown
 from bot.events import Action, ActionKind, Place
 from bot.kit import Kit
-from bot.live import live_lora
+from bot.live import judging, live_lora
 from bot.store.inbox import Item
 from bot.store.people import Known
 from bot.store.replies import Draft
@@ -70,7 +70,7 @@ async def weave(
     judge = Judge(
         kit.backend,
         (*kit.rubric.questions, *asked, *manner_questions(matters)),
-        lora,
+        judging(lora),
         taste.opinion if matters else None,
     )
     composed = await compose(

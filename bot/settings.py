@@ -207,12 +207,20 @@ class LearningSettings(Section):
         default=8, ge=1, description="new pieces of feedback that make a night worth its while"
     )
     replies: int = Field(
-        default=120, ge=8, description="replies that a night makes for one person, to learn their notes from"
+        default=80, ge=8, description="replies that a night makes for one person, to learn their notes from"
     )
     judged_pairs: int = Field(
-        default=4,
+        default=2,
         ge=0,
-        description="earlier requests that a night answers anew, to learn best over worst from",
+        description="requests that a night answers anew by search, to learn best over worst from",
+    )
+    evaluator: Literal["shared", "own"] = Field(
+        default="shared",
+        description="the judge's LoRA: `shared` with the person's answers, or its `own`, trained beside it",
+    )
+    gpu: Literal["share", "sleep"] = Field(
+        default="share",
+        description="on a GPU, while a training runs: vLLM may `share` the memory with it, or `sleep`",
     )
     passes: int = Field(default=2, ge=1, description="how often a night goes through what there is to learn")
     rank: Literal[8, 16, 32, 64, 128, 256] = Field(

@@ -40,8 +40,11 @@ AT_ONCE = 48  # requests to the model under way for one person
 CLEAR_GAP = 2.0  # between two replies, in the judge's log-odds, for one to be taught over the other
 KEPT_FROM = 0.5  # the share of replies that must keep to a note for the others to be dropped
 CERTAIN = 1.0  # log-odds; a judge that answers less clearly drops nothing
-HELD_NOTED_SHARE = 0.2  # of the replies, trained with the notes in sight, so that both together work too
-ASKED_SHARE = 0.25  # of the replies, on which the LoRA keeps judging as the base does
+HELD_NOTED_SHARE = 0.15  # of the replies, trained with the notes in sight, so that both together work too
+ASKED_SHARE = 0.15  # of the replies, on which the judge goes on judging as the base does
+ASKED_RATINGS = 12  # the newest rated replies, on which the judge learns what the stars meant
+ASKED_WEIGHT = 0.5
+SEARCH_TOKENS = 512  # of one request that is answered anew
 OWN_WORDS_PRIOR, NO_NOTES_PRIOR = 0.92, 0.5
 RATINGS_HALF_LIFE = 40  # so many ratings later a rating counts half
 
@@ -60,6 +63,7 @@ class Study:
     noted: float | None
     used: Mapping[str, int]
     lessons: tuple[Lesson, ...]
+    asked: tuple[Lesson, ...]  # the judge's side: the answers to questions about replies
     trials: tuple[Trial, ...]
     held_out: tuple[Prompt, ...]  # the requests that the gate asks
 
@@ -68,12 +72,12 @@ class Study:
 class Recipe:
     """Which lessons there are, and how many. The default was chosen by the ablation in docs/log.md."""
 
-    replies: int = 120
+    replies: int = 80
     has_pairs: bool = True
     has_ratings: bool = False
     holds_noted: bool = True
     keeps_judging: bool = True
-    judged_pairs: int = 4
+    judged_pairs: int = 2
 
 
 async def study(
@@ -84,7 +88,8 @@ async def study(
     data = dataset.gather(person.key, feedback, max_chars=kit.backend.max_context * 4)
     everything = [note for note in await kit.store.notes.all(person.key) if note.kind is NoteKind.NOTE]
     said = [one for one in everything if one.origin is not Origin.REACTIONS and one.deleted_at is None]
-    seen = await _seen(kit, person, {one.id for one in data.train}, everything)
+    rated = await _rated_for_training(kit, person, {one.id for one in data.train})
+    seen = _seen(kit, rated, everything)
     notes = (*(note.text for note in said[-kit.settings.memory.max_notes :]), *(want.note for want in seen))
     encode, encode_text = kit.backend.encode, kit.backend.encode_text
     taught: list[Lesson] = []
@@ -95,11 +100,16 @@ async def study(
         return "nothing clear enough to learn from has been said yet"
     own = _own_requests(data.train)
     noted: list[Lesson] = []
+    asked: list[Lesson] = []
     recognised = None
     if notes:
-        noted, recognised = await _noted(kit, person, notes, own, recipe, seed, on_progress)
-    judged = await _judged(kit, notes, own[: recipe.judged_pairs], seed) if notes else []
-    taught += dataset.lessons(judged, encode=encode, encode_text=encode_text)
+        noted, asked, recognised = await _noted(kit, person, notes, own, recipe, seed, on_progress)
+        earlier = own[: -(-recipe.judged_pairs // 2)]  # and as many others like them
+        again = _variants(kit, person, earlier, recipe.judged_pairs, seed + 1)
+        judged = await _judged(kit, notes, again, seed)
+        taught += dataset.lessons(judged, encode=encode, encode_text=encode_text)
+        if recipe.keeps_judging:
+            asked += _starred(kit, rated, notes)
     room = kit.backend.max_context - 1
     lessons = tuple(one for one in (*taught, *noted) if _tokens(one) <= room)
     if not lessons:
@@ -113,6 +123,7 @@ async def study(
         noted=recognised,
         used=_counts(data, notes, seen, lessons),
         lessons=lessons,
+        asked=tuple(one for one in asked if _tokens(one) <= room),
         trials=tuple(dataset.trials(fresh, encode=encode, encode_text=encode_text)),
         held_out=tuple(_own_requests(data.held_out)),
     )
@@ -186,10 +197,11 @@ async def _noted(
     recipe: Recipe,
     seed: int,
     on_progress: Callable[[int, int], None],
-) -> tuple[list[Lesson], float | None]:
+) -> tuple[list[Lesson], list[Lesson], float | None]:
     """Replies that the model gives under the notes and that keep to them, as lessons to give them without.
 
-    And how well the judge recognises what is wanted in all of them, those too that were not kept.
+    Beside them the judge's side, and how well the judge recognises what is wanted in all of them, those too
+    that were not kept.
     """
     prompts = _variants(kit, person, own, recipe.replies, seed)
     judge = Judge(kit.backend, (*kit.rubric.questions, *note_questions(notes)))
@@ -210,63 +222,93 @@ async def _noted(
     kept = _kept(given, judge)
     source = random.Random(seed)
     lessons: list[Lesson] = []
+    asked: list[Lesson] = []
     for prompt, reply, verdict in kept:
         (distilled,) = dataset.distilled(prompt, notes, [reply], encode=kit.backend.encode)
         lessons.append(distilled)
         if recipe.holds_noted and source.random() < HELD_NOTED_SHARE:
             lessons.append(Lesson(kind=Kind.HOLD, prefix=distilled.teacher, reply=reply))
         if recipe.keeps_judging and source.random() < ASKED_SHARE:
-            lessons.append(_asked(kit, distilled, source.choice(notes), verdict))
-    return lessons, sum(recognised) / len(recognised) if recognised else None
+            asked.append(_asked(kit, distilled, source.choice(notes), verdict))
+    return lessons, asked, sum(recognised) / len(recognised) if recognised else None
 
 
-async def _judged(kit: Kit, notes: Sequence[str], own: Sequence[Prompt], seed: int) -> list[Feedback]:
-    """The person's earlier requests answered anew, several times, without the notes: best over worst.
+async def _judged(kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt], seed: int) -> list[Feedback]:
+    """The person's earlier requests and others like them answered anew by search, without the notes.
 
-    The judge is the base without any LoRA, so it does not change while it is learned from; and where it
-    sees little between best and worst there is nothing to learn.
+    Best over worst, as the base without any LoRA judges: it does not change while it is learned from. Where
+    it sees little between the two, or could have been won over by a trick, there is nothing to learn.
     """
     judge = Judge(kit.backend, (*kit.rubric.questions, *note_questions(notes)))
-    pairs = []
-    for number, prompt in enumerate(own):
+    limits = limits_of(kit)
+    limits = replace(limits, budget_tokens=min(limits.budget_tokens, SEARCH_TOKENS))
+
+    async def search(number: int, prompt: Prompt) -> Feedback | None:
         try:
             made = await compose(
                 kit.backend,
                 prompt,
                 judge=judge,
-                mode=Mode.BEST,  # whole samples, for there must be a worst one too; a tree costs a night
-                limits=limits_of(kit),
+                mode=Mode.WEAVE,
+                limits=limits,
                 seed=(seed + number) % 2**31,
             )
         except EngineDownError:
             raise
         except EngineError:
-            continue
-        if not made.others or made.best.score - made.others[-1].score < CLEAR_GAP:
-            continue
-        pairs.append(
-            Feedback(
-                id=f"judged{number}",
-                source=Source.JUDGED,
-                thread="",
-                at=kit.clock(),
-                prompt=prompt,
-                reply=made.others[-1].text,
-                better=made.best.text,
-            )
+            return None
+        worst = made.others[-1] if made.others else made.best
+        if made.best.score - worst.score < CLEAR_GAP:
+            return None
+        if not dataset.is_honest_gain(made.best.text, worst.text):
+            return None
+        return Feedback(
+            id=f"judged{number}",
+            source=Source.JUDGED,
+            thread="",
+            at=kit.clock(),
+            prompt=prompt,
+            reply=worst.text,
+            better=made.best.text,
         )
-    return pairs
+
+    found = await asyncio.gather(*(search(number, prompt) for number, prompt in enumerate(prompts)))
+    return [one for one in found if one is not None]
 
 
 def _asked(kit: Kit, taught: Lesson, note: str, verdict: Verdict) -> Lesson:
-    """The judge's side: the LoRA answers a question about a reply as the base did."""
+    """The judge's side: under the LoRA a question about a reply is answered as the base did."""
+    wanted = verdict.answers.get(f"note: {note}", 0.5)
+    return _question_lesson(kit, taught.teacher + taught.reply, note, wanted)
+
+
+def _starred(kit: Kit, rated: Sequence[Recorded], notes: Sequence[str]) -> list[Lesson]:
+    """The judge's side again: where the stars say something else than the judge, it learns from the stars."""
+    made = []
+    for one in rated[:ASKED_RATINGS]:
+        found = {note: _seen_in(kit, one, note) for note in notes}
+        answers = {note: p for note, p in found.items() if p is not None}
+        if not answers or one.reply.rating is None:
+            continue
+        told = dataset.as_rated(answers, one.reply.rating)
+        note = max(told, key=lambda note: abs(told[note] - answers[note]))
+        prefix = kit.backend.encode(replace(one.prompt.bare(), notes=tuple(notes)))
+        made.append(_question_lesson(kit, prefix + kit.backend.encode_text(one.reply.text), note, told[note]))
+    return made
+
+
+def _seen_in(kit: Kit, one: Recorded, note: str) -> float | None:
+    """The judge's P that a described reply keeps to a note; None where the rubric has no manner for it."""
+    manner, found = manner_of(kit.rubric, note) or "", one.manners or {}
+    if manner.removeprefix("!") not in found:
+        return None
+    p = found[manner.removeprefix("!")]
+    return 1 - p if manner.startswith("!") else p
+
+
+def _question_lesson(kit: Kit, judged: TokenIds, note: str, wanted: float) -> Lesson:
     ending = kit.backend.encode_question(question(note_question(note)))
-    return Lesson(
-        kind=Kind.ASK,
-        prefix=taught.teacher + taught.reply + ending,
-        wanted=verdict.answers.get(f"note: {note}", 0.5),
-        weight=0.5,
-    )
+    return Lesson(kind=Kind.ASK, prefix=judged + ending, wanted=wanted, weight=ASKED_WEIGHT)
 
 
 async def _reply(kit: Kit, judge: Judge, prompt: Prompt, seed: int) -> tuple[TokenIds, Verdict] | None:
@@ -320,23 +362,26 @@ def _own_requests(feedback: Sequence[Feedback]) -> list[Prompt]:
     return list(found.values())
 
 
-async def _seen(kit: Kit, person: Known, train: Collection[str], everything: Sequence[Note]) -> list[Want]:
+async def _rated_for_training(kit: Kit, person: Known, train: Collection[str]) -> list[Recorded]:
+    """The rated replies that are trained on, each described, the newest first."""
+    if not kit.rubric.manners:
+        return []
+    await rethink(kit, person.key)  # every rated answer is described, the newest too
+    recorded = await kit.store.replies.of_person(person.key, limit=MAX_REPLIES)
+    return [one for one in recorded if one.reply.id in train and one.reply.rating is not None and one.manners]
+
+
+def _seen(kit: Kit, rated: Sequence[Recorded], everything: Sequence[Note]) -> list[Want]:
     """What the ratings say the person wants, read anew from those that are trained on alone.
 
     The notes that stand by day were seen in all ratings. Were they taken, held-out ratings would vouch for
     what they themselves had suggested. Newer ratings count more, so that who changes their mind is followed.
     """
-    manners = kit.rubric.manners
-    if not manners:
-        return []
-    await rethink(kit, person.key)  # every rated answer is described, the newest too
-    recorded = await kit.store.replies.of_person(person.key, limit=MAX_REPLIES)
-    taste, weight = Taste.blank(manners), 1.0
-    for one in recorded:
-        if one.reply.id in train and one.reply.rating is not None and one.manners is not None:
-            described = {**one.manners, **plain_features(one.reply.text)}
-            taste = taste.rated(described, one.reply.rating, weight=weight)
-            weight *= 0.5 ** (1 / RATINGS_HALF_LIFE)
+    taste, weight = Taste.blank(kit.rubric.manners), 1.0
+    for one in rated:
+        described = {**(one.manners or {}), **plain_features(one.reply.text)}
+        taste = taste.rated(described, one.reply.rating or 3, weight=weight)
+        weight *= 0.5 ** (1 / RATINGS_HALF_LIFE)
     if taste.ratings < FEWEST:
         return []
     return [want for want in taste.wants() if not _is_spoken_for(kit, want, everything)]

@@ -6,6 +6,7 @@ Pure. Knows no store and no model: how a prompt and a text become tokens is pass
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from engine.gate import is_affirmation, repetition
 from engine.training.lessons import Kind, Lesson, Trial
 from engine.types import Prompt, TokenIds
 from engine.wording import last_request
@@ -20,6 +22,9 @@ from engine.wording import last_request
 HELD_OUT_SHARE = 0.2
 MAX_CHARS = 20_000
 GOOD_RATING, BAD_RATING = 4, 2
+STARS_SURE = 0.05  # what one star leaves of the wishes, and five take
+MAX_JUDGED_REPETITION = 0.25  # of three-word runs
+MAX_JUDGED_LENGTH_RATIO = 6.0  # a bullet list may well take the place of a sentence
 
 # What a lesson weighs by where it comes from. What a person wrote themselves counts most.
 WEIGHTS = {
@@ -168,6 +173,39 @@ def distilled(
     return [
         Lesson(kind=Kind.DISTIL, prefix=bare, teacher=noted, reply=reply, weight=weight) for reply in replies
     ]
+
+
+def as_rated(answers: Mapping[str, float], rating: int) -> dict[str, float]:
+    """A judge's answers about what a person wants, moved until on the whole they say what the stars say.
+
+    Five stars are nearly everything, one is nearly nothing: a person is not to be taken at their word. All
+    log-odds move by the same amount, so what the judge was sure of it stays surest of.
+    """
+    share = STARS_SURE + (1 - 2 * STARS_SURE) * (rating - 1) / 4
+    odds = {name: math.log(p / (1 - p)) for name, p in _inside(answers)}
+    low, high = -40.0, 40.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        mean = sum(1 / (1 + math.exp(-(one + middle))) for one in odds.values()) / max(1, len(odds))
+        low, high = (middle, high) if mean < share else (low, middle)
+    return {name: 1 / (1 + math.exp(-(one + low))) for name, one in odds.items()}
+
+
+def is_honest_gain(better: str, worse: str) -> bool:
+    """Whether one reply may be taught over another that only a judge likes less.
+
+    A judge is won over by agreement, by length and by repetition; what has more of these is not learned from.
+    """
+    if is_affirmation(better) and not is_affirmation(worse):
+        return False
+    if repetition(better) > max(MAX_JUDGED_REPETITION, repetition(worse)):
+        return False
+    ratio = len(better.split()) / max(1, len(worse.split()))
+    return 1 / MAX_JUDGED_LENGTH_RATIO <= ratio <= MAX_JUDGED_LENGTH_RATIO
+
+
+def _inside(answers: Mapping[str, float]) -> list[tuple[str, float]]:
+    return [(name, min(max(p, 0.001), 0.999)) for name, p in answers.items()]
 
 
 def balanced(made: Sequence[Lesson], *, ratio: float = 4 / 3) -> list[Lesson]:

@@ -18,6 +18,7 @@ from engine.ports import LoraError
 WEIGHTS_FILE = "adapter_model.safetensors"
 CONFIG_FILE = "adapter_config.json"
 PART_SUFFIX = ".part"
+JUDGE_FOLDER = "judge"  # in a version: the LoRA that the judge is asked under, where it has its own
 MAX_HEADER_BYTES = 2**24
 
 
@@ -31,25 +32,29 @@ class Library:
     def path(self, person: str, version: int) -> Path:
         return self.folder(person) / str(version)
 
-    def put(self, person: str, version: int, source: Path) -> Path:
+    def put(self, person: str, version: int, source: Path, *, judge: Path | None = None) -> Path:
         """A LoRA's files under a new version, on the disk for good when this returns. Raises LoraError.
+
+        `judge`: the judge's own, which comes and goes with it.
 
         Called again for the same version with the same weights, as after a crash, it changes nothing.
         """
         check(source)
+        if judge is not None:
+            check(judge)
         target = self.path(person, version)
         if target.exists():
-            if _digest(target) == _digest(source):
+            own = target / JUDGE_FOLDER
+            if _digest(target, own if own.is_dir() else None) == _digest(source, judge):
                 return target
             raise LoraError(
                 f"version {version} of this person's LoRA exists already: a version never changes"
             )
         part = target.with_name(target.name + PART_SUFFIX)
         shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        for name in (WEIGHTS_FILE, CONFIG_FILE):
-            shutil.copyfile(source / name, part / name)
-            _sync(part / name)
+        _copy(source, part)
+        if judge is not None:
+            _copy(judge, part / JUDGE_FOLDER)
         _sync(part)
         part.rename(target)
         _sync(target.parent)
@@ -117,10 +122,20 @@ def _check_weights(path: Path) -> None:
         raise LoraError(f"{path} is damaged: it is not as long as it says")
 
 
-def _digest(folder: Path) -> str:
-    digest = hashlib.sha256()
+def _copy(source: Path, target: Path) -> None:
+    target.mkdir(parents=True)
     for name in (WEIGHTS_FILE, CONFIG_FILE):
-        digest.update((folder / name).read_bytes())
+        shutil.copyfile(source / name, target / name)
+        _sync(target / name)
+    _sync(target)
+
+
+def _digest(folder: Path, judge: Path | None) -> str:
+    """What tells a version's files from others'."""
+    digest = hashlib.sha256()
+    for part in [folder, *([judge] if judge is not None else [])]:
+        for name in (WEIGHTS_FILE, CONFIG_FILE):
+            digest.update((part / name).read_bytes())
     return digest.hexdigest()
 
 

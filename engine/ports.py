@@ -45,6 +45,7 @@ class BackendState(StrEnum):
     LOADING = "loading"  # the model is being read
     READY = "ready"
     RESTARTING = "restarting"  # died, coming back
+    ASLEEP = "asleep"  # its memory is lent to a training
     STOPPED = "stopped"
 
 
@@ -102,3 +103,17 @@ class Backend(Protocol):
         """Make a LoRA ready to answer without delay. Raises LoraError."""
 
     async def unload(self, lora: LoraRef) -> None: ...
+
+    async def forget_prefixes(self) -> None:
+        """Keep nothing of earlier prompts: no cache finds them again. Raises EngineDownError."""
+        return
+
+    async def sleep(self) -> bool:
+        """Finish what is under way and lend the accelerator's memory until `wake`; meanwhile requests raise
+        EngineDownError. False, and nothing changed, where there is no memory to lend.
+        """
+        return False
+
+    async def wake(self) -> None:
+        """Take the memory back. Raises EngineDownError when it does not come back; it is restarted then."""
+        return

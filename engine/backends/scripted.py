@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from engine import wording
-from engine.ports import Backend, BackendState, RequestError
+from engine.ports import Backend, BackendState, EngineDownError, RequestError
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
 SYSTEM, USER, ASSISTANT, END = range(4)
@@ -32,13 +32,16 @@ class ScriptedBackend(Backend):
     """Deterministic stand-in for a model. `delay_s` is spent in every call, so that it can be interrupted.
 
     `loaded` holds the LoRAs that are loaded now, by name; `used` the names of the LoRAs of the last calls.
+    With `can_sleep` it lends memory as a GPU would.
     """
 
-    def __init__(self, *, max_context: int = 1 << 20, delay_s: float = 0.0) -> None:
+    def __init__(self, *, max_context: int = 1 << 20, delay_s: float = 0.0, can_sleep: bool = False) -> None:
         self.loaded: dict[str, LoraRef] = {}
         self.used: deque[str | None] = deque(maxlen=1000)
+        self.forgotten = 0  # how often it was told to forget
         self._max_context = max_context
         self._delay_s = delay_s
+        self._can_sleep = can_sleep
         self._state = BackendState.LOADING
 
     @property
@@ -97,7 +100,20 @@ class ScriptedBackend(Backend):
     async def unload(self, lora: LoraRef) -> None:
         self.loaded.pop(lora.name, None)
 
+    async def forget_prefixes(self) -> None:
+        self.forgotten += 1
+
+    async def sleep(self) -> bool:
+        if self._can_sleep:
+            self._state = BackendState.ASLEEP
+        return self._can_sleep
+
+    async def wake(self) -> None:
+        self._state = BackendState.READY
+
     async def _work(self, lora: LoraRef | None) -> None:
+        if self._state is BackendState.ASLEEP:
+            raise EngineDownError("The model is asleep; try again in a moment.")
         self.used.append(lora.name if lora else None)
         await asyncio.sleep(self._delay_s)
 

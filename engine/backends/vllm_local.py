@@ -34,6 +34,7 @@ LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 CPU_BATCH_TOKENS = 8192
 MAX_YES_NO_IDS = 64
 WATCH_S = 0.5
+DRAIN_S = 60.0
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 
@@ -51,6 +52,7 @@ class VllmSettings:
     max_loras: int = 8  # in one batch: old and new versions of everybody who talks at once
     max_lora_rank: int = 16
     max_sequences: int = 256
+    can_sleep: bool = False  # on a GPU: lends its memory to a training
 
 
 class VllmLocalBackend(Backend):
@@ -67,6 +69,7 @@ class VllmLocalBackend(Backend):
         self._loaded: dict[str, LoraRef] = {}
         self._loading = asyncio.Lock()
         self._numbers = itertools.count()
+        self._lost = False  # it did not wake up
 
     @property
     def model(self) -> str:
@@ -161,6 +164,40 @@ class VllmLocalBackend(Backend):
         if self._loaded.pop(lora.name, None) is not None:
             with self._failures():
                 await self._running.remove_lora(lora.id)
+
+    async def forget_prefixes(self) -> None:
+        with self._failures():
+            # Refused while anything is being generated; what is under way then begins anew, to the same end.
+            if not await self._running.reset_prefix_cache():
+                await self._running.reset_prefix_cache(reset_running_requests=True)
+
+    async def sleep(self) -> bool:
+        from vllm.platforms import current_platform
+
+        if not self._settings.can_sleep or current_platform.is_cpu():
+            return False
+        engine = self._running
+        self._state = BackendState.ASLEEP  # nothing new begins; what is under way is finished
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                while engine.get_num_unfinished_requests():  # noqa: ASYNC110 (vLLM tells nobody)
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            log.warning("answers that take too long are broken off for the training")
+        # Level 1 keeps the weights in main memory; the KV cache is given up, and with it all that it knew.
+        await engine.sleep(level=1)
+        return True
+
+    async def wake(self) -> None:
+        if self._state is not BackendState.ASLEEP:
+            return
+        try:
+            await self._engine.wake_up()
+        except Exception as error:  # whatever it is, a fresh start is the one answer to it
+            self._state = BackendState.RESTARTING
+            self._lost = True
+            raise EngineDownError("vLLM did not wake up and is being restarted.") from error
+        self._state = BackendState.READY
 
     @property
     def _opened(self) -> ModelFolder:
@@ -302,6 +339,7 @@ class VllmLocalBackend(Backend):
             max_lora_rank=self._lora_rank,
             max_logprobs=MAX_YES_NO_IDS,
             disable_log_stats=True,
+            enable_sleep_mode=self._settings.can_sleep and not on_cpu,
             use_tqdm_on_load=False,
             **memory,
         )
@@ -324,7 +362,8 @@ class VllmLocalBackend(Backend):
         """Restart vLLM whenever it has died, after longer and longer pauses while that fails."""
         while True:
             await asyncio.sleep(WATCH_S)
-            if self._engine is not None and self._engine.errored:
+            if self._engine is not None and (self._lost or self._engine.errored):
+                self._lost = False
                 self._state = BackendState.RESTARTING
                 log.error("vLLM died; it is being restarted", model=self._opened.id)
                 await self._shut_down()

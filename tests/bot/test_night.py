@@ -12,19 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from bot.events import NightProgress, Notice, Person, Reaction, Ref
+from bot import portability
+from bot.events import NightProgress, Notice, Outcome, Person, Reaction, Ref
 from bot.kit import Kit
 from bot.night import Nights, run_night
 from bot.store.loras import LoraState
 from bot.store.nights import NightOutcome, NightState
 from bot.store.notes import NewNote, NoteKind, Origin
 from engine.backends.scripted import ScriptedBackend
-from engine.loras import check
-from engine.ports import TrainingError
+from engine.loras import JUDGE_FOLDER, check
+from engine.ports import BackendState, TrainingError
 from engine.training.runner import Step
 from engine.training.scripted import ScriptedTrainer
-from engine.types import Completion, LoraRef, Sampling, TokenIds
-from tests.bot.conftest import Bot, StartBot, message
+from engine.types import Completion, LoraRef, Mode, Sampling, TokenIds
+from tests.bot.conftest import Bot, StartBot, is_answered, message
 
 
 class TeachableBackend(ScriptedBackend):
@@ -116,8 +117,11 @@ async def carried(nights: Nights) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _taught(start_bot: StartBot, *people: str) -> AsyncIterator[Bot]:
-    async with start_bot(backend=TeachableBackend(), learning={"replies": 8, "min_feedback": 4}) as bot:
+async def _taught(
+    start_bot: StartBot, *people: str, backend: ScriptedBackend | None = None, **learning: object
+) -> AsyncIterator[Bot]:
+    wanted = {"replies": 8, "min_feedback": 4, **learning}
+    async with start_bot(backend=backend or TeachableBackend(), learning=wanted) as bot:
         for person in people:
             await teach(bot, person)
         yield bot
@@ -134,7 +138,7 @@ async def test_after_a_night_the_persons_lora_is_live_loaded_and_told_of(start_b
         live = await bot.store.loras.live("ann")
         assert live is not None
         assert live.state is LoraState.READY
-        check(nights.library.path("ann", live.version))
+        check(nights.candidates.library.path("ann", live.version))
         assert live.name in bot.kit.backend.loaded  # type: ignore[attr-defined]  # the scripted one's
         ((person, note),) = heard.notes
         assert person == "ann"
@@ -189,6 +193,58 @@ async def test_erasing_leaves_no_lora_and_no_words(start_bot: StartBot) -> None:
         assert await nights.erase("ann") == 1
         await bot.store.people.erase("ann")
         assert not any(path.is_file() for path in (bot.kit.settings.data / "loras").rglob("*"))
+
+
+async def test_a_judge_with_a_lora_of_its_own_shares_all_that_becomes_of_its_persons(
+    start_bot: StartBot,
+) -> None:
+    backend = TeachableBackend()
+    async with _taught(start_bot, "ann", backend=backend, evaluator="own") as bot:
+        nights = nights_of(bot, Heard())
+        await run_night(nights, ["ann"])
+        live = await bot.store.loras.live("ann")
+        assert live is not None
+        check(nights.candidates.library.path("ann", live.version) / JUDGE_FOLDER)
+        assert {live.name, f"{live.name}-judge"} <= set(backend.loaded)
+        backend.used.clear()
+        await bot.ask("Which otter?", mode=Mode.BEST)
+        assert {live.name, f"{live.name}-judge"} <= set(backend.used)
+        exported = await portability.export(bot.kit, "ann")
+        taken = await portability.take_in(bot.kit, "bob", exported)
+        assert taken.taken["lora"] == 1
+        theirs = await bot.store.loras.live("bob")
+        assert theirs is not None
+        assert f"{theirs.name}-judge" in backend.loaded
+        assert await nights.undo("ann") is None
+        assert await nights.erase("ann") == 1
+        assert live.name not in backend.loaded
+        assert f"{live.name}-judge" not in backend.loaded
+
+
+async def test_while_a_training_has_the_gpu_messages_wait_and_are_answered_then(start_bot: StartBot) -> None:
+    backend = TeachableBackend(can_sleep=True)
+    states: list[tuple[BackendState, bool]] = []
+
+    class WatchfulTrainer(ScriptedTrainer):
+        async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
+            asked.append(asyncio.create_task(bot.ask("Are you there?")))
+            await asyncio.sleep(0.2)
+            states.append((backend.state, asked[0].done()))
+            await super().run(folder, on_progress)
+
+    asked: list[asyncio.Task[Outcome]] = []
+    async with _taught(start_bot, "ann", backend=backend, gpu="sleep") as bot:
+        night = await run_night(nights_of(bot, Heard(), trainer=WatchfulTrainer()), ["ann"])
+        assert states == [(BackendState.ASLEEP, False)]
+        assert is_answered(await asked[0])
+        assert night.people[0].outcome is NightOutcome.PROMOTED
+
+
+async def test_a_training_that_fails_gives_the_gpu_back(start_bot: StartBot) -> None:
+    backend = TeachableBackend(can_sleep=True)
+    async with _taught(start_bot, "ann", backend=backend, gpu="sleep") as bot:
+        await run_night(nights_of(bot, Heard(), trainer=StubbornTrainer()), ["ann"])
+        assert backend.state is BackendState.READY
 
 
 async def test_who_is_due_depends_on_consent_news_and_the_hour(start_bot: StartBot) -> None:
@@ -255,4 +311,4 @@ async def test_cut_off_at_twenty_random_moments_a_night_ends_promoted_and_never_
                 assert len(versions) == trained
                 assert live is not None
                 assert live.version == versions[-1].version
-                check(last.library.path(one.person, live.version))
+                check(last.candidates.library.path(one.person, live.version))

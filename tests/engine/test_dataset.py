@@ -15,10 +15,12 @@ from engine.dataset import (
     Feedback,
     Flaw,
     Source,
+    as_rated,
     balanced,
     distilled,
     gather,
     is_held_out,
+    is_honest_gain,
     is_unreadable,
     lessons,
     trials,
@@ -202,3 +204,34 @@ def test_good_and_bad_ratings_stay_near_each_other_in_number(wanted: Sequence[bo
     bad = len(kept) - good
     assert max(good, bad) <= min(good, bad) * 4 / 3
     assert min(good, bad) == min(sum(wanted), len(wanted) - sum(wanted))
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=5), st.integers(1, 5))
+def test_answers_moved_to_the_stars_say_what_they_say_and_keep_their_order(
+    found: list[float], stars: int
+) -> None:
+    answers = {str(number): p for number, p in enumerate(found)}
+    told = as_rated(answers, stars)
+    assert sum(told.values()) / len(told) == pytest.approx(0.05 + 0.9 * (stars - 1) / 4, abs=1e-6)
+    for one in answers:
+        for other in answers:
+            assert answers[one] < answers[other] or told[one] >= told[other]
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "is_honest"),
+    [
+        ("Otters swim on their backs.", "It is an animal.", True),
+        ("Yes, of course! Otters swim.", "Otters swim.", False),
+        ("They swim and swim and swim and swim and swim and swim.", "They swim.", False),
+        (
+            "They swim. " * 3 + "They float, they dive, they eat fish, and they sleep on kelp beds.",
+            "Yes",
+            False,
+        ),
+    ],
+)
+def test_what_may_have_won_the_judge_over_by_a_trick_is_not_taught(
+    better: str, worse: str, is_honest: bool
+) -> None:
+    assert is_honest_gain(better, worse) == is_honest

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.loras import CONFIG_FILE, WEIGHTS_FILE, Library, check, person_folder
+from engine.loras import CONFIG_FILE, JUDGE_FOLDER, WEIGHTS_FILE, Library, check, person_folder
 from engine.ports import LoraError
 
 
@@ -34,6 +34,18 @@ def test_the_same_version_may_be_put_again_but_never_another_under_its_number(tm
     library.put("ada", 1, make_lora(tmp_path / "made", fill=1))
     with pytest.raises(LoraError, match="never changes"):
         library.put("ada", 1, make_lora(tmp_path / "other", fill=2))
+
+
+def test_the_judges_own_lora_comes_and_goes_with_its_version(tmp_path: Path) -> None:
+    library = Library(tmp_path / "loras")
+    made, judge = make_lora(tmp_path / "made", fill=1), make_lora(tmp_path / "judge", fill=2)
+    path = library.put("ada", 1, made, judge=judge)
+    check(path / JUDGE_FOLDER)
+    assert library.put("ada", 1, made, judge=judge) == path
+    with pytest.raises(LoraError, match="never changes"):
+        library.put("ada", 1, made)
+    library.prune("ada", keep=())
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("cut", [0, 4, 20, -1])
