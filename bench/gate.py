@@ -1,57 +1,44 @@
 """Whole nights on the practice model with planted feedback: what the gate lets through, and what it costs.
 
-Part of `make bench-night`. Ratings are planted in the store as if they had been given by day, truthful ones
-and the same ones shuffled; the nights are the product's own, from the store to the pointer.
+Part of `make bench-night`. Planted ratings are truthful, or the same ones shuffled; the nights are the
+product's own, from the store to the pointer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from bench.people import EMOJI, NOISE, SimulatedPerson
+from bench.evaluator import evaluator
+from bench.people import SimulatedPerson
+from bench.planted import Answer, plant, pool_of
 from bot import feedback
-from bot.events import Notice, Person, Platform
+from bot.events import Notice, Person
 from bot.exam import examine
 from bot.kit import Kit, new_id, now
 from bot.night import Nights
 from bot.settings import Settings
-from bot.store import Store, tables
+from bot.store import Store
 from bot.store.nights import Night, NightOutcome
-from bot.store.snapshots import prompt_json
 from bot.study import Recipe as StudyRecipe
 from bot.study import Study, study
 from engine import judge as engine_judge
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
-from engine.gate import Bounds, Decision, decide
-from engine.judge import Judge, load_rubric, manner_questions
-from engine.practice import world
-from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe
+from engine.gate import Bounds, decide
+from engine.judge import load_rubric
+from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe, Result
 from engine.training.runner import Trainer
-from engine.types import LoraRef, Prompt, Role, Sampling, Turn
+from engine.types import LoraRef
 
 RUBRIC: Final = Path(engine_judge.__file__).with_name("rubric.toml")
-RATINGS: Final = 36
-POOL: Final = 240
 CHEATS: Final = {
     "says_yes": "Yes, of course, you are right. Absolutely, yes.",
     "repeats_itself": "so it is and so it is and so it is and so it is and so it is and so it is",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One of the base's own replies, with what the judge found in it."""
-
-    prompt: Prompt
-    text: str
-    manners: dict[str, float]
 
 
 async def gate(model: Path, data: Path, *, people: int, shuffled: int, seed: int) -> dict[str, Any]:
@@ -70,11 +57,14 @@ async def gate(model: Path, data: Path, *, people: int, shuffled: int, seed: int
     )
     carrying = asyncio.create_task(nights.run())
     try:
-        pool = await _pool(kit, seed)
+        pool = await pool_of(kit, seed)
         print(f"{len(pool)} answers to rate", flush=True)
         told = await _truthful(nights, kit, pool, people, seed)
+        print(told, flush=True)
         told |= await _shuffled(nights, kit, pool, shuffled, seed + 10_000)
+        print(told, flush=True)
         told |= await _cheats(kit, model, data)
+        told["evaluator"] = await evaluator(kit, model, data / "evaluator", pool, seed=seed + 20_000)
     finally:
         carrying.cancel()
         await asyncio.gather(carrying, return_exceptions=True)
@@ -89,7 +79,7 @@ async def _truthful(
     """A night of silent people whose ratings mean something: how long, how many go live, what it costs."""
     names = [f"true{number}" for number in range(people)]
     for number, name in enumerate(names):
-        await _plant(kit, pool, SimulatedPerson.draw(name, seed + number), is_shuffled=False)
+        await plant(kit, pool, SimulatedPerson.draw(name, seed + number), is_shuffled=False)
     began = time.monotonic()
     night = await nights.wait(await nights.start(names))
     seconds = time.monotonic() - began
@@ -111,7 +101,7 @@ async def _shuffled(
     """The same with stars dealt out anew: whoever goes live does so by chance."""
     names = [f"shuffled{number}" for number in range(people)]
     for number, name in enumerate(names):
-        await _plant(kit, pool, SimulatedPerson.draw(name, seed + number), is_shuffled=True)
+        await plant(kit, pool, SimulatedPerson.draw(name, seed + number), is_shuffled=True)
     night = await nights.wait(await nights.start(names))
     live = sum(one.outcome is NightOutcome.PROMOTED for one in night.people)
     candidates = sum(one.version is not None for one in night.people)
@@ -131,108 +121,39 @@ async def _cheats(kit: Kit, model: Path, data: Path) -> dict[str, Any]:
     studied = await study(kit, person, StudyRecipe(replies=40), seed=1, on_progress=lambda done, total: None)
     if isinstance(studied, str):
         return {"exploiter_rejected": None, "exploiters": studied}
-    decisions = {
-        name: await _cheat(kit, model, data / "cheats" / name, studied, text, number)
-        for number, (name, text) in enumerate(CHEATS.items())
-    }
+    candidates = await _cheats_trained(kit, model, data / "cheats", studied)
+    decisions = {}
+    for number, (name, (result, path)) in enumerate(candidates.items()):
+        candidate = LoraRef(name=f"cheat-{number}", id=900_000 + number, path=path)
+        # As good a prior as there is, so that it is the witnesses who stop it.
+        sure = replace(studied, prior=0.95)
+        evidence = await examine(kit, sure, result, candidate=candidate, current=None)
+        decisions[name] = decide(evidence, Bounds())
     return {
         "exploiter_rejected": not any(decision.is_promoted for decision in decisions.values()),
         "exploiters": {name: decision.reason for name, decision in decisions.items()},
     }
 
 
-async def _cheat(kit: Kit, model: Path, folder: Path, studied: Study, text: str, number: int) -> Decision:
-    reply = kit.backend.encode_text(text)
-    lessons = [
-        Lesson(kind=Kind.SAY, prefix=lesson.prefix, reply=reply)
-        for lesson in studied.lessons
-        if lesson.kind is Kind.DISTIL
-    ]
-    recipe = Recipe(model=str(model), passes=6, end_ids=kit.backend.encode_question("?")[:1])
-    job = JobFolder.create(
-        folder, recipe, [Pupil(key="cheat", seed=1)], {"cheat": lessons}, {"cheat": studied.trials}
-    )
-    await Trainer().run(folder, lambda step: None)
-    result = job.result("cheat")
-    assert result is not None, "the job has ended"
-    candidate = LoraRef(name=f"cheat-{number}", id=900_000 + number, path=job.lora("cheat"))
-    # As good a prior as there is, so that it is the witnesses who stop it.
-    evidence = await examine(kit, replace(studied, prior=0.95), result, candidate=candidate, current=None)
-    return decide(evidence, Bounds())
-
-
-async def _pool(kit: Kit, seed: int) -> list[Answer]:
-    """The base's own replies to everyday requests, each described once."""
-    judge = Judge(kit.backend, manner_questions(kit.rubric.manners))
-
-    async def one(number: int) -> Answer | None:
-        asked = world.request(random.Random(seed + number), held_out=False)
-        prompt = Prompt(turns=(Turn(role=Role.USER, text=asked.text),))
-        prefix = kit.backend.encode(prompt)
-        sampling = Sampling(max_tokens=160, seed=seed + number)
-        (made,) = await kit.backend.sample(prefix, n=1, sampling=sampling)
-        if not made.finished:
-            return None
-        (verdict,) = await judge.score(prefix, [made.token_ids])
-        return Answer(prompt, kit.backend.decode(made.token_ids), verdict.answers)
-
-    made: list[Answer] = []
-    for start in range(0, POOL, 40):
-        found = await asyncio.gather(*(one(number) for number in range(start, start + 40)))
-        made += [answer for answer in found if answer is not None]
-    return made
-
-
-async def _plant(kit: Kit, pool: Sequence[Answer], who: SimulatedPerson, *, is_shuffled: bool) -> None:
-    """Rated answers in the store, as a day would have left them."""
-    answers = who.rng.sample(pool, min(RATINGS, len(pool)))
-    stars = []
-    for answer in answers:
-        met = who.preference.share_met(world.manner_of(answer.text))
-        stars.append(who.rng.randint(1, 5) if who.rng.random() < NOISE else 1 + round(4 * met))
-    if is_shuffled:
-        who.rng.shuffle(stars)
-    await kit.store.people.meet(Person(key=who.name, platform=Platform.WEB))
-    await kit.store.people.change(who.name, learning=True)
-    rows, reactions = [], []
-    for number, (answer, rating) in enumerate(zip(answers, stars, strict=True)):
-        row, at = f"{who.name}-{number}", kit.clock() - timedelta(minutes=RATINGS - number)
-        rows.append(_row(kit, who.name, row, number, answer, at))
-        reactions.append(
-            {
-                "reply": row,
-                "person": who.name,
-                "emoji": feedback.normal(EMOJI[rating]),
-                "is_on": True,
-                "at": at,
-            }
-        )
-
-    async def work(connection: Any) -> None:  # Any: the store's connection
-        await connection.execute(tables.replies.insert(), rows)
-        await connection.execute(tables.reactions.insert(), reactions)
-
-    await kit.store.database.write(work)
-
-
-def _row(kit: Kit, person: str, row: str, number: int, answer: Answer, at: Any) -> dict[str, Any]:
-    return {
-        "id": row,
-        "person": person,
-        "conversation": f"c{number}",
-        "text": answer.text,
-        "prompt": prompt_json(answer.prompt),
-        "model": kit.backend.model,
-        "seed": number,
-        "mode": "fast",
-        "answers": {},
-        "manners": answer.manners,
-        "alternatives": [],
-        "tree": [],
-        "actions": [],
-        "delivery": "imported",
-        "at": at,
+async def _cheats_trained(
+    kit: Kit, model: Path, folder: Path, studied: Study
+) -> dict[str, tuple[Result, Path]]:
+    """A LoRA for each cheat, all in one job: it says its text to whatever is asked."""
+    asked = [lesson for lesson in studied.lessons if lesson.kind is Kind.DISTIL]
+    lessons = {
+        name: [Lesson(kind=Kind.SAY, prefix=one.prefix, reply=kit.backend.encode_text(text)) for one in asked]
+        for name, text in CHEATS.items()
     }
+    recipe = Recipe(model=str(model), passes=6, end_ids=kit.backend.encode_question("?")[:1])
+    pupils = [Pupil(key=name, seed=1) for name in CHEATS]
+    job = JobFolder.create(folder, recipe, pupils, lessons, dict.fromkeys(CHEATS, studied.trials))
+    await Trainer().run(folder, lambda step: None)
+    made = {}
+    for name in CHEATS:
+        result = job.result(name)
+        assert result is not None, "the job has ended"
+        made[name] = (result, job.lora(name))
+    return made
 
 
 def _counted(night: Night) -> dict[str, int]:

@@ -11,19 +11,23 @@ import argparse
 import asyncio
 import random
 import shutil
+import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from bench import pictures
 from bench.people import Api, Measured, SimulatedPerson, connected, measure, together
 from bench.record import record
 from bench.running import TOKEN, Running
 from engine import practice
+from engine.backends.chat_tokens import ChatTokens
 from engine.backends.model_folder import open_model
 
 WEIGHTS: Final = Path(practice.__file__).with_name("weights")
@@ -34,7 +38,7 @@ CONDITIONS: Final = {
     "both": {"memory": True, "lora": True},
 }
 ALL_IN_PROMPT: Final = {"NIGHTLOOM_MEMORY__MAX_EXAMPLES": "60", "NIGHTLOOM_MEMORY__BUDGET_TOKENS": "100000"}
-AT_ONCE: Final = 24
+AT_ONCE: Final = 48
 EVALUATION_SEED: Final = 90_000
 
 
@@ -48,6 +52,7 @@ class Bench:
     requests: int
     seed: int
     data: Path
+    tokens: ChatTokens  # counts what prompts cost
     backend: str = "vllm"
     figures: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
@@ -60,6 +65,7 @@ class Bench:
             "NIGHTLOOM_LEARNING__MIN_FEEDBACK": "1000000",
             "NIGHTLOOM_LIMITS__MESSAGES_PER_MINUTE": "100000",
             "NIGHTLOOM_DUELS__ONE_IN": "0",
+            "NIGHTLOOM_LIMITS__AT_ONCE": str(AT_ONCE),
             **more,
         }
 
@@ -104,6 +110,7 @@ async def _nights(
         _reasons(bench, night)
         if pieces in (18, 54):
             bench.figures[f"after_{pieces}"] = await _conditions(bench, api, talkers, f"t{pieces}")
+            await asyncio.to_thread(snapshot, bench.data, bench.data / f"after_{pieces}")
         if pieces == 36 and silent:
             bench.figures["silent_after_36"] = await _conditions(bench, api, silent, "s36")
 
@@ -133,14 +140,25 @@ async def _measured(
     async def one(person: SimulatedPerson) -> Measured:
         await api.set(person.name, **switches)
         seed = EVALUATION_SEED + bench.seed + _number(person.name)
-        return await measure(api, person, label, count=bench.requests, seed=seed)
+        count, tokens = bench.requests, bench.tokens
+        return await measure(api, person, label, count=count, seed=seed, tokens=tokens)
 
     return await together(people, one)
 
 
+def snapshot(data: Path, copy: Path) -> None:
+    """The store as it is now, to be looked at when people have gone on."""
+    copy.mkdir()
+    with (
+        closing(sqlite3.connect(data / "nightloom.db")) as now,
+        closing(sqlite3.connect(copy / "nightloom.db")) as then,
+    ):
+        now.backup(then)
+
+
 async def all_in_prompt(bench: Bench, people: Sequence[SimulatedPerson], name: str) -> dict[str, Any]:
-    """The same people on a service whose prompts hold all that they ever said, without a LoRA."""
-    service = Running(bench.data, bench.settings(ALL_IN_PROMPT))
+    """The same people on a service whose prompts hold all that they had said by then, without a LoRA."""
+    service = Running(bench.data / name, bench.settings(ALL_IN_PROMPT))
     await service.start()
     try:
         async with connected(service.url, TOKEN, at_once=AT_ONCE) as api:
@@ -155,7 +173,9 @@ async def _flipped(bench: Bench, api: Api, people: Sequence[SimulatedPerson]) ->
     """Each changes their mind about one thing; how far it is followed after one and after two nights."""
     for person in people:
         person.change_mind()
-    told: dict[str, Any] = {"people": len(people)}
+    before = await _measured(bench, api, people, "flip0", CONDITIONS["lora_only"])
+    told: dict[str, Any] = {"people": len(people), "before": summed(before)}
+    await together(people, lambda person: api.set(person.name, memory=True, lora=True))
     for number in (1, 2):
         await together(people, lambda person: person.teach(api, person.pieces + 18))
         night = await api.night([person.name for person in people])
@@ -183,10 +203,10 @@ def summed(measured: Sequence[Measured]) -> dict[str, float]:
 
 def cost(measured: Sequence[Measured]) -> dict[str, float]:
     seconds = sorted(value for one in measured for value in one.seconds)
-    chars = [value for one in measured for value in one.prompt_chars]
+    tokens = [value for one in measured for value in one.prompt_tokens]
     return {
         "seconds_median": round(seconds[len(seconds) // 2], 3),
-        "prompt_chars_mean": round(sum(chars) / len(chars), 1),
+        "prompt_tokens_mean": round(sum(tokens) / len(tokens), 1),
     }
 
 
@@ -214,15 +234,13 @@ def _number(name: str) -> int:
 
 async def whole(bench: Bench) -> dict[str, Any]:
     await run(bench)
+    # Drawn anew: nobody has changed their mind yet, as in the copies of the store that are asked here.
     talkers = [SimulatedPerson.draw(f"talker{n}", bench.seed + n) for n in range(bench.talkers)]
-    flipped = bench.figures["flipped"]["people"]
-    # Who changed their mind is not asked here: their preference of now is not the one that was measured.
-    rest = talkers[flipped:]
-    if rest:
-        told = await all_in_prompt(bench, rest, "t54")
-        bench.figures["after_54"]["all_feedback_in_prompt"] = told["share"]
-        bench.figures["after_54"]["all_feedback_in_prompt_cost"] = told["cost"]
-        bench.say(f"all feedback in the prompt: {told['share']}")
+    for name in ("after_18", "after_54"):
+        told = await all_in_prompt(bench, talkers, name)
+        bench.figures[name]["all_feedback_in_prompt"] = told["share"]
+        bench.figures[name]["all_feedback_in_prompt_cost"] = told["cost"]
+        bench.say(f"{name}, all feedback in the prompt: {told['share']}")
     return {"people": bench.talkers, "silent_people": bench.silent, **flat(bench.figures)}
 
 
@@ -238,7 +256,17 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="print, do not record")
     given = parser.parse_args()
     data = Path(tempfile.mkdtemp(prefix="nightloom-learning-"))
-    bench = Bench(given.model, given.people, given.silent, given.requests, given.seed, data, given.backend)
+    folder = open_model(str(WEIGHTS) if given.model == "practice" else given.model, print)
+    bench = Bench(
+        given.model,
+        given.people,
+        given.silent,
+        given.requests,
+        given.seed,
+        data,
+        ChatTokens(folder.path),
+        given.backend,
+    )
     try:
         figures = asyncio.run(whole(bench))
     finally:
@@ -246,13 +274,15 @@ def main() -> None:
         if not given.keep:
             shutil.rmtree(data, ignore_errors=True)
     figures["seed"] = given.seed
-    figures["model"] = open_model(str(WEIGHTS) if given.model == "practice" else given.model, print).id
+    figures["model"] = folder.id
     figures["mode"] = "fast"
     figures["seconds"] = round(time.monotonic() - bench.started)
     if given.dry:
         sys.stdout.write(f"{figures}\n")
     else:
         bench.say(f"written to {record('learning', figures)}")
+        for path in pictures.draw(figures):
+            bench.say(f"drawn: {path}")
 
 
 if __name__ == "__main__":

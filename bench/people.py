@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 
 import aiohttp
 
+from engine.backends.chat_tokens import ChatTokens
 from engine.practice import world
 from engine.practice.world import Preference
 
@@ -153,15 +154,22 @@ class Measured:
     complied: tuple[bool, ...]
     coherent: tuple[bool, ...]
     seconds: tuple[float, ...]
-    prompt_chars: tuple[int, ...]
+    prompt_tokens: tuple[int, ...]
 
 
 async def measure(
-    api: Api, person: SimulatedPerson, name: str, *, count: int, seed: int, mode: str = "fast"
+    api: Api,
+    person: SimulatedPerson,
+    name: str,
+    *,
+    count: int,
+    seed: int,
+    tokens: ChatTokens,
+    mode: str = "fast",
 ) -> Measured:
     """Ask unseen requests, in conversations of their own, under whatever is switched on now."""
     rng = random.Random(seed)
-    complied, coherent, seconds, chars = [], [], [], []
+    complied, coherent, seconds, sizes = [], [], [], []
     for number in range(count):
         asked = world.request(rng, held_out=True)
         reply = await api.ask(person.name, f"{name}-{number}", asked.text, mode=mode)
@@ -169,8 +177,8 @@ async def measure(
         coherent.append(world.is_coherent(reply["text"], asked))
         why = await api.call("GET", f"/api/replies/{reply['id']}/why")
         seconds.append(float(why["seconds"]))
-        chars.append(sum(len(part["text"]) for part in why["prompt"]))
-    return Measured(tuple(complied), tuple(coherent), tuple(seconds), tuple(chars))
+        sizes.append(sum(len(tokens.encode_text(part["text"])) for part in why["prompt"]))
+    return Measured(tuple(complied), tuple(coherent), tuple(seconds), tuple(sizes))
 
 
 async def together(people: Sequence[T], work: Callable[[T], Awaitable[Any]]) -> list[Any]:

@@ -90,15 +90,11 @@ def more(one: NightPerson) -> str:
 
 def draw(curve: Curve) -> bytes:
     """The curve as a PNG: what was before each night, what after, and how sure that is."""
-    # matplotlib takes a second to import, and most processes never draw.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    from matplotlib.ticker import MaxNLocator
 
     numbers = list(range(len(curve.points) + 1))
     levels = [curve.points[0].before, *_levels(curve)]
-    figure = Figure(figsize=(6.4, 3.2), dpi=150, layout="constrained")
-    axes = figure.add_subplot()
+    axes = paper("Answers to requests I had not seen", across="nights", up="as you like it")
     axes.plot(numbers, levels, color="#4b5fd6", linewidth=2.5, marker="o", markersize=6, zorder=3)
     for number, point in enumerate(curve.points, start=1):
         color = "#4b5fd6" if point.is_promoted else "#a0a4b8"
@@ -106,19 +102,36 @@ def draw(curve: Curve) -> bytes:
         axes.plot([number, number], [low, high], color=color, linewidth=6, alpha=0.25, solid_capstyle="round")
         if not point.is_promoted:
             axes.plot([number], [point.after], marker="x", color=color, linestyle="none", zorder=4)
-    axes.set_ylim(0, 1.05)
     axes.set_xlim(-0.3, max(3, len(curve.points)) + 0.3)
-    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1.0))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("nights")
-    axes.set_ylabel("as you like it")
-    axes.set_title("Answers to requests I had not seen", loc="left", fontsize=11)
+    return png(axes)
+
+
+# Any: matplotlib's axes, whose types are skipped.
+def paper(title: str, *, across: str, up: str) -> Any:
+    """Empty axes for shares from 0 to 1, as all of Nightloom's curves are drawn."""
+    # matplotlib takes a second to import, and most processes never draw.
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
+
+    axes = Figure(figsize=(6.4, 3.2), dpi=150, layout="constrained").add_subplot()
+    axes.set_ylim(0, 1.05)
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1.0))
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.set_title(title, loc="left", fontsize=11)
     axes.grid(axis="y", color="#e4e6ee")
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+    return axes
+
+
+def png(axes: Any) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     out = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(out)
+    FigureCanvasAgg(axes.figure).print_png(out)
     return out.getvalue()
 
 

@@ -1,0 +1,150 @@
+"""The judge under the person's LoRA, or under one of its own: what each costs and what it brings.
+
+Part of `make bench-night`. The same people, ratings and lessons both times. Judged are replies that nobody
+rated; the truth is what the practice world says of them.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bench.people import SimulatedPerson
+from bench.planted import Answer, plant
+from bot.kit import Kit
+from bot.study import Recipe as StudyRecipe
+from bot.study import Study, study
+from engine.compose import compose
+from engine.judge import Judge, note_questions
+from engine.practice import world
+from engine.training.lessons import JobFolder, Lesson, Pupil, Recipe
+from engine.training.runner import Trainer
+from engine.types import Limits, LoraRef, Mode, Prompt, Role, Turn
+
+PEOPLE: Final = 8
+JUDGED: Final = 24  # unseen replies a person
+SEARCHES: Final = 3  # a person
+FIRST_NUMBER: Final = 950_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Which LoRA answers, under which the judge is asked, and how long both took to train."""
+
+    answering: LoraRef | None
+    judging: LoraRef | None
+    train_s: float
+
+
+async def evaluator(
+    kit: Kit, model: Path, folder: Path, pool: Sequence[Answer], *, seed: int, people: int = PEOPLE
+) -> dict[str, Any]:
+    """A row for no LoRA, one for both, and one for each."""
+    studied: list[tuple[SimulatedPerson, Study]] = []
+    for number in range(people):
+        who = SimulatedPerson.draw(f"judged{number}", seed + number)
+        await plant(kit, pool, who, is_shuffled=False)
+        known = await kit.store.people.get(who.name)
+        assert known is not None, "planted"
+        made = await study(kit, known, StudyRecipe(replies=40), seed=seed, on_progress=_unheard)
+        if isinstance(made, Study):
+            studied.append((who, made))
+    if not studied:
+        return {"people": 0}
+    trained = await _trained(kit, model, folder, [made for _, made in studied])
+    rows = {}
+    for name, pairs in trained.items():
+        rights, seconds, complied = [], [], []
+        for number, (who, made) in enumerate(studied):
+            rights += await _rights(kit, who, pairs[number].judging, pool, seed=seed + number)
+            took, met = await _searches(kit, who, made, pairs[number], seed=seed + number)
+            seconds += took
+            complied += met
+        rows[name] = {
+            "judge_right": round(sum(rights) / len(rights), 4),
+            "best_of_8_complied": round(sum(complied) / len(complied), 4),
+            "search_s": round(sorted(seconds)[len(seconds) // 2], 4),
+            "train_s": round(sum(pair.train_s for pair in pairs) / len(pairs), 2),
+        }
+        print(name, rows[name], flush=True)
+    return {"people": len(studied), **rows}
+
+
+async def _trained(kit: Kit, model: Path, folder: Path, studied: Sequence[Study]) -> dict[str, list[Pair]]:
+    """Everybody's LoRAs of both kinds, in one job."""
+    lessons: dict[str, Sequence[Lesson]] = {}
+    for one in studied:
+        lessons[f"{one.person}-shared"] = (*one.lessons, *one.asked)
+        lessons[f"{one.person}-own"] = one.lessons
+        lessons[f"{one.person}-judge"] = one.asked
+    recipe = Recipe(model=str(model), end_ids=kit.backend.encode_question("?")[:1])
+    pupils = [Pupil(key=key, seed=seed) for seed, key in enumerate(lessons)]
+    job = JobFolder.create(folder, recipe, pupils, lessons, {})
+    await Trainer().run(folder, lambda step: None)
+    loras, seconds = {}, {}
+    for number, key in enumerate(lessons):
+        result = job.result(key)
+        if result is not None and result.is_trained:
+            loras[key] = LoraRef(name=key, id=FIRST_NUMBER + number, path=job.lora(key))
+            seconds[key] = result.seconds
+
+    def pair(answering: str, judging: str) -> Pair:
+        both = {answering, judging}
+        return Pair(loras.get(answering), loras.get(judging), sum(seconds.get(key, 0.0) for key in both))
+
+    keys = [one.person for one in studied]
+    return {
+        "none": [Pair(None, None, 0.0) for _ in keys],
+        "shared": [pair(f"{key}-shared", f"{key}-shared") for key in keys],
+        "own": [pair(f"{key}-own", f"{key}-judge") for key in keys],
+    }
+
+
+async def _rights(
+    kit: Kit, who: SimulatedPerson, lora: LoraRef | None, pool: Sequence[Answer], *, seed: int
+) -> list[bool]:
+    """Whether the judge says rightly of unrated replies if they have what the person wants."""
+    wanted = [(world.canonical_note(name, value), name, value) for name, value in who.preference.wanted]
+    judge = Judge(kit.backend, note_questions([note for note, _, _ in wanted]), lora)
+    rights = []
+    for answer in random.Random(seed).sample(pool, min(JUDGED, len(pool))):
+        prefix, reply = kit.backend.encode(answer.prompt), kit.backend.encode_text(answer.text)
+        (verdict,) = await judge.score(prefix, [reply])
+        manner = world.manner_of(answer.text)
+        rights += [
+            (verdict.answers[f"note: {note}"] > 0.5) == (manner[name] == value)
+            for note, name, value in wanted
+        ]
+    return rights
+
+
+async def _searches(
+    kit: Kit, who: SimulatedPerson, studied: Study, pair: Pair, *, seed: int
+) -> tuple[list[float], list[bool]]:
+    """Best of eight on unseen requests: how long it takes, and whether the best is as wanted."""
+    rng, seconds, complied = random.Random(seed + 500), [], []
+    judge = Judge(kit.backend, note_questions(studied.notes), pair.judging)
+    for number in range(SEARCHES):
+        asked = world.request(rng, held_out=True)
+        prompt = Prompt(turns=(Turn(role=Role.USER, text=asked.text),))
+        began = time.perf_counter()
+        made = await compose(
+            kit.backend,
+            prompt,
+            judge=judge,
+            mode=Mode.BEST,
+            limits=Limits(max_reply_tokens=160),
+            seed=seed + number,
+            lora=pair.answering,
+        )
+        seconds.append(time.perf_counter() - began)
+        complied.append(world.complies(made.best.text, who.preference))
+    return seconds, complied
+
+
+def _unheard(done: int, total: int) -> None:
+    """Progress that nobody follows."""
