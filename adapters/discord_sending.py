@@ -18,6 +18,7 @@ import discord
 import structlog
 
 from adapters import discord_events as events
+from adapters import duel
 from adapters.delivery import split
 from adapters.discord_calls import (
     CALL_TIMEOUT_S,
@@ -35,7 +36,7 @@ from adapters.discord_client import Connection
 from adapters.discord_progress import PROGRESS_MARK, Working
 from adapters.discord_views import buttons
 from bot import metrics
-from bot.events import Action, ActionKind, Alternative, Notice, Outgoing, Person, Place, Progress, Ref
+from bot.events import Notice, Outgoing, Person, Place, Progress, Ref
 from bot.ports import ChatError, Undeliverable
 
 T = TypeVar("T")
@@ -94,7 +95,7 @@ class Sender:
         """Write the pieces over the messages that stand already, post the rest, delete what is left."""
         refs: list[Ref] = []
         for index, text in enumerate(texts):
-            view = buttons(_actions(outgoing)) if index == len(texts) - 1 else None
+            view = buttons(duel.actions(outgoing)) if index == len(texts) - 1 else None
             posted = None
             if index < len(slots):
                 posted = await self._rewrite(place, slots[index], text, view)
@@ -299,24 +300,7 @@ class Sender:
 def _text(outgoing: Outgoing) -> str:
     reply = outgoing.reply
     heading = " ".join((reply.heading or "").split())  # Discord's small print is one line
-    text = f"-# {heading}\n{reply.text}" if heading else reply.text
-    rival = _rival(outgoing)
-    return f"**A**\n{text}\n\n**B**\n{rival.text}" if rival else text
-
-
-def _actions(outgoing: Outgoing) -> tuple[Action, ...]:
-    """In a duel, which of the two is better comes before everything else."""
-    rival = _rival(outgoing)
-    if rival is None or any(action.kind is ActionKind.TAKE for action in outgoing.actions):
-        return outgoing.actions
-    reply = outgoing.reply
-    first = Action(kind=ActionKind.TAKE, label="A is better", target=f"{reply.id}/{reply.id}")
-    second = Action(kind=ActionKind.TAKE, label="B is better", target=f"{reply.id}/{rival.id}")
-    return (first, second, *outgoing.actions)
-
-
-def _rival(outgoing: Outgoing) -> Alternative | None:
-    return next((other for other in outgoing.reply.alternatives if other.id == outgoing.reply.duel), None)
+    return duel.side_by_side(outgoing, f"-# {heading}\n{reply.text}" if heading else reply.text)
 
 
 def _keep(remembered: OrderedDict[str, T], key: str, value: T) -> None:

@@ -13,13 +13,13 @@ from typing import Any, Final, TypeAlias  # Slack's messages are JSON
 
 import structlog
 
-from adapters.slack_client import read
+from adapters.slack_client import patiently, read
 from adapters.slack_events import person
 from adapters.slack_teams import Team, Teams
 from bot.app import App
 from bot.events import Place, Platform, ReactionState, Ref
 from bot.feedback import BAD_BUTTON, GOOD_BUTTON
-from bot.ports import ChatError, RateLimited
+from bot.ports import ChatError
 
 ANSWERS_READ_BACK: Final = 1000
 READ_BACK: Final = timedelta(days=14)
@@ -155,9 +155,4 @@ async def _pages(team: Team, method: str, key: str, **arguments: Any) -> list[Ma
 
 
 async def _read(team: Team, method: str, **arguments: Any) -> Mapping[str, Any]:
-    """Reading back is in no hurry: what Slack does not allow yet is asked for later. Raises ChatError."""
-    while True:
-        try:
-            return await read(team.client, method, **arguments)
-        except RateLimited as error:
-            await asyncio.sleep(error.retry_after_s)
+    return await patiently(lambda: read(team.client, method, **arguments))

@@ -6,8 +6,9 @@ its metadata.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from typing import Any  # the Web API speaks JSON
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar  # Any: the Web API speaks JSON
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -19,6 +20,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.ports import ChatError, RateLimited, Undeliverable, Unreachable
+
+T = TypeVar("T")
 
 TIMEOUT_S = 20
 RATE_LIMIT_TRIES = 2
@@ -77,6 +80,21 @@ async def read(client: AsyncWebClient, method: str, **arguments: Any) -> Mapping
     return await _checked(method, client.api_call(method, data=arguments))
 
 
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """A call that is in no hurry: what Slack does not allow yet is asked for later. Raises ChatError."""
+    while True:
+        try:
+            return await ask()
+        except RateLimited as error:
+            await asyncio.sleep(error.retry_after_s)
+
+
+def is_gone(error: ChatError) -> bool:
+    """Whether Slack refused since the message is not there any more."""
+    cause = error.__cause__
+    return isinstance(cause, SlackApiError) and cause.response.get("error") == "message_not_found"
+
+
 async def _checked(method: str, calling: Awaitable[AsyncSlackResponse]) -> Mapping[str, Any]:
     try:
         response = await calling
@@ -92,7 +110,7 @@ async def upload(client: AsyncWebClient, channel: str | None, content: bytes, na
     try:
         done = await client.files_upload_v2(channel=channel, content=content, filename=name)
     except SlackApiError as error:
-        raise chat_error("files.upload", error) from error
+        raise chat_error("an upload", error) from error
     except (TimeoutError, aiohttp.ClientError, SlackClientError, OSError) as error:
         raise Unreachable(f"Slack did not take the file {name}: {error!r}") from error
     return str(done["files"][0]["id"])

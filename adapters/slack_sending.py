@@ -10,9 +10,10 @@ from typing import Any  # blocks and arguments are JSON
 import aiohttp
 import structlog
 
+from adapters import duel
 from adapters.delivery import Pacer, split
 from adapters.slack_blocks import MAX_SECTION_CHARS, Block, answer, notice
-from adapters.slack_client import call, read, upload
+from adapters.slack_client import call, is_gone, patiently, read, upload
 from adapters.slack_events import ref
 from adapters.slack_teams import Team, Teams
 from adapters.slack_text import to_mrkdwn
@@ -45,7 +46,7 @@ class Sender:
         team, channel = await self._find(outgoing.place)
         if outgoing.question:
             await self._end_status(outgoing.question)
-        pieces = pieces_of(outgoing.reply.text)
+        pieces = pieces_of(duel.side_by_side(outgoing, outgoing.reply.text))
         there = await self._already_there(team, channel, outgoing)
         refs: list[Ref] = []
         for index, piece in enumerate(pieces):
@@ -54,19 +55,17 @@ class Sender:
                 piece,
                 heading=outgoing.reply.heading if index == 0 else None,
                 reply=outgoing.reply.id if is_last else None,
-                actions=outgoing.actions if is_last else (),
+                actions=duel.actions(outgoing) if is_last else (),
             )
             shown = {"channel": channel, "text": to_mrkdwn(piece), "blocks": blocks}
             if index in there:
                 refs.append(there[index])
-            elif index < len(outgoing.replaces):
-                old = outgoing.replaces[index]
-                await call(team.client, "chat.update", ts=old.id, **shown)
-                refs.append(old)
+            elif index < len(outgoing.replaces) and await _rewrite(team, outgoing.replaces[index], shown):
+                refs.append(outgoing.replaces[index])
             else:
                 refs.append(await self._post_piece(team, outgoing, index, shown))
         for left_over in outgoing.replaces[len(pieces) :]:
-            await call(team.client, "chat.delete", channel=channel, ts=left_over.id)
+            await _remove(team, channel, left_over)
         self._uncertain.discard(outgoing.key)
         return refs
 
@@ -103,12 +102,14 @@ class Sender:
         if place is not None and not place.is_private and not has_file:
             channel = place.channel.partition("/")[2]
             thread = {"thread_ts": place.thread} if place.thread else {}
-            await call(team.client, "chat.postEphemeral", channel=channel, user=user, **thread, **shown)
+            where = {"channel": channel, "user": user, **thread}
+            await patiently(lambda: call(team.client, "chat.postEphemeral", **where, **shown))
             return
-        channel = (await call(team.client, "conversations.open", users=user))["channel"]["id"]
+        opened = await patiently(lambda: call(team.client, "conversations.open", users=user))
+        channel = opened["channel"]["id"]
         thread_ts = place.thread if place is not None and place.is_private else None
         thread = {"thread_ts": thread_ts} if thread_ts else {}
-        await call(team.client, "chat.postMessage", channel=channel, **thread, **shown)
+        await patiently(lambda: call(team.client, "chat.postMessage", channel=channel, **thread, **shown))
         if said.image_png:
             await upload(team.client, channel, said.image_png, "curve.png")
         if said.file:
@@ -179,6 +180,26 @@ class Sender:
             pacer, task = self._shown.pop(question)
             await pacer.stop()
             await task
+
+
+async def _rewrite(team: Team, old: Ref, shown: Mapping[str, Any]) -> bool:
+    """Put something else into a message of ours. False: somebody deleted it."""
+    try:
+        await call(team.client, "chat.update", ts=old.id, **shown)
+    except Undeliverable as error:
+        if is_gone(error):
+            return False
+        raise
+    return True
+
+
+async def _remove(team: Team, channel: str, left_over: Ref) -> None:
+    """An earlier try may have done it before it broke off."""
+    try:
+        await call(team.client, "chat.delete", channel=channel, ts=left_over.id)
+    except Undeliverable as error:
+        if not is_gone(error):
+            raise
 
 
 def pieces_of(text: str) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack_client import call, new_client
+from adapters.slack_client import call, new_client, patiently
 from bot.ports import Undeliverable
 from bot.settings import SlackSettings
 from bot.store.installations import Installations
@@ -117,7 +117,7 @@ class Teams:
         if self._settings.bot_token:
             token = self._settings.bot_token.get_secret_value()
             client = self.new_client(token)
-            said = await call(client, "auth.test")
+            said = await patiently(lambda: call(client, "auth.test"))
             found = Team(
                 id=said["team_id"], bot=said["user_id"], bot_id=said["bot_id"], token=token, client=client
             )

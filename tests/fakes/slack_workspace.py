@@ -225,7 +225,7 @@ class Workspace:
         """Answer one method as Slack would; raises Refusal."""
         if self.is_revoked:
             raise Refusal("token_revoked")
-        entry = _METHODS.get(method)
+        entry = METHODS.get(method)
         if entry is None:
             raise Refusal("unknown_method")
         handler, needed = entry
@@ -347,13 +347,6 @@ def _conversation_open(workspace: Workspace, arguments: Json) -> Json:
     return {"channel": {"id": workspace.direct_channel(user)}}
 
 
-def _conversation_info(workspace: Workspace, arguments: Json) -> Json:
-    channel = workspace.channel(arguments["channel"])
-    kinds = {"is_channel": "channel", "is_group": "group", "is_im": "im", "is_mpim": "mpim"}
-    shown = {flag: channel.kind == kind for flag, kind in kinds.items()}
-    return {"channel": {"id": channel.id, "is_archived": channel.is_archived, **shown}}
-
-
 def _user_conversations(workspace: Workspace, arguments: Json) -> Json:
     kinds = {"public_channel": "channel", "private_channel": "group", "im": "im", "mpim": "mpim"}
     wanted = {kinds[kind] for kind in (arguments.get("types") or "public_channel").split(",")}
@@ -401,11 +394,6 @@ def _reactions_get(workspace: Workspace, arguments: Json) -> Json:
     return {"type": "message", "channel": post.channel, "message": post.as_json(workspace.bot)}
 
 
-def _reactions_add(workspace: Workspace, arguments: Json) -> Json:
-    workspace.react(workspace.bot, arguments["channel"], arguments["timestamp"], arguments["name"])
-    return {}
-
-
 def _user_info(workspace: Workspace, arguments: Json) -> Json:
     user = arguments["user"]
     if user not in workspace.users:
@@ -424,14 +412,6 @@ def _open_view(workspace: Workspace, arguments: Json) -> Json:
     view = _checked_view(arguments["view"])
     view_id = f"V{len(workspace.views) + 1}"
     workspace.views[view_id] = view | {"id": view_id}
-    return {"view": workspace.views[view_id]}
-
-
-def _update_view(workspace: Workspace, arguments: Json) -> Json:
-    view_id = arguments["view_id"]
-    if view_id not in workspace.views:
-        raise Refusal("not_found")
-    workspace.views[view_id] = _checked_view(arguments["view"]) | {"id": view_id}
     return {"view": workspace.views[view_id]}
 
 
@@ -482,22 +462,19 @@ def _complete_upload(workspace: Workspace, arguments: Json) -> Json:
     return {"files": [{"id": file["id"]} for file in arguments["files"]]}
 
 
-_METHODS: dict[str, tuple[Callable[[Workspace, Json], Json], str]] = {
+METHODS: dict[str, tuple[Callable[[Workspace, Json], Json], str]] = {
     "auth.test": (_auth_test, ""),
     "chat.postMessage": (_post_message, "chat:write"),
     "chat.postEphemeral": (_post_ephemeral, "chat:write"),
     "chat.update": (_update, "chat:write"),
     "chat.delete": (_delete, "chat:write"),
     "conversations.open": (_conversation_open, "im:write"),
-    "conversations.info": (_conversation_info, "channels:read"),
     "users.conversations": (_user_conversations, "channels:read"),
     "conversations.history": (_history, "channels:history"),
     "conversations.replies": (_replies, "channels:history"),
     "reactions.get": (_reactions_get, "reactions:read"),
-    "reactions.add": (_reactions_add, "reactions:write"),
     "users.info": (_user_info, "users:read"),
     "views.open": (_open_view, ""),
-    "views.update": (_update_view, ""),
     "views.publish": (_publish_view, ""),
     "assistant.threads.setStatus": (_set_status, "assistant:write"),
     "assistant.threads.setTitle": (_set_title, "assistant:write"),
