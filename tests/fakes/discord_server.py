@@ -156,6 +156,10 @@ class DiscordServer:
     async def connected(self, *, timeout_s: float = 10.0) -> None:
         await self.until(lambda: self.gateway.is_connected, timeout_s=timeout_s)
 
+    def was_limited(self, method: str, path: str) -> bool:
+        """Whether such a call was made while every call was limited."""
+        return any(method == one and re.search(path, other) for one, other in self._limited)
+
     def called(self, method: str, path: str) -> list[Call]:
         return [call for call in self.calls if call.method == method and re.search(path, call.path)]
 

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.adapters.chat_contract import Asked, PushedContract, PushedDriver
+from tests.adapters.chat_contract import (
+    LATEST_S,
+    Asked,
+    PushedContract,
+    PushedDriver,
+    asked_for_consent,
+    count,
+    learning,
+    rating,
+    until,
+)
 from tests.adapters.discord.conftest import Running, StartDiscord
 from tests.fakes.discord_server import Channel, DiscordServer, Interaction, Message, User
 
@@ -107,8 +118,8 @@ def _message(handle: object) -> Message:
     return handle
 
 
-@pytest.fixture
-async def driver(
+@asynccontextmanager
+async def driving(
     start: StartDiscord, server: DiscordServer, ann: User, bob: User
 ) -> AsyncIterator[DiscordDriver]:
     guild = server.world.add_guild("home", ann, bob)
@@ -122,5 +133,71 @@ async def driver(
         yield DiscordDriver(bot, {"ann": ann, "bob": bob}, rooms)
 
 
+@pytest.fixture
+async def driver(
+    start: StartDiscord, server: DiscordServer, ann: User, bob: User
+) -> AsyncIterator[DiscordDriver]:
+    async with driving(start, server, ann, bob) as driver:
+        yield driver
+
+
 class TestDiscord(PushedContract):
     """Discord keeps the contract."""
+
+
+# What the bot calls while people do all that they can do.
+CALLS = [
+    ("GET", r"/users/@me$"),
+    ("PUT", r"/commands$"),
+    ("POST", r"/users/@me/channels$"),
+    ("POST", r"/typing$"),
+    ("GET", r"/messages$"),
+    ("GET", r"/channels/\d+/messages/\d+$"),
+    ("GET", r"/reactions/"),
+    ("POST", r"/channels/\d+/messages$"),
+    ("PATCH", r"/channels/\d+/messages/\d+$"),
+    ("DELETE", r"/channels/\d+/messages/\d+$"),
+    ("POST", r"/callback$"),
+    ("PATCH", r"/webhooks/.*/messages/@original$"),
+]
+
+
+async def test_where_discord_limits_every_call_all_that_people_do_still_works(
+    start: StartDiscord, server: DiscordServer, ann: User, bob: User
+) -> None:
+    """Each call is answered with a 429 before it is carried out."""
+    server.limits_every_call = True
+    async with driving(start, server, ann, bob) as driver:
+        asked = await driver.ask("ann", "tea?")
+        other = await driver.take_other("ann", asked)
+        await until(lambda: driver.shown("ann"), [other])
+        assert "seed" in (await driver.why("ann", asked)).lower()
+        await driver.react("ann", asked, "👍")
+        await until(lambda: rating(driver, asked), 4)
+        await until(lambda: asked_for_consent(driver, "ann"), 1)
+        await driver.agree("ann")
+        await until(lambda: learning(driver, "ann"), True)
+        await driver.teach("ann", asked, "Answer in short prose.")
+        await until(lambda: count(driver, "ann"), 2)
+        assert any("short prose" in note for note in await driver.notes("ann"))
+
+        direct = server.world.direct(bob)
+        question = server.say(bob, direct, "lot " * 499 + "end")
+        second = await server.answer(direct, 2, timeout_s=LATEST_S)
+        long = Asked(question=question, answer=second, reply=await driver.bot.noted(second), text="")
+        await driver.react("bob", long, "❤️")
+        await until(lambda: rating(driver, long), 5)
+        second.reactions.clear()
+        await server.gateway.cut(forget=True)  # untold, so it is read back, from both pieces
+        await server.until(lambda: server.gateway.identified == 2, timeout_s=60)
+        await until(lambda: rating(driver, long), None)
+        server.edit(question, "tea?")
+        await server.until(lambda: server.answers(direct)[0].content == "echo: tea?")
+        await server.until(lambda: not any("lot" in said.content for said in server.answers(direct)))
+
+        archive = await driver.export("ann")
+        await driver.forget("ann")
+        await driver.import_("ann", archive)
+        assert any("short prose" in note for note in await driver.notes("ann"))
+    untried = [call for call in CALLS if not server.was_limited(*call)]
+    assert not untried
