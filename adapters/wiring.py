@@ -24,8 +24,8 @@ from bot.settings import Settings
 from bot.store import Store
 from engine import judge, practice
 from engine.ports import Backend
+from engine.training import scripted
 from engine.training.runner import Trainer
-from engine.training.scripted import ScriptedTrainer
 
 log = structlog.get_logger(__name__)
 
@@ -141,7 +141,7 @@ def nights(
         hear=pass_on,
         tell=tell,
         may_learn=partial(consent.may_learn, kit.settings),
-        trainer=ScriptedTrainer() if kit.settings.backend.kind == "scripted" else Trainer(),
+        trainer=Trainer(module=scripted.MODULE) if kit.settings.backend.kind == "scripted" else Trainer(),
     )
 
 

@@ -177,7 +177,7 @@ class Nights:
         try:
             async with self._held([lease], self._kit.owner):
                 problem = await self._through(night_id)
-            await self._store.end(night_id, problem=problem)
+            await self._end(night_id, problem)
             logger.info("night ended", problem=problem)
         except EngineDownError:
             logger.warning("the engine went down; the night goes on when it is back")
@@ -187,7 +187,6 @@ class Nights:
             await self._fail(night_id, f"something unforeseen went wrong: {type(error).__name__}")
         finally:
             await self._kit.store.leases.give_back(lease, self._kit.owner)
-        await asyncio.to_thread(clean, self._root / night_id)
         self._ended.set()
 
     async def _through(self, night_id: str) -> str | None:
@@ -349,11 +348,16 @@ class Nights:
         await self._store.settle(night_id, settled)
         self._progress(night_id, person, "done", 1, 1)
 
+    async def _end(self, night_id: str, problem: str | None) -> None:
+        """Its folder goes first: when a night is over, nothing of what people said is left lying."""
+        await asyncio.to_thread(clean, self._root / night_id)
+        await self._store.end(night_id, problem=problem)
+
     async def _fail(self, night_id: str, reason: str) -> None:
         for one in (await self._store.get(night_id)).people:
             if one.outcome is None:
                 await self._settle(night_id, one.person, NightOutcome.FAILED, reason)
-        await self._store.end(night_id, problem=reason)
+        await self._end(night_id, reason)
 
     async def _tell_all(self, night_id: str) -> None:
         """The morning notes. Who was not told when the process died is told now."""

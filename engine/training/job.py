@@ -12,28 +12,32 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from engine.ports import EngineError, TrainingError
-from engine.training.lessons import JobFolder
+from engine.training.lessons import JobFolder, Pupil, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Say = Callable[[dict[str, object]], None]
+Teach = Callable[[JobFolder, Recipe, Sequence[Pupil], Say], None]
 
 
-def main(arguments: list[str]) -> int:
-    """0 when everybody in the job has a result, 2 with one line of what went wrong otherwise."""
+def main(arguments: list[str], teach: Teach | None = None) -> int:
+    """0 when everybody in the job has a result, 2 with one line of what went wrong otherwise.
+
+    `teach`: who trains them, instead of the bank.
+    """
     if len(arguments) != 1:
-        sys.stderr.write("usage: python -m engine.training.job FOLDER\n")
+        sys.stderr.write("Name one thing: the job's folder.\n")
         return 2
     os.nice(10)
     try:
-        run(Path(arguments[0]), say=_say)
+        run(Path(arguments[0]), say=_say, teach=teach)
     except EngineError as error:
         _say({"phase": "failed", "reason": str(error)})
         return 2
@@ -45,7 +49,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run(path: Path, *, say: Say) -> None:
+def run(path: Path, *, say: Say, teach: Teach | None = None) -> None:
     """Train everybody in the folder who has no result yet."""
     folder = JobFolder(path)
     recipe, pupils = folder.job()
@@ -53,12 +57,16 @@ def run(path: Path, *, say: Say) -> None:
         waiting = [pupil for pupil in pupils if folder.result(pupil.key) is None]
         if waiting:
             say({"phase": "loading", "people": len(pupils)})
-            # torch and transformers take seconds to import: not before there is something to train.
-            from engine.training.school import School
-
-            School(folder, recipe, say=say, started=time.monotonic()).teach(pupils)
+            (teach or _in_a_bank)(folder, recipe, pupils, say)
         folder.checkpoint.unlink(missing_ok=True)
     say({"phase": "done", "people": len(pupils)})
+
+
+def _in_a_bank(folder: JobFolder, recipe: Recipe, pupils: Sequence[Pupil], say: Say) -> None:
+    # torch and transformers take seconds to import: not before there is something to train.
+    from engine.training.school import School
+
+    School(folder, recipe, say=say, started=time.monotonic()).teach(pupils)
 
 
 def _say(line: dict[str, object]) -> None:

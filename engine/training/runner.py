@@ -17,6 +17,7 @@ from engine.ports import TrainingError
 from engine.training.lessons import JobFolder
 
 GRACE_S = 5.0
+KILLED_AT_MOST = 3  # by whatever is short of memory, say
 # Where the cores are shared with what answers, threads that spin while they wait for each other starve both.
 SHARING_CORES = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 LINE_BYTES = 2**20
@@ -33,18 +34,39 @@ class Step:
 
 
 class Trainer:
-    """Runs job folders. Cancelling `run` ends the process; its checkpoint stays for the next."""
+    """Runs job folders. Cancelling `run` ends the process; its checkpoint stays for the next.
 
-    def __init__(self, *, python: str = sys.executable, silence_s: float = 1800.0) -> None:
+    `module`: what is run, with the job's folder.
+    """
+
+    def __init__(
+        self,
+        *,
+        module: str = "engine.training.job",
+        python: str = sys.executable,
+        silence_s: float = 1800.0,
+    ) -> None:
+        self._module = module
         self._python = python
         self._silence_s = silence_s
 
     async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
-        """Train what the folder asks for. Raises TrainingError when the process fails or falls silent."""
+        """Train what the folder asks for. Raises TrainingError when the process fails or falls silent.
+
+        One that was killed goes on from its checkpoint in another.
+        """
+        for _ in range(KILLED_AT_MOST):
+            reason = await self._once(folder, on_progress)
+            if reason is None:
+                return
+        raise TrainingError(reason)
+
+    async def _once(self, folder: Path, on_progress: Callable[[Step], None]) -> str | None:
+        """None when it is through; else by what it was killed."""
         process = await asyncio.create_subprocess_exec(
             self._python,
             "-m",
-            "engine.training.job",
+            self._module,
             str(folder),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -61,9 +83,12 @@ class Trainer:
             raise group.exceptions[0] from None
         finally:
             await _end(process)
+        if code < 0:
+            return f"the training process was killed again and again, last by signal {-code}"
         if code != 0:
             reason = heard.result() or " / ".join(errors.result()) or "it gave no reason"
             raise TrainingError(f"the training process ended with {code}: {reason}")
+        return None
 
     async def _listen(
         self, process: asyncio.subprocess.Process, on_progress: Callable[[Step], None]

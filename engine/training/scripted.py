@@ -1,18 +1,24 @@
 """A training without a model, for the scripted backend: everybody gets a LoRA that holds next to nothing.
 
-It reads the same job folders and leaves the same results, so a whole night can be driven in a second.
+It reads the same job folders and leaves the same results, so a whole night can be driven in a second: in this
+process, or in one of its own (`python -m engine.training.scripted FOLDER`) as the real one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from engine.training.lessons import JobFolder, Pupil, Result, TrialScore
+from engine.training import job
+from engine.training.lessons import JobFolder, Pupil, Recipe, Result, TrialScore
 from engine.training.runner import Step, Trainer
 
+MODULE = "engine.training.scripted"
 GAIN_NATS = 3.0  # what every wanted reply is said to have become likelier by
+PAUSE_S = 0.1  # for each person, so that the process can be seen, and killed
 
 
 class ScriptedTrainer(Trainer):
@@ -24,37 +30,48 @@ class ScriptedTrainer(Trainer):
         on_progress(Step(phase="loading"))
         for number, pupil in enumerate(pupils, start=1):
             if made.result(pupil.key) is None:
-                self._train(made, pupil)
+                _train(made, pupil)
             on_progress(Step(phase="training", done=number, total=len(pupils)))
         on_progress(Step(phase="done", done=len(pupils), total=len(pupils)))
 
-    def _train(self, made: JobFolder, pupil: Pupil) -> None:
-        write_blank_lora(made.lora(pupil.key), fill=pupil.seed % 256)
-        lessons = made.lessons(pupil.key)
-        scores = [
-            TrialScore(
-                id=trial.id,
-                rating=trial.rating,
-                tokens=len(trial.reply),
-                candidate=GAIN_NATS * ((trial.rating or 5) - 3) / 2,
-                current=0.0,
-                base=0.0,
-                candidate_against=-GAIN_NATS if trial.against else None,
-                current_against=0.0 if trial.against else None,
-                base_against=0.0 if trial.against else None,
-            )
-            for trial in made.trials(pupil.key)
-        ]
-        made.write_result(
-            Result(
-                key=pupil.key,
-                is_trained=bool(lessons),
-                reason="" if lessons else "there was nothing to learn",
-                lessons=len(lessons),
-                steps=1,
-                trials=tuple(scores),
-            )
+
+def teach(folder: JobFolder, recipe: Recipe, pupils: Sequence[Pupil], say: job.Say) -> None:
+    """The same as a job, a moment for each person."""
+    del recipe
+    for number, pupil in enumerate(pupils, start=1):
+        if folder.result(pupil.key) is None:
+            time.sleep(PAUSE_S)
+            _train(folder, pupil)
+        say({"phase": "training", "done": number, "total": len(pupils)})
+
+
+def _train(made: JobFolder, pupil: Pupil) -> None:
+    write_blank_lora(made.lora(pupil.key), fill=pupil.seed % 256)
+    lessons = made.lessons(pupil.key)
+    scores = [
+        TrialScore(
+            id=trial.id,
+            rating=trial.rating,
+            tokens=len(trial.reply),
+            candidate=GAIN_NATS * ((trial.rating or 5) - 3) / 2,
+            current=0.0,
+            base=0.0,
+            candidate_against=-GAIN_NATS if trial.against else None,
+            current_against=0.0 if trial.against else None,
+            base_against=0.0 if trial.against else None,
         )
+        for trial in made.trials(pupil.key)
+    ]
+    made.write_result(
+        Result(
+            key=pupil.key,
+            is_trained=bool(lessons),
+            reason="" if lessons else "there was nothing to learn",
+            lessons=len(lessons),
+            steps=1,
+            trials=tuple(scores),
+        )
+    )
 
 
 def write_blank_lora(folder: Path, *, fill: int = 0) -> None:
@@ -64,3 +81,7 @@ def write_blank_lora(folder: Path, *, fill: int = 0) -> None:
     weights = len(header).to_bytes(8, "little") + header + bytes([fill]) * 8
     (folder / "adapter_model.safetensors").write_bytes(weights)
     (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 8}), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(job.main(sys.argv[1:], teach))

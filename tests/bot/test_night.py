@@ -210,6 +210,7 @@ async def test_a_judge_with_a_lora_of_its_own_shares_all_that_becomes_of_its_per
         await bot.ask("Which otter?", mode=Mode.BEST)
         assert {live.name, f"{live.name}-judge"} <= set(backend.used)
         exported = await portability.export(bot.kit, "ann")
+        await bot.ask("Hello", person="bob")
         taken = await portability.take_in(bot.kit, "bob", exported)
         assert taken.taken["lora"] == 1
         theirs = await bot.store.loras.live("bob")
