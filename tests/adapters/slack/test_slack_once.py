@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 
+from adapters.slack_sending import PIECE_CHARS
 from bot.feedback import normal
 from tests.adapters.slack.conftest import LATEST_S, Running, StartSlack
 from tests.fakes.slack_server import SlackServer
@@ -52,14 +53,27 @@ async def test_a_disconnect_in_the_middle_of_an_answer_loses_nothing(
         assert await settled(bot, 1) == ["echo: tea?"]
 
 
-async def test_a_rate_limit_on_every_method_delays_and_loses_nothing(
+async def test_a_rewriting_that_breaks_off_midway_is_finished(start: StartSlack, server: SlackServer) -> None:
+    async with start() as bot:
+        question = server.say("UANN", "CANN", "<@UBOT> " + "lot " * PIECE_CHARS)
+        last = await bot.answer("CANN", 4)
+        await bot.noted(last)
+        server.drops["chat.delete"] = 1
+        server.edit("UANN", "CANN", question, "<@UBOT> tea?")
+        async with asyncio.timeout(LATEST_S):
+            while texts(server) != ["echo: tea?"]:
+                await asyncio.sleep(0.02)
+        assert server.drops["chat.delete"] == 0
+
+
+async def test_an_answer_that_somebody_deleted_is_posted_anew_after_an_edit(
     start: StartSlack, server: SlackServer
 ) -> None:
     async with start() as bot:
-        for method in ("chat.postMessage", "users.info", "reactions.get", "conversations.history"):
-            server.rate_limits[method] = 1
-        server.say("UANN", "CANN", "<@UBOT> tea?")
-        assert await settled(bot, 1) == ["echo: tea?"]
+        question, answer = await bot.ask("UANN", "CANN", "tea?")
+        del server.workspace.posts["CANN", answer.ts]
+        server.edit("UANN", "CANN", question, "<@UBOT> coffee?")
+        assert await settled(bot, 1) == ["echo: coffee?"]
 
 
 async def test_a_post_that_was_taken_while_the_connection_broke_is_not_posted_again(
