@@ -32,6 +32,8 @@ MAX_HYPOTHESES = 8000
 NOISES = (0.25, 0.45, 0.7, 1.0)  # standard deviations of a rating, as a share of half the scale
 ALL_MET = 0.9  # the usual rating, from -1 to 1, of a reply that has everything wanted
 WORTH_ASKING = 1e-3  # nats
+AT_RANDOM, LIKED_AT_RANDOM = 0.1, 0.4  # how often a rating says nothing, and how often it is a like then
+MEANT_NOISE = 0.6  # of a rating's noise, the share that is not due to those
 SLIP = 0.05  # how often somebody chooses the reply that they like less
 MASS_THAT_MATTERS, MAX_KEPT = 0.999, 600
 PLAIN = ("plain: words",)  # features that are read from the text, without a judge
@@ -119,13 +121,17 @@ class Taste:
         same = np.flatnonzero(np.isclose(self.choices, difference).all(axis=1))
         return replace(self, choices=np.delete(self.choices, same[:1], axis=0))
 
+    @property
+    def has_learned(self) -> bool:
+        return self.ratings > 0 or len(self.choices) > 0
+
     # --- asking ---
 
     def probability(self, answers: Answers) -> float:
         """How probable it is that the person likes a reply that the judge describes so."""
         weights, means, spreads = self._prediction(self._features(answers))
-        above = _normal_cdf((means - _scaled(LIKED_FROM)) / spreads)
-        return float(np.clip(weights @ above, 1e-6, 1 - 1e-6))
+        meant = float(weights @ _normal_cdf((means - _scaled(LIKED_FROM)) / spreads))
+        return AT_RANDOM * LIKED_AT_RANDOM + (1.0 - AT_RANDOM) * meant
 
     def expected(self, answers: Answers) -> float:
         """The rating that is to be expected, on a scale from -1 to 1."""
@@ -201,7 +207,9 @@ class Taste:
         rows = _rows(_hypotheses(self.manners), np.concatenate(([1.0], features)), posterior.kept)
         means = np.einsum("hk,hk->h", rows, posterior.kept_means)
         doubt = np.einsum("hk,hkl,hl->h", rows, posterior.kept_covariances, rows)
-        return posterior.kept_weights, means, np.sqrt(doubt + posterior.kept_noises**2)
+        # The noise that a hypothesis was fitted with has swallowed the ratings at random.
+        spreads = np.sqrt(doubt + (MEANT_NOISE * posterior.kept_noises) ** 2)
+        return posterior.kept_weights, means, spreads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
