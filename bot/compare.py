@@ -33,8 +33,8 @@ async def compare(kit: Kit, person: str, request: str) -> Comparison:
     room = kit.backend.max_context - limits_of(kit).max_reply_tokens - QUESTION_TOKENS
     left = room - len(kit.backend.encode(bare))
     taught = await memory.recall(kit, known, bare, budget_tokens=max(left, 0))
-    base = await weave(kit, bare, replace(known, lora=False), mode, _unheard)
-    own = await weave(kit, taught, known, mode, _unheard)
+    base = await weave(kit, bare, replace(known, lora=False), mode, _unheard, place=None)
+    own = await weave(kit, taught, known, mode, _unheard, place=None)
     return Comparison(
         base=base.composed.best.text,
         own=own.composed.best.text,

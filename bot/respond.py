@@ -42,8 +42,7 @@ async def respond(kit: Kit, item: Item, on_progress: OnProgress) -> Draft:
     prompt = await conversation.gather(kit, item, budget_tokens=room - memory.reserved_tokens(kit, person))
     left = room - len(kit.backend.encode(prompt))
     prompt = await memory.recall(kit, person, prompt, budget_tokens=left)
-    mode = item.mode or person.mode or kit.settings.limits.mode
-    woven = await weave(kit, prompt, person, mode, on_progress)
+    woven = await weave(kit, prompt, person, mode_of(kit, item, person), on_progress, place=item.place)
     made = draft(kit, item, woven)
     return replace(made, duel=await duels.opponent(kit, person, made))
 
@@ -55,21 +54,21 @@ async def weave(
     mode: Mode,
     on_progress: OnProgress,
     *,
+    place: Place | None,
     notes_asked: Sequence[Question] | None = None,
-    place: Place | None = None,
 ) -> Woven:
     """The best reply to a prompt, under the person's notes and their LoRA.
 
-    `notes_asked`: what the judge asks instead of one question for each note. `place`: whose rubric it asks.
+    `place`: whose rubric the judge asks. `notes_asked`: what it asks instead of one question for each note.
     """
     asked = note_questions(prompt.notes) if notes_asked is None else notes_asked
     lora = await live_lora(kit, person)
     taste = duels.taste_of(kit, person)
-    has_opinion = person.memory and taste.ratings > 0
+    has_opinion = person.memory and taste.has_learned
     matters = await asyncio.to_thread(taste.worth_asking) if has_opinion else ()
     judge = Judge(
         kit.backend,
-        (*kit.rubric.questions, *asked, *manner_questions(matters)),
+        (*kit.rubric_of(place).questions, *asked, *manner_questions(matters)),
         judging(lora),
         taste.opinion if matters else None,
     )
@@ -122,6 +121,11 @@ def actions(reply_id: str, *, has_others: bool) -> tuple[Action, ...]:
     if not has_others:
         return (why,)
     return (Action(kind=ActionKind.OTHER_ANSWERS, label="Other answers", target=reply_id), why)
+
+
+def mode_of(kit: Kit, item: Item, person: Known) -> Mode:
+    """How much search an answer gets: as the message says, else the person, else the operator."""
+    return item.mode or person.mode or kit.settings.limits.mode
 
 
 def limits_of(kit: Kit) -> Limits:

@@ -6,7 +6,7 @@ stay, before anything is made of it. Sends nothing; knows no platform.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,7 +14,7 @@ from bot import feedback, memory, noting, statements
 from bot.errors import NotYours, Refused
 from bot.events import Action, ActionKind, TeachingKind
 from bot.kit import Kit
-from bot.respond import QUESTION_TOKENS, Woven, actions, limits_of, weave
+from bot.respond import QUESTION_TOKENS, Woven, actions, limits_of, mode_of, weave
 from bot.store.inbox import Item
 from bot.store.notes import NewNote, NoteKind, Origin
 from bot.store.people import Known
@@ -173,10 +173,11 @@ async def _revised(kit: Kit, item: Item, about: Recorded, kept: Teaching, on_pro
         raise LookupError(item.person.key)
     note = None if kept.note is None else (await kit.store.notes.get(kept.note)).text
     prompt = await _revision_prompt(kit, person, about, item.text)
+    wish = note or _shortened(item.text)
     tries: list[_Try] = []
     attempts: list[Attempt] = []
-    while len(tries) < MAX_ATTEMPTS and (not tries or tries[-1].contentment < CONTENT):
-        tries.append(await _try(kit, person, prompt, about, note or _shortened(item.text), on_progress))
+    while not tries or _may_try_again(kit, tries):
+        tries.append(await _try(kit, item, person, prompt, about, wish, on_progress))
         best = tries[-1].woven.composed.best
         attempts.append(Attempt(text=best.text, score=best.score, answers=best.answers))
         await kit.store.teachings.tried(kept.id, attempts)
@@ -197,12 +198,28 @@ async def _revision_prompt(kit: Kit, person: Known, about: Recorded, critique: s
     return await memory.recall(kit, person, bare, budget_tokens=left)
 
 
+def _may_try_again(kit: Kit, tries: Sequence[_Try]) -> bool:
+    """All tries together have the time that one answer has, and none follows one that heeds the critique."""
+    spent_s = sum(one.woven.composed.seconds for one in tries)
+    is_left = len(tries) < MAX_ATTEMPTS and spent_s < limits_of(kit).deadline_s
+    return is_left and tries[-1].contentment < CONTENT
+
+
 async def _try(
-    kit: Kit, person: Known, prompt: Prompt, about: Recorded, wish: str, on_progress: OnProgress
+    kit: Kit,
+    item: Item,
+    person: Known,
+    prompt: Prompt,
+    about: Recorded,
+    wish: str,
+    on_progress: OnProgress,
 ) -> _Try:
+    """One revision: of whole samples the one that heeds the critique best; of one, for who wants it fast."""
     question = replace(note_questions([wish])[0], weight=OWN_WEIGHT)
     others = tuple(one for one in note_questions(prompt.notes) if one.name != question.name)
-    woven = await weave(kit, prompt, person, Mode.BEST, on_progress, notes_asked=(question, *others))
+    mode = Mode.FAST if mode_of(kit, item, person) is Mode.FAST else Mode.BEST
+    asked = (question, *others)
+    woven = await weave(kit, prompt, person, mode, on_progress, place=item.place, notes_asked=asked)
     return _Try(woven=woven, contentment=_contentment(woven, question, about))
 
 

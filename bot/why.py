@@ -48,7 +48,7 @@ async def why(kit: Kit, reply_id: str, *, person: str | None = None) -> Why:
         raise NotYours("not_yours", "This answer was given to another person.")
     known = await kit.store.people.get(recorded.reply.person)
     obstacle = None if known is None else consent.why_not(kit.settings, known, recorded)
-    texts = {one.name: one.text for one in kit.rubric.questions}
+    texts = {one.name: one.text for rubric in (*kit.rubrics.values(), kit.rubric) for one in rubric.questions}
     texts |= {one.name: one.text for one in kit.rubric.manners}
     return Why(
         recorded=recorded,

@@ -12,8 +12,8 @@ from bot.errors import NotYours, Refused, Unknown
 from bot.events import Action, ActionKind, MessageState, Place, Platform, TeachingKind
 from engine import judge
 from engine.backends.scripted import ScriptedBackend
-from engine.judge import load_rubric
-from engine.types import Role
+from engine.judge import Question, Rubric, load_rubric
+from engine.types import Mode, Role
 from tests.bot.conftest import Bot, StartBot
 from tests.bot.teaching import notes_of, react, say_under, targets, thread_reply, who
 
@@ -251,3 +251,34 @@ async def test_a_critique_of_a_revision_goes_back_to_what_was_first_asked(bot: B
     assert [turn.text for turn in prompt.turns][:2] == ["tell me about otters", first.replies[0].text]
     assert len(prompt.turns) == 3
     assert prompt.notes == ("shorter please", "no lists")
+
+
+async def test_who_wants_answers_fast_gets_a_revision_of_one_sample(bot: Bot) -> None:
+    asked = await bot.ask("one")
+    await bot.store.people.change("ann", mode=Mode.FAST)
+    told = await say_under(bot, "shorter please", asked.replies[0].id)
+    assert told.replies[0].mode is Mode.FAST
+    (teaching,) = await bot.store.teachings.of_person("ann")
+    assert len(teaching.attempts) == 1
+
+
+async def test_all_tries_together_have_the_time_of_one_answer(start_bot: StartBot) -> None:
+    backend = Stubborn(delay_s=0.7)
+    async with start_bot(backend=backend, limits={"deadline_s": 2.0}) as bot:
+        asked = await bot.ask("one", mode=Mode.FAST)
+        await say_under(bot, "shorter please", asked.replies[0].id)
+        (teaching,) = await bot.store.teachings.of_person("ann")
+        assert len(teaching.attempts) == 1
+
+
+async def test_a_revision_is_judged_by_the_rubric_of_its_place(start_bot: StartBot) -> None:
+    own = Rubric(questions=(Question(name="own", text="Is it as this channel wants it?"),))
+    async with start_bot() as bot:
+        bot.kit.rubrics[Platform.WEB, "c"] = own  # type: ignore[index]  # made before the app is, in the wiring
+        asked = await bot.ask("one", mode=Mode.BEST)
+        assert set(asked.replies[0].alternatives)
+        recorded = await bot.store.replies.recorded(asked.replies[0].id)
+        assert set(recorded.answers) == {"own"}
+        told = await say_under(bot, "shorter please", asked.replies[0].id)
+        revised = await bot.store.replies.recorded(told.replies[0].id)
+        assert {"own", "note: shorter please"} <= set(revised.answers)
