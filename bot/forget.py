@@ -1,11 +1,13 @@
-"""Erases a person: their work, their LoRAs, their rows, and every byte of their words in our files."""
+"""Erases a person: their work, their LoRAs, their rows, every byte of their words in our files and caches."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from bot.errors import Unknown
 from bot.kit import Kit
+from engine.ports import EngineError
 
 EraseLoras = Callable[[str], Awaitable[int]]
 
@@ -20,6 +22,8 @@ async def forget(kit: Kit, person: str, *, erase_loras: EraseLoras) -> dict[str,
     folders = await erase_loras(person)
     counts = await kit.store.people.erase(person)
     kit.reliability.forget(person)
+    with contextlib.suppress(EngineError):  # an engine that is down has lost its memory by itself
+        await kit.backend.forget_prefixes()
     return {**counts, "loras": max(folders, counts.get("loras", 0))}
 
 

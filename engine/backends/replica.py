@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
+import structlog
 
 from engine.ports import LoraError, ModelError
 from engine.types import LoraRef, TokenIds
+
+log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]  # Any: what a server sends is looked at where it is used
 LOOK_TIMEOUT_S = 10.0
@@ -76,6 +79,19 @@ class Replica:
         if self.is_up:
             with contextlib.suppress(Away, Refused):  # it is gone there already
                 await self._post("/v1/unload_lora_adapter", {"lora_name": lora.name})
+
+    async def forget_prefixes(self) -> None:
+        """Empty its prefix cache, where it was started so that it can be told to."""
+        try:
+            await self._post("/reset_prefix_cache?reset_running_requests=true", {})
+        except Away:
+            self.lost()
+        except Refused as refused:
+            log.warning(
+                "A vLLM server keeps what it cached; start it with VLLM_SERVER_DEV_MODE=1",
+                url=self.url,
+                reason=str(refused),
+            )
 
     def lost(self) -> None:
         """It failed a request; it is asked again when a look finds it back."""

@@ -153,6 +153,9 @@ class VllmServersBackend(Backend):
     async def unload(self, lora: LoraRef) -> None:
         await asyncio.gather(*(replica.unload(lora) for replica in self._replicas))
 
+    async def forget_prefixes(self) -> None:
+        await asyncio.gather(*(replica.forget_prefixes() for replica in self._up()))
+
     @property
     def _opened(self) -> ModelFolder:
         if self._folder is None:

@@ -86,6 +86,8 @@ async def test_forgetting_leaves_no_byte_of_what_was_said(
         assert await bot.store.people.get("ann") is None
         assert await bot.store.people.get("bob") is not None
         assert _files_with(tmp_path) == []
+        assert isinstance(bot.kit.backend, ScriptedBackend)
+        assert bot.kit.backend.forgotten == 1
     assert _files_with(tmp_path) == []
     said = capsys.readouterr()
     assert WORD not in said.out + said.err

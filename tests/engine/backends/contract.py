@@ -130,3 +130,15 @@ class BackendContract:
         alone = [await backend.sample(prompt, n=1, sampling=greedy) for prompt in prompts]
         together = await asyncio.gather(*(backend.sample(prompt, n=1, sampling=greedy) for prompt in prompts))
         assert [list(samples) for samples in together] == [list(samples) for samples in alone]
+
+    async def test_after_forgetting_it_answers_as_before_even_what_was_under_way(
+        self, backend: Backend
+    ) -> None:
+        prefix, sampling = backend.encode(PROMPT), Sampling(max_tokens=12, temperature=0)
+        before = await backend.sample(prefix, n=1, sampling=sampling)
+        under_way = asyncio.create_task(backend.sample(prefix, n=1, sampling=sampling))
+        await asyncio.sleep(0)
+        await backend.forget_prefixes()
+        await backend.forget_prefixes()
+        assert list(await under_way) == list(before)
+        assert list(await backend.sample(prefix, n=1, sampling=sampling)) == list(before)
