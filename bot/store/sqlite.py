@@ -128,6 +128,8 @@ async def _prepare(connection: Connection, file: Path) -> None:
     async with connection.begin():
         await connection.run_sync(_check_integrity, file)
         await connection.run_sync(schema.upgrade)
+        # A write that changes nothing: a read-only file is refused now, not at the first message.
+        await connection.exec_driver_sql("PRAGMA user_version=0")
 
 
 async def _together(connection: Connection, jobs: Sequence[_Job[Any]]) -> Sequence[_Ending]:

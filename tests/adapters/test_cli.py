@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,19 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.real
 
 
-def nightloom(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+# Root may write everywhere; without this capability it is refused what everybody is.
+AS_ANYBODY = (
+    ("setpriv", "--inh-caps=-dac_override", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
+)
+
+
+def nightloom(
+    folder: Path, *arguments: str, before: Sequence[str] = (), **settings: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command in `folder`, with its data there and the scripted backend."""
     wanted = {"DATA": str(folder / "data"), "BACKEND__KIND": "scripted", **settings}
     return subprocess.run(
-        [sys.executable, "-m", "adapters.cli", *arguments],
+        [*before, sys.executable, "-m", "adapters.cli", *arguments],
         cwd=folder,
         env={
             **os.environ,
@@ -52,6 +61,21 @@ def test_a_corrupt_database_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "nightloom.db").write_bytes(b"no database " * 1000)
     assert "restore it from a backup" in refusal(nightloom(tmp_path, "run"))
+
+
+def test_a_read_only_database_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    assert nightloom(tmp_path, "db", "upgrade").returncode == 0
+    file = tmp_path / "data" / "nightloom.db"
+    file.chmod(0o444)
+    ended = nightloom(tmp_path, "run", WEB__PORT="0", before=AS_ANYBODY)
+    assert f"{file} is read-only: make file and folder writable" in refusal(ended)
+
+
+def test_a_read_only_folder_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    data.chmod(0o555)
+    assert str(data) in refusal(nightloom(tmp_path, "run", WEB__PORT="0", before=AS_ANYBODY))
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
