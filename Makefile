@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 BENCHES := load weave judge memory practice learning night recipe swap
 
-.PHONY: help setup demo run test check format lock clean $(addprefix bench-,$(BENCHES))
+.PHONY: help setup demo run test check static quick format lock clean $(addprefix bench-,$(BENCHES))
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -20,11 +20,17 @@ demo: setup ## the web chat on the practice model, in the browser
 run: setup ## the platforms that nightloom.toml names
 	@.venv/bin/nightloom run $(ARGS)
 
+# Both cores are used: what reads the code runs beside what tries it.
 check: setup ## format, lint, imports, types and the quick tests
+	@$(MAKE) --no-print-directory -j2 static quick
+
+static:
 	@.venv/bin/ruff format --check --quiet . || { echo "Run make format."; exit 1; }
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/lint-imports --no-logo --no-cache >.venv/imports.log 2>&1 || { cat .venv/imports.log; exit 1; }
 	@.venv/bin/mypy --no-error-summary
+
+quick:
 	@$(PYTHON_BIN) -m pytest -q -m "not real" $(ARGS)
 
 test: check ## check, and the tests that start vLLM, Postgres, Chromium and the service
