@@ -209,6 +209,7 @@ class App:
             await self.store.choices.keep(choice)
         elif await self.store.choices.take(choice, owner=self.kit.owner):
             self._workers.send(reply.id, await self._place_of(reply))
+        self._rethinking.put(choice.person)
         return await self.store.replies.get(choice.reply)
 
     async def press(self, person: Person, place: Place, action: Action) -> Notice | None:

@@ -1,6 +1,6 @@
-"""What a person's ratings alone say they want, as notes that they can see and delete.
+"""What a person's ratings and choices alone say they want, as notes that they can see and delete.
 
-Thought through again after every rating, in the background: each rated answer is asked about once, the
+Thought through again after every one of them, in the background: each answer is asked about once, the
 taste is learned from all of them, and a want that has become clear stands as a note until it is not.
 """
 
@@ -13,13 +13,15 @@ from typing import Final
 
 from bot import noting
 from bot.kit import Kit
+from bot.store.choices import Chosen
 from bot.store.notes import NewNote, Note, NoteKind, Origin
 from bot.store.replies import Recorded
 from engine.judge import Judge, manner_questions, plain_features
 from engine.taste import Taste, Want
 
 MAX_RATED: Final = 200  # the newest
-FEWEST: Final = 4  # ratings, before anything is concluded from them
+MAX_CHOSEN: Final = 60
+FEWEST: Final = 4  # ratings and choices, before anything is concluded from them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,58 +33,119 @@ class _Rated:
     answers: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Preferred:
+    """Two answers of which one was chosen, and what the judge found in them."""
+
+    at: datetime
+    better: Mapping[str, float]
+    worse: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Evidence:
+    """What a person's ratings and choices say, as far as they may be learned from."""
+
+    rated: Sequence[_Rated]
+    preferred: Sequence[_Preferred]
+
+    def since(self, at: datetime) -> _Evidence:
+        return _Evidence(
+            rated=[one for one in self.rated if one.at > at],
+            preferred=[one for one in self.preferred if one.at > at],
+        )
+
+    def taste(self, kit: Kit) -> Taste:
+        taste = Taste.blank(kit.rubric.manners)
+        for rated in self.rated:
+            taste = taste.rated(rated.answers, rated.rating)
+        for choice in self.preferred:
+            taste = taste.preferred(choice.better, choice.worse)
+        return taste
+
+    def clear(self, taste: Taste) -> list[Want]:
+        return taste.wants() if len(self.rated) + len(self.preferred) >= FEWEST else []
+
+    def told(self) -> str:
+        """Where a note comes from that was made of it."""
+        counts = ((len(self.rated), "rating"), (len(self.preferred), "choice"))
+        return "seen in " + " and ".join(f"{n} {what}{'s' if n != 1 else ''}" for n, what in counts if n)
+
+
 async def rethink(kit: Kit, person: str) -> Sequence[Note]:
     """Learn the person's taste anew; the notes that are new by it. Raises EngineError."""
-    if not kit.rubric.manners:
+    if not kit.rubric.manners or await kit.store.people.get(person) is None:
         return ()
-    known = await kit.store.people.get(person)
-    if known is None:
-        return ()
-    rated = [await _described(kit, one) for one in await _rated(kit, person)]
-    taste = _taste(kit, rated)
+    evidence = _Evidence(rated=await _rated(kit, person), preferred=await _preferred(kit, person))
+    taste = evidence.taste(kit)
     everything = await kit.store.notes.all(person)
-    wanted = [want for want in _clear(taste, rated) if _may_stand(kit, want, rated, everything)]
-    new, gone = await kit.store.notes.infer(person, [_note(kit, person, want, len(rated)) for want in wanted])
+    wanted = [want for want in evidence.clear(taste) if _may_stand(kit, want, evidence, everything)]
+    # What is no longer clear vanishes as quietly as it came.
+    new, _ = await kit.store.notes.infer(person, [_note(kit, person, want, evidence) for want in wanted])
     await kit.store.people.change(person, taste=taste.state())
-    del gone  # what is no longer clear vanishes as quietly as it came
     return [await kit.store.notes.get(note_id) for note_id in new]
 
 
-async def _rated(kit: Kit, person: str) -> list[Recorded]:
+# --- the evidence ---
+
+
+async def _rated(kit: Kit, person: str) -> list[_Rated]:
     """The person's own answers that they rated and that may be learned from, the newest first."""
     recorded = await kit.store.replies.with_feedback(person, limit=MAX_RATED)
-    return [one for one in recorded if one.reply.rating and one.is_current and not one.never_learn]
+    theirs = [one for one in recorded if one.reply.rating and one.is_current and not one.never_learn]
+    return [await _described(kit, one) for one in theirs]
 
 
 async def _described(kit: Kit, one: Recorded) -> _Rated:
     answers = one.manners
-    if answers is None or set(answers) != {manner.name for manner in kit.rubric.manners}:
-        answers = await _asked(kit, one)
+    if answers is None or not _is_complete(kit, answers):
+        (answers,) = await _asked(kit, one, [one.reply.text])
         await kit.store.replies.describe(one.reply.id, one.reply.text, answers)
-    told = {**answers, **plain_features(one.reply.text)}
-    return _Rated(at=one.at, rating=one.reply.rating or 3, answers=told)
+    return _Rated(at=one.at, rating=one.reply.rating or 3, answers=_with_plain(answers, one.reply.text))
 
 
-async def _asked(kit: Kit, one: Recorded) -> dict[str, float]:
-    """The rubric's manners in an answer, read without memory: no note is to colour what is seen."""
+async def _preferred(kit: Kit, person: str) -> list[_Preferred]:
+    """The person's choices. Who chooses between the same two again changed their mind: the last one holds."""
+    made = await kit.store.choices.telling(person, limit=MAX_CHOSEN)
+    last = {(one.reply, frozenset((one.chosen_text, one.rejected_text))): one for one in made}
+    return [await _compared(kit, one) for one in last.values()]
+
+
+async def _compared(kit: Kit, one: Chosen) -> _Preferred:
+    manners = one.manners
+    if manners is None or not all(_is_complete(kit, answers) for answers in manners.values()):
+        about = await kit.store.replies.recorded(one.reply)
+        chosen, rejected = await _asked(kit, about, [one.chosen_text, one.rejected_text])
+        manners = {"chosen": chosen, "rejected": rejected}
+        await kit.store.choices.describe(one.id, manners)
+    return _Preferred(
+        at=one.at,
+        better=_with_plain(manners["chosen"], one.chosen_text),
+        worse=_with_plain(manners["rejected"], one.rejected_text),
+    )
+
+
+async def _asked(kit: Kit, one: Recorded, texts: Sequence[str]) -> list[dict[str, float]]:
+    """The rubric's manners in answers, read without memory: no note is to colour what is seen."""
     judge = Judge(kit.backend, manner_questions(kit.rubric.manners))
     prefix = kit.backend.encode(noting.last_exchange(one.prompt))
-    verdicts = await judge.score(prefix, [kit.backend.encode_text(one.reply.text)])
-    return dict(verdicts[0].answers)
+    verdicts = await judge.score(prefix, [kit.backend.encode_text(text) for text in texts])
+    return [dict(verdict.answers) for verdict in verdicts]
 
 
-def _taste(kit: Kit, rated: Sequence[_Rated]) -> Taste:
-    taste = Taste.blank(kit.rubric.manners)
-    for one in rated:
-        taste = taste.rated(one.answers, one.rating)
-    return taste
+def _is_complete(kit: Kit, answers: Mapping[str, float]) -> bool:
+    """Whether every manner of the rubric, as it is now, was asked about."""
+    return set(answers) == {manner.name for manner in kit.rubric.manners}
 
 
-def _clear(taste: Taste, rated: Sequence[_Rated]) -> list[Want]:
-    return taste.wants() if len(rated) >= FEWEST else []
+def _with_plain(answers: Mapping[str, float], text: str) -> Mapping[str, float]:
+    return {**answers, **plain_features(text)}
 
 
-def _may_stand(kit: Kit, want: Want, rated: Sequence[_Rated], everything: Sequence[Note]) -> bool:
+# --- what follows from it ---
+
+
+def _may_stand(kit: Kit, want: Want, evidence: _Evidence, everything: Sequence[Note]) -> bool:
     """Whether nothing that the person said speaks against a note: a word of theirs outweighs any guess."""
     manner = noting.manner_of(kit.rubric, want.note)
     groups = {name: one.group for one in kit.rubric.manners for name in (one.name, f"!{one.name}")}
@@ -93,18 +156,18 @@ def _may_stand(kit: Kit, want: Want, rated: Sequence[_Rated], everything: Sequen
     deletions = [note.deleted_at for note in everything if note.manner == manner and note.deleted_at]
     if not deletions:
         return True
-    # The evidence that it was deleted against does not bring it back: only ratings since then count.
-    since = [one for one in rated if one.at > max(deletions)]
-    return any(later.note == want.note for later in _clear(_taste(kit, since), since))
+    # The evidence that it was deleted against does not bring it back: only what came since then counts.
+    since = evidence.since(max(deletions))
+    return any(later.note == want.note for later in since.clear(since.taste(kit)))
 
 
-def _note(kit: Kit, person: str, want: Want, ratings: int) -> NewNote:
+def _note(kit: Kit, person: str, want: Want, evidence: _Evidence) -> NewNote:
     return NewNote(
         id=kit.new_id(),
         person=person,
         kind=NoteKind.NOTE,
         text=want.note,
-        source=f"seen in {ratings} ratings",
+        source=evidence.told(),
         origin=Origin.REACTIONS,
         manner=noting.manner_of(kit.rubric, want.note),
     )

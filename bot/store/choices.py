@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -39,6 +39,7 @@ class Chosen:
     chosen_text: str
     rejected_text: str
     at: datetime
+    manners: dict[str, dict[str, float]] | None  # what the judge found in `chosen` and in `rejected`
 
 
 class Choices:
@@ -56,47 +57,17 @@ class Choices:
         choice_id, branch_id = self._new_id(), self._new_id()
 
         async def work(connection: Connection) -> bool:
-            now = self._clock()
-            platform = choice.person.platform
-            if not await first_time(connection, platform, choice.event, "choice", choice.reply, now):
+            row = await self._reply_of(connection, choice)
+            if row is None:
                 return False
-            row = (await connection.execute(select(replies).where(replies.c.id == choice.reply))).one()
-            branches = branches_of(row.alternatives)
-            taken = next((branch for branch in branches if branch.id == choice.alternative), None)
+            taken = next((b for b in branches_of(row.alternatives) if b.id == choice.alternative), None)
             if taken is None:
                 text = f"This answer has no alternative {choice.alternative!r}."
                 raise Unknown("unknown_alternative", text)
-            await meet(connection, choice.person, now)
-            given = Branch(id=branch_id, text=row.text, score=row.score or 0.0, answers=row.answers)
-            swapped = [given if branch.id == taken.id else branch for branch in branches]
             kind = ChoiceKind.DUEL if row.duel == taken.id else ChoiceKind.TAKEN
-            await connection.execute(
-                choices.insert().values(
-                    id=choice_id,
-                    person=choice.person.key,
-                    reply=choice.reply,
-                    kind=kind,
-                    alternative=taken.id,
-                    chosen_text=taken.text,
-                    rejected_text=row.text,
-                    at=choice.at,
-                )
-            )
-            await connection.execute(
-                update(replies)
-                .where(replies.c.id == choice.reply)
-                .values(
-                    text=taken.text,
-                    score=taken.score,
-                    answers=taken.answers,
-                    manners=None,
-                    alternatives=[asdict(branch) for branch in swapped],
-                    duel=None,
-                    delivery=Delivery.STORED,
-                    posting=replies.c.posting + 1,
-                    owner=owner,
-                )
-            )
+            await self._keep(connection, choice, choice_id, kind, taken, chosen=taken.text, rejected=row.text)
+            given = Branch(id=branch_id, text=row.text, score=row.score or 0.0, answers=row.answers)
+            await _swap(connection, row, taken, given, owner=owner)
             return True
 
         return await self._database.write(work)
@@ -106,27 +77,14 @@ class Choices:
         choice_id = self._new_id()
 
         async def work(connection: Connection) -> bool:
-            now = self._clock()
-            platform = choice.person.platform
-            if not await first_time(connection, platform, choice.event, "choice", choice.reply, now):
+            row = await self._reply_of(connection, choice)
+            if row is None:
                 return False
-            row = (await connection.execute(select(replies).where(replies.c.id == choice.reply))).one()
             other = next((b for b in branches_of(row.alternatives) if b.id == row.duel), None)
             if other is None:
                 raise Unknown("no_duel", "These two answers are no longer up for a choice.")
-            await meet(connection, choice.person, now)
-            await connection.execute(
-                choices.insert().values(
-                    id=choice_id,
-                    person=choice.person.key,
-                    reply=choice.reply,
-                    kind=ChoiceKind.DUEL,
-                    alternative=other.id,
-                    chosen_text=row.text,
-                    rejected_text=other.text,
-                    at=choice.at,
-                )
-            )
+            kind = ChoiceKind.DUEL
+            await self._keep(connection, choice, choice_id, kind, other, chosen=row.text, rejected=other.text)
             await connection.execute(update(replies).where(replies.c.id == choice.reply).values(duel=None))
             return True
 
@@ -137,6 +95,79 @@ class Choices:
         query = select(choices).where(choices.c.person == person).order_by(choices.c.at, choices.c.id)
         async with self._database.reading() as connection:
             return [_chosen(row) for row in await connection.execute(query)]
+
+    async def telling(self, person: str, *, limit: int) -> Sequence[Chosen]:
+        """The newest preferences between replies that may be learned from, oldest first."""
+        query = (
+            select(choices)
+            .join(replies, replies.c.id == choices.c.reply)
+            .where(choices.c.person == person, replies.c.is_current, ~replies.c.never_learn)
+            .order_by(choices.c.at.desc(), choices.c.id.desc())
+            .limit(limit)
+        )
+        async with self._database.reading() as connection:
+            return [_chosen(row) for row in await connection.execute(query)][::-1]
+
+    async def describe(self, choice_id: str, manners: Mapping[str, Mapping[str, float]]) -> None:
+        """Keep what the judge found in the two texts of a choice, each under its own text's name."""
+
+        async def work(connection: Connection) -> None:
+            this = update(choices).where(choices.c.id == choice_id)
+            await connection.execute(this.values(manners={name: dict(one) for name, one in manners.items()}))
+
+        await self._database.write(work)
+
+    async def _reply_of(self, connection: Connection, choice: Choice) -> Row[Any] | None:
+        """The reply that is chosen about; None: the event was here before."""
+        platform, now = choice.person.platform, self._clock()
+        if not await first_time(connection, platform, choice.event, "choice", choice.reply, now):
+            return None
+        return (await connection.execute(select(replies).where(replies.c.id == choice.reply))).one()
+
+    async def _keep(
+        self,
+        connection: Connection,
+        choice: Choice,
+        choice_id: str,
+        kind: ChoiceKind,
+        other: Branch,
+        *,
+        chosen: str,
+        rejected: str,
+    ) -> None:
+        await meet(connection, choice.person, self._clock())
+        await connection.execute(
+            choices.insert().values(
+                id=choice_id,
+                person=choice.person.key,
+                reply=choice.reply,
+                kind=kind,
+                alternative=other.id,
+                chosen_text=chosen,
+                rejected_text=rejected,
+                at=choice.at,
+            )
+        )
+
+
+async def _swap(connection: Connection, row: Row[Any], taken: Branch, given: Branch, *, owner: str) -> None:
+    """The taken branch is the reply's text from now on, and what was given takes its place."""
+    swapped = [given if branch.id == taken.id else branch for branch in branches_of(row.alternatives)]
+    await connection.execute(
+        update(replies)
+        .where(replies.c.id == row.id)
+        .values(
+            text=taken.text,
+            score=taken.score,
+            answers=taken.answers,
+            manners=None,
+            alternatives=[asdict(branch) for branch in swapped],
+            duel=None,
+            delivery=Delivery.STORED,
+            posting=replies.c.posting + 1,
+            owner=owner,
+        )
+    )
 
 
 def _chosen(row: Row[Any]) -> Chosen:  # Any: a row described by columns
@@ -149,4 +180,5 @@ def _chosen(row: Row[Any]) -> Chosen:  # Any: a row described by columns
         chosen_text=row.chosen_text,
         rejected_text=row.rejected_text,
         at=row.at,
+        manners=row.manners,
     )

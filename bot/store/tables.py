@@ -246,6 +246,7 @@ choices = Table(
     Column("alternative", Id, nullable=False),
     Column("chosen_text", Text, nullable=False),
     Column("rejected_text", Text, nullable=False),
+    Column("manners", Json),  # the rubric's manners in both texts; asked once a taste learns from them
     Column("at", UtcTime, nullable=False),
     Column("import_key", Key),
     UniqueConstraint("person", "import_key"),

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bot import liking
+from bot.events import Choice
 from bot.store.notes import Origin
 from engine import judge
 from engine.backends.scripted import ScriptedBackend
 from engine.judge import load_rubric
-from engine.types import LoraRef, TokenIds
+from engine.types import LoraRef, Mode, TokenIds
 from tests.bot.conftest import Bot, StartBot
-from tests.bot.teaching import notes_of, react, say_under
+from tests.bot.teaching import notes_of, react, say_under, who
 
 RUBRIC = load_rubric(Path(judge.__file__).with_name("rubric.toml"))
 
@@ -116,3 +118,65 @@ async def test_too_few_ratings_say_nothing(start_bot: StartBot, backend: SeesEmo
         asked = await bot.ask("hello 🙂")
         await react(bot, "❤️", asked.replies[0].id)
         assert await liking.rethink(bot.kit, "ann") == []
+
+
+class SeesEmojiInTheSecond(SeesEmoji):
+    """Whose second sample of every answer is the one with emoji."""
+
+    def _seen(self, text: str) -> float:
+        return 6.0 if "use emoji" in text and "#2" in text else -6.0
+
+
+async def _choose(bot: Bot, count: int) -> None:
+    """So many answers beside which the one with emoji is taken."""
+    # Without memory, or the taste that is learned meanwhile would put that one first by itself.
+    await bot.store.people.meet(who("ann"))
+    await bot.store.people.change("ann", memory=False)
+    for number in range(count):
+        reply = (await bot.ask(f"number {number}", conversation=f"c{number}", mode=Mode.BEST)).replies[0]
+        other = next(one for one in reply.alternatives if one.text.endswith("#2"))
+        await bot.app.choose(_choice(reply.id, other.id))
+
+
+def _choice(reply: str, alternative: str) -> Choice:
+    return Choice(
+        event=f"{reply} {alternative}",
+        reply=reply,
+        person=who("ann"),
+        alternative=alternative,
+        at=datetime.now(UTC),
+    )
+
+
+async def test_what_is_chosen_over_other_answers_becomes_a_note_too(start_bot: StartBot) -> None:
+    backend = SeesEmojiInTheSecond()
+    async with start_bot(backend=backend, rubric=RUBRIC) as bot:
+        await _choose(bot, 8)
+        await liking.rethink(bot.kit, "ann")
+        (note,) = await bot.store.notes.active("ann")
+        assert note.text == "Use emoji."
+        assert note.source.endswith("choices")
+        asked = backend.questions
+        await liking.rethink(bot.kit, "ann")
+        assert backend.questions == asked
+
+
+async def test_a_choice_under_an_answer_that_is_not_to_be_learned_from_says_nothing(
+    start_bot: StartBot,
+) -> None:
+    async with start_bot(backend=SeesEmojiInTheSecond(), rubric=RUBRIC) as bot:
+        await _choose(bot, 8)
+        for one in await bot.store.replies.of_person("ann"):
+            await react(bot, "🚫", one.reply.id)
+        await liking.rethink(bot.kit, "ann")
+        assert await notes_of(bot) == []
+
+
+async def test_of_two_choices_between_the_same_two_the_last_one_holds(start_bot: StartBot) -> None:
+    async with start_bot(backend=SeesEmojiInTheSecond(), rubric=RUBRIC) as bot:
+        await _choose(bot, 8)
+        for one in await bot.store.replies.of_person("ann"):
+            before = next(other for other in one.reply.alternatives if "#" not in other.text)
+            await bot.app.choose(_choice(one.reply.id, before.id))
+        await liking.rethink(bot.kit, "ann")
+        assert await notes_of(bot) == ["Use no emoji."]
