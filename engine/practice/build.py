@@ -34,8 +34,11 @@ from engine.practice.rows import JUDGEMENT_WEIGHT, Batch, Encoder, Row, batches
 MODEL_CARD = Path(__file__).parent / "model-card.md"
 STEP_TOKENS = 4096
 WARMUP_STEPS = 50
-DECAYED_SHARE = 0.35
-SHORT_UNTIL, WHOLE_FROM = 0.3, 0.6  # shares of the training: documents are short before, of every kind after
+DECAYED_SHARE = 0.25
+SHORT_UNTIL, WHOLE_FROM = (
+    0.65,
+    0.85,
+)  # shares of the training: documents are short before, of every kind after
 POOL = 192  # documents drawn together; a run that resumes goes on with the next pool
 
 

@@ -27,12 +27,17 @@ RUBRIC = Path(__file__).parent.parent / "rubric.toml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
-    """A user turn behind a reply, or behind the first `share` of its tokens, and the model's answer to it."""
+    """A user turn behind a reply, or behind the first `share` of its tokens, and the model's answer to it.
+
+    `is_gist`: it hangs from the end of the prompt, and of all before it sees that last token only.
+    """
 
     said: str
     answer: str
     share: float = 1.0
     is_judgement: bool = False
+    is_gist: bool = False
+    points: tuple[str, ...] = ()  # in an answer that is a reply, what is said; the rest is how
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,7 @@ class Document:
     is_model: bool
     asked: Request | None = None
     manner: Manner | None = None
+    points: tuple[str, ...] = ()  # what the reply says; the rest of it is how
     branches: tuple[Branch, ...] = ()
 
 
@@ -55,6 +61,7 @@ class Mix:
     """How often the rarer and longer kinds of document come, and how plainly notes are worded."""
 
     single_turn: float  # a conversation of one turn and no facts
+    noted: float  # notes in the prompt, where there are no examples
     examples: float  # rated examples in the prompt
     criticised: float  # the prompt holds an answer and its critique
     plain_notes: float  # notes as the rubric words them
@@ -67,9 +74,13 @@ class Mix:
         return Mix(**{name: mine[name] + share * (theirs[name] - mine[name]) for name in mine})
 
 
-FULL = Mix(single_turn=0.15, examples=0.2, criticised=0.15, plain_notes=0.1, whole=0.5, described=0.3)
+FULL = Mix(
+    single_turn=0.15, noted=0.55, examples=0.2, criticised=0.15, plain_notes=0.1, whole=0.5, described=0.3
+)
 # What the loop needs most, in prompts of few tokens: a model begins with these.
-CORE = Mix(single_turn=0.85, examples=0.02, criticised=0.03, plain_notes=0.6, whole=0.65, described=0.6)
+CORE = Mix(
+    single_turn=0.9, noted=0.85, examples=0.02, criticised=0.03, plain_notes=0.7, whole=0.65, described=0.4
+)
 
 
 def documents(seed: int, mix: Mix = FULL) -> Iterator[Document]:
@@ -104,11 +115,13 @@ def _answered(rng: random.Random, mix: Mix) -> Document:
     fault = rng.choices(("none", "astray", "repeats"), (0.84, 0.08, 0.08))[0]
     if fault == "repeats" and manner.length == "one":
         fault = "none"
+    points = _points(rng, asked, manner, fault)
     return Document(
         prompt=prompt,
         asked=asked,
         manner=manner,
-        reply=reply_with(rng, asked, manner, name, fault),
+        reply=dress(rng, points, manner, name),
+        points=points,
         is_model=is_model and fault == "none",
         branches=tuple(_branches(rng, prompt, asked, manner, memory, fault, obeys, mix)),
     )
@@ -231,7 +244,8 @@ class _Memory:
 
 
 def _memory(rng: random.Random, asked: Request, name: str | None, mix: Mix) -> _Memory:
-    shares = (0.45 * (1 - mix.examples), 0.55 * (1 - mix.examples), 0.65 * mix.examples, 0.35 * mix.examples)
+    without = 1 - mix.examples
+    shares = ((1 - mix.noted) * without, mix.noted * without, 0.65 * mix.examples, 0.35 * mix.examples)
     way = rng.choices(("nothing", "notes", "examples", "both"), shares)[0]
     if way == "nothing":
         return _Memory(notes=_idle(rng) if rng.random() < 0.1 else ())
@@ -309,13 +323,17 @@ def _possible(manner: Manner, name: str | None) -> Manner:
 
 
 def reply_with(rng: random.Random, asked: Request, manner: Manner, name: str | None, fault: str) -> str:
+    return dress(rng, _points(rng, asked, manner, fault), manner, name)
+
+
+def _points(rng: random.Random, asked: Request, manner: Manner, fault: str = "none") -> tuple[str, ...]:
     if fault == "astray":
         asked = _elsewhere(rng, asked)
     points = world.points_to(rng, asked, points_for(rng, manner))
     if fault == "repeats" and len(points) > 1:
         first, second = sorted(rng.sample(range(len(points)), 2))
         points[second] = points[first]
-    return dress(rng, points, manner, name)
+    return tuple(points)
 
 
 def _elsewhere(rng: random.Random, asked: Request) -> Request:
@@ -336,7 +354,8 @@ def _criticised(
     critique = world.critique_for(rng, dimension, wanted, given=given)
     revised = manner.but({dimension: wanted})
     kept = tuple(pair for pair in memory.wanted if pair[0] != dimension)
-    return wording.revision(prompt, earlier, critique), revised, replace(memory, wanted=kept)
+    memory = replace(memory, wanted=(*kept, (dimension, wanted)))
+    return wording.revision(prompt, earlier, critique), revised, memory
 
 
 def _something_wanted(rng: random.Random, manner: Manner, name: str | None) -> tuple[str, str]:
@@ -357,6 +376,8 @@ def _branches(
     yield from _rubric_branches(rng, fault, mix)
     if rng.random() < mix.described:
         yield _described(rng, manner, mix)
+    if (memory.notes or memory.wanted) and rng.random() < 0.8:
+        yield _wished(memory)
     for _ in range(rng.choice((1, 2, 2, 3))):
         yield _manner_branch(rng, manner, prompt.name, mix)
     for _ in range(rng.choice((0, 1, 1, 2))):
@@ -370,8 +391,9 @@ def _branches(
         dimension, wanted = _something_wanted(rng, manner, prompt.name)
         critique = world.critique_for(rng, dimension, wanted, given=manner[dimension])
         said = wording.revision(prompt, "", critique).turns[-1].text
-        revised = world.reply_for(rng, asked, manner.but({dimension: wanted}), prompt.name)
-        yield Branch(said=said, answer=revised)
+        better = manner.but({dimension: wanted})
+        points = _points(rng, asked, better)
+        yield Branch(said=said, answer=dress(rng, points, better, prompt.name), points=points)
 
 
 def _described(rng: random.Random, manner: Manner, mix: Mix) -> Branch:
@@ -383,7 +405,19 @@ def _described(rng: random.Random, manner: Manner, mix: Mix) -> Branch:
     return Branch(said=DESCRIPTION_REQUEST, answer=said, share=_share(rng, mix))
 
 
+def _wished(memory: _Memory) -> Branch:
+    """No prompt of the product either: what the memory comes to for this request, told from the one token
+    that the reply begins behind.
+
+    A reply shows it in a few of its words only, so that notes are understood long before they are obeyed.
+    What that token has gathered, every word of the reply can see.
+    """
+    said = ", ".join(_DESCRIPTIONS.get(pair, pair[1]) for pair in sorted(memory.wanted))
+    return Branch(said=WISH_REQUEST, answer=said or "nothing", is_gist=True)
+
+
 DESCRIPTION_REQUEST = "Describe the reply."
+WISH_REQUEST = "Describe the wish."
 _DESCRIPTIONS = {
     ("length", "one"): "one sentence",
     ("shape", "list"): "bullet points",

@@ -20,16 +20,20 @@ from engine import wording
 from engine.practice.corpus import Document
 
 JUDGEMENT_WEIGHT = 6.0  # a judgement is one token; a reply has forty
+# Which point is made is chance, and most of a reply's words; manners are decided between the points.
+MANNER_WEIGHT = 4.0
 FARTHEST = 1300  # how far apart a memory and its use may be made to lie
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One document. `trunk_end`: a token of a branch sees the trunk before it; on the trunk it is 0."""
+    """One document. A token of a branch sees the trunk from `trunk_start` to before `trunk_end`; on the trunk
+    both are 0."""
 
     tokens: NDArray[np.int64]
     positions: NDArray[np.int64]
     segments: NDArray[np.int64]
+    trunk_start: NDArray[np.int64]
     trunk_end: NDArray[np.int64]
     labels: NDArray[np.int64]
     weights: NDArray[np.float32]
@@ -59,19 +63,40 @@ class Encoder:
     def row(self, document: Document, rng: random.Random) -> Row:
         prompt = self.chat(wording.messages(document.prompt))
         reply = self.text(document.reply)
-        segments = [_Segment(prompt + reply, _shifted(len(prompt + reply), prompt, self._end, rng), 0, 0)]
-        segments[0].learn(len(prompt) - 1, [*reply, self._end], 1.0 if document.is_model else 0.0)
+        segments = [_Segment(prompt + reply, _shifted(len(prompt + reply), prompt, self._end, rng), 0)]
+        if document.is_model:
+            weights = self._weights(document.reply, document.points)
+            segments[0].learn(len(prompt) - 1, [*reply, self._end], weights)
         for number, branch in enumerate(document.branches, start=1):
-            cut = len(prompt) + max(1, round(branch.share * len(reply)))
+            cut = len(prompt) + (0 if branch.is_gist else max(1, round(branch.share * len(reply))))
             said = [self._end, *self.chat([{"role": "user", "content": branch.said}])]
             answer = self.text(branch.answer)
             tokens = said if branch.is_judgement else said + answer
             start = segments[0].positions[cut - 1] + 1
-            segment = _Segment(tokens, list(range(start, start + len(tokens))), number, cut)
-            learned = answer if branch.is_judgement else [*answer, self._end]
-            segment.learn(len(said) - 1, learned, JUDGEMENT_WEIGHT if branch.is_judgement else 1.0)
+            seen = (cut - 1 if branch.is_gist else 0, cut)
+            segment = _Segment(tokens, list(range(start, start + len(tokens))), number, seen)
+            if branch.is_judgement:
+                segment.learn(len(said) - 1, answer, [JUDGEMENT_WEIGHT])
+            else:
+                weights = self._weights(branch.answer, branch.points)
+                segment.learn(len(said) - 1, [*answer, self._end], weights)
             segments.append(segment)
         return _joined(segments)
+
+    def _weights(self, text: str, points: Sequence[str]) -> list[float]:
+        """What each token of a text counts, and the end behind it. Within a point it counts less than where
+        one begins or has ended: that depends on what came before, so the odds that are learned stay right."""
+        inside, behind = np.zeros(len(text), dtype=bool), 0
+        for point in points:
+            start = text.lower().index(point.lower(), behind)
+            behind = start + len(point)
+            inside[start + 1 : behind] = True
+        offsets = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)[
+            "offset_mapping"
+        ]
+        outside = MANNER_WEIGHT if points else 1.0
+        starts = (start + (text[start] in " \n") for start, _ in offsets)
+        return [*(1.0 if inside[start] else outside for start in starts), outside]
 
     def chat(self, messages: Sequence[dict[str, str]]) -> list[int]:
         text = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
@@ -103,10 +128,11 @@ def collate(rows: Sequence[Row]) -> Batch:
         return torch.from_numpy(full)
 
     segments = padded([row.segments for row in rows], -1)
-    trunk_end = padded([row.trunk_end for row in rows], 0)
+    trunk_start = padded([row.trunk_start for row in rows], 0)[:, :, None]
+    trunk_end = padded([row.trunk_end for row in rows], 0)[:, :, None]
     index = torch.arange(segments.shape[1])
     own = segments[:, :, None] == segments[:, None, :]
-    trunk = (segments[:, None, :] == 0) & (index[None, None, :] < trunk_end[:, :, None])
+    trunk = (segments[:, None, :] == 0) & (index >= trunk_start) & (index < trunk_end)
     visible = (own | trunk) & (index[None, None, :] <= index[None, :, None])
     wanted = [np.flatnonzero(row.weights) for row in rows]
     return Batch(
@@ -123,15 +149,17 @@ def collate(rows: Sequence[Row]) -> Batch:
 class _Segment:
     """The trunk or a branch while its row is put together."""
 
-    def __init__(self, tokens: list[int], positions: list[int], number: int, trunk_end: int) -> None:
-        self.tokens, self.positions, self.number, self.trunk_end = tokens, positions, number, trunk_end
+    def __init__(
+        self, tokens: list[int], positions: list[int], number: int, trunk: tuple[int, int] = (0, 0)
+    ) -> None:
+        self.tokens, self.positions, self.number, self.trunk = tokens, positions, number, trunk
         self.labels = [0] * len(tokens)
         self.weights = [0.0] * len(tokens)
 
-    def learn(self, start: int, targets: list[int], weight: float) -> None:
+    def learn(self, start: int, targets: list[int], weights: list[float]) -> None:
         """From `start` on, each token is to be followed by the next target."""
         self.labels[start : start + len(targets)] = targets
-        self.weights[start : start + len(targets)] = [weight] * len(targets)
+        self.weights[start : start + len(targets)] = weights
 
 
 def _joined(segments: list[_Segment]) -> Row:
@@ -142,7 +170,8 @@ def _joined(segments: list[_Segment]) -> Row:
         tokens=together([segment.tokens for segment in segments]),
         positions=together([segment.positions for segment in segments]),
         segments=together([[segment.number] * len(segment.tokens) for segment in segments]),
-        trunk_end=together([[segment.trunk_end] * len(segment.tokens) for segment in segments]),
+        trunk_start=together([[segment.trunk[0]] * len(segment.tokens) for segment in segments]),
+        trunk_end=together([[segment.trunk[1]] * len(segment.tokens) for segment in segments]),
         labels=together([segment.labels for segment in segments]),
         weights=np.array([weight for segment in segments for weight in segment.weights], dtype=np.float32),
     )
