@@ -52,7 +52,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     if settings.slack.bot_token is not None or settings.slack.client_id is not None:
         from adapters import slack_check
 
-        for finding in await slack_check.check(settings.slack):
+        for finding in await slack_check.check(settings.slack, is_web_on=settings.web.enabled):
             yield finding
 
 

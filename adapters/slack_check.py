@@ -19,16 +19,16 @@ from bot.settings import SlackSettings
 ADVICE: Final = "See docs/slack.md."
 
 
-async def check(settings: SlackSettings) -> list[Finding]:
-    """Tokens, scopes, and how events come in."""
-    return [finding async for finding in _findings(settings)]
+async def check(settings: SlackSettings, *, is_web_on: bool) -> list[Finding]:
+    """Tokens, scopes, and how events come in: without a socket they come to the web chat's server."""
+    return [finding async for finding in _findings(settings, is_web_on=is_web_on)]
 
 
-async def _findings(settings: SlackSettings) -> AsyncIterator[Finding]:
+async def _findings(settings: SlackSettings, *, is_web_on: bool) -> AsyncIterator[Finding]:
     if settings.bot_token is None and settings.client_id is None:
         yield _good("Slack: off (no NIGHTLOOM_SLACK__BOT_TOKEN)")
         return
-    yield _way_in(settings)
+    yield _way_in(settings, is_web_on=is_web_on)
     if settings.client_id is not None and settings.client_secret is None:
         yield _bad("Slack: NIGHTLOOM_SLACK__CLIENT_SECRET is missing beside the client id.")
     if settings.bot_token is not None:
@@ -38,9 +38,14 @@ async def _findings(settings: SlackSettings) -> AsyncIterator[Finding]:
         yield await _socket(settings, settings.app_token.get_secret_value())
 
 
-def _way_in(settings: SlackSettings) -> Finding:
+def _way_in(settings: SlackSettings, *, is_web_on: bool) -> Finding:
     if settings.app_token is not None:
         return _good("Slack: events come over a socket")
+    if settings.signing_secret is not None and not is_web_on:
+        return _bad(
+            "Slack: events over HTTP come to the web chat's server, which is off. Set "
+            f"NIGHTLOOM_WEB__ENABLED=true, or NIGHTLOOM_SLACK__APP_TOKEN for a socket. {ADVICE}"
+        )
     if settings.signing_secret is not None:
         return _good("Slack: events come to /slack/events on the web chat's port, signed")
     return _bad(

@@ -200,7 +200,15 @@ async def test_check_names_what_is_wrong_with_the_tokens(server: SlackServer) ->
     def settings(**given: str) -> SlackSettings:
         return SlackSettings.model_validate({"api_url": server.api_url, **given})
 
-    good = await check(settings(bot_token="xoxb-1", app_token="xapp-1"))
+    good = await check(settings(bot_token="xoxb-1", app_token="xapp-1"), is_web_on=True)
     assert all(finding.is_good for finding in good), good
-    wrong = await check(settings(bot_token="xoxb-wrong"))
+    wrong = await check(settings(bot_token="xoxb-wrong"), is_web_on=True)
     assert sum(not finding.is_good for finding in wrong) == 2
+
+
+async def test_check_says_that_events_over_http_need_the_web_server(server: SlackServer) -> None:
+    given = {"api_url": server.api_url, "bot_token": "xoxb-1", "signing_secret": "secret"}
+    settings = SlackSettings.model_validate(given)
+    assert all(finding.is_good for finding in await check(settings, is_web_on=True))
+    (wrong,) = [finding.text for finding in await check(settings, is_web_on=False) if not finding.is_good]
+    assert "NIGHTLOOM_WEB__ENABLED" in wrong
