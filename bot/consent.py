@@ -69,7 +69,10 @@ def question(person: str) -> Notice:
 
 
 async def ask_once(kit: Kit, person: str) -> Notice | None:
-    """The question, if this person is to be asked now: the first time that there is something to learn."""
+    """The question, if this person is to be asked now: the first time that there is something to learn.
+
+    Where it cannot arrive, the caller says so to the store, and the next rating asks again.
+    """
     known = await kit.store.people.get(person)
     if known is None or known.learning is not None or not is_allowed(kit.settings, known.platform):
         return None

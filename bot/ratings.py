@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 SETTLES_IN_S: Final = 0.2  # who rates often in a row is thought about once
 LEFT_TO_OTHERS: Final = 4.0  # seconds of pause for each second of work
 
-Tell = Callable[[Person, Place | None, Notice], Awaitable[None]]
+Tell = Callable[[Person, Place | None, Notice], Awaitable[bool]]  # False: it may arrive another time
 
 
 class Rethinking:
@@ -58,8 +58,8 @@ class Rethinking:
 
     async def _rethink(self, person: Person) -> None:
         asked = await consent.ask_once(self._kit, person.key)
-        if asked is not None:
-            await self._tell(person, None, asked)
+        if asked is not None and not await self._tell(person, None, asked):
+            await self._kit.store.people.not_asked(person.key)
         for note in await liking.rethink(self._kit, person.key):
             undo = Action(kind=ActionKind.UNDO_NOTE, label="Undo", target=note.id)
             text = f"Your ratings seem to say: “{note.text}” I keep it as a note."

@@ -19,7 +19,7 @@ from bot.events import Notice, Person, Place, Platform
 from bot.hub import Hub
 from bot.kit import Kit
 from bot.outbox import Outbox
-from bot.ports import Chat, ChatError
+from bot.ports import Chat, ChatError, Undeliverable
 from bot.queue import FairQueue
 from bot.respond import respond
 from bot.status import Status
@@ -75,17 +75,19 @@ class Workers:
         if outbox is not None:
             outbox.put(conversation.name_of(place), reply_id)
 
-    async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
-        """Say something to one person alone, if they can be reached."""
+    async def tell(self, person: Person, place: Place | None, notice: Notice) -> bool:
+        """Say something to one person alone, if they can be reached. False: another time it may arrive."""
         self._hub.tell(person.key, notice)
         chat = self._chats.get(place.platform if place is not None else person.platform)
         if chat is None:
-            return
+            return True
         try:
             await chat.tell(person, place, notice)
         except ChatError as error:
             metrics.ERRORS.labels("tell", type(error).__name__).inc()
             log.info("person could not be told", person=person.key, error=str(error))
+            return isinstance(error, Undeliverable)
+        return True
 
     async def run(self) -> None:
         """Work until cancelled."""

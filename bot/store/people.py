@@ -88,6 +88,10 @@ class People:
 
         return await self._database.write(work)
 
+    async def not_asked(self, key: str) -> None:
+        """The question did not arrive: they are to be asked again."""
+        await self.change(key, consent_asked_at=None)
+
     async def erase(self, key: str) -> dict[str, int]:
         """Delete the person and everything of theirs; how many rows of each kind there were.
 

@@ -10,6 +10,7 @@ import pytest
 from bot import commands, consent
 from bot.errors import BotError, NotYours, Refused, Unknown
 from bot.events import Action, ActionKind, Command, Notice, Place, Platform
+from bot.ports import RateLimited, Undeliverable, Unreachable
 from bot.store.nights import NightOutcome, NightPerson
 from engine.types import Mode
 from tests.bot.conftest import Bot, StartBot
@@ -153,6 +154,28 @@ async def test_a_person_is_asked_for_consent_once_after_their_first_rating(bot: 
     questions = [notice for _, notice in bot.chat.told if notice.text == consent.QUESTION]
     assert len(questions) == 1
     assert [action.kind for action in questions[0].actions] == [ActionKind.LEARN_ON, ActionKind.LEARN_OFF]
+
+
+async def consent_questions(bot: Bot, *, to_refuse: int) -> int:
+    """How often a person is asked who rates until as many tries have failed, and once more."""
+    asked = await bot.ask("hello")
+    for left in range(to_refuse, -1, -1):
+        await react(bot, "👍", asked.replies[0].id, is_on=left % 2 == 0)
+        async with asyncio.timeout(5):
+            while len(bot.chat.refuse_to_tell) >= left > 0:
+                await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+    return sum(notice.text == consent.QUESTION for _, notice in bot.chat.told)
+
+
+async def test_the_question_for_consent_is_asked_again_where_the_platform_was_away(bot: Bot) -> None:
+    bot.chat.refuse_to_tell += [Unreachable("away"), RateLimited("too much", retry_after_s=1.0)]
+    assert await consent_questions(bot, to_refuse=2) == 1
+
+
+async def test_who_can_never_be_told_is_not_asked_again_and_again(bot: Bot) -> None:
+    bot.chat.refuse_to_tell.append(Undeliverable("closed"))
+    assert await consent_questions(bot, to_refuse=1) == 0
 
 
 async def test_nobody_is_learned_from_where_the_operator_has_not_acknowledged_it(start_bot: StartBot) -> None:

@@ -11,7 +11,10 @@ from bot.ports import Chat
 
 
 class FakeChat(Chat):
-    """Posts each key once, as a platform with idempotency keys does. `refuse` holds errors to be raised."""
+    """Posts each key once, as a platform with idempotency keys does. `refuse` holds errors to be raised.
+
+    So does `refuse_to_tell`, for what is said to one person alone.
+    """
 
     def __init__(self, platform: Platform = Platform.WEB) -> None:
         self.platform = platform
@@ -21,6 +24,7 @@ class FakeChat(Chat):
         self.progress: list[Progress | None] = []
         self.idled: list[Ref] = []
         self.refuse: deque[Exception] = deque()
+        self.refuse_to_tell: deque[Exception] = deque()
         self.hold = asyncio.Event()  # posting waits while it is cleared
         self.hold.set()
         self._keys: dict[str, tuple[Ref, ...]] = {}
@@ -43,6 +47,8 @@ class FakeChat(Chat):
         self.idled.append(question)
 
     async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
+        if self.refuse_to_tell:
+            raise self.refuse_to_tell.popleft()
         self.told.append((person, notice))
 
     def _new_ref(self, outgoing: Outgoing) -> Ref:
