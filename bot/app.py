@@ -205,9 +205,9 @@ class App:
         reply = await self.store.replies.get(choice.reply)
         if reply.person != choice.person.key:
             raise NotYours("not_yours", "This answer was given to another person.")
-        if choice.alternative == reply.id:
-            await self.store.choices.keep(choice)
-        elif await self.store.choices.take(choice, owner=self.kit.owner):
+        is_kept = choice.alternative == reply.id
+        choose = self.store.choices.keep if is_kept else self.store.choices.take
+        if await choose(choice, owner=self.kit.owner):
             self._workers.send(reply.id, await self._place_of(reply))
         self._rethinking.put(choice.person)
         return await self.store.replies.get(choice.reply)

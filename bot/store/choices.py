@@ -72,8 +72,11 @@ class Choices:
 
         return await self._database.write(work)
 
-    async def keep(self, choice: Choice) -> bool:
-        """In a duel the reply that is shown was preferred: the pair is kept, nothing else changes."""
+    async def keep(self, choice: Choice, *, owner: str) -> bool:
+        """In a duel the reply itself was preferred: the pair is kept, and it is to be posted again, alone.
+
+        False: the event was here before.
+        """
         choice_id = self._new_id()
 
         async def work(connection: Connection) -> bool:
@@ -85,7 +88,9 @@ class Choices:
                 raise Unknown("no_duel", "These two answers are no longer up for a choice.")
             kind = ChoiceKind.DUEL
             await self._keep(connection, choice, choice_id, kind, other, chosen=row.text, rejected=other.text)
-            await connection.execute(update(replies).where(replies.c.id == choice.reply).values(duel=None))
+            await connection.execute(
+                update(replies).where(replies.c.id == choice.reply).values(**_posted_anew(owner))
+            )
             return True
 
         return await self._database.write(work)
@@ -162,12 +167,19 @@ async def _swap(connection: Connection, row: Row[Any], taken: Branch, given: Bra
             answers=taken.answers,
             manners=None,
             alternatives=[asdict(branch) for branch in swapped],
-            duel=None,
-            delivery=Delivery.STORED,
-            posting=replies.c.posting + 1,
-            owner=owner,
+            **_posted_anew(owner),
         )
     )
+
+
+def _posted_anew(owner: str) -> dict[str, Any]:  # Any: the values of columns
+    """The reply is to be shown as it is now, in its old place, without another beside it."""
+    return {
+        "duel": None,
+        "delivery": Delivery.STORED,
+        "posting": replies.c.posting + 1,
+        "owner": owner,
+    }
 
 
 def _chosen(row: Row[Any]) -> Chosen:  # Any: a row described by columns

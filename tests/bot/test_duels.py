@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+from bot.events import Choice
+from bot.kit import now
+from bot.store.choices import ChoiceKind
 from engine import judge
 from engine.judge import load_rubric
 from tests.bot.conftest import StartBot
@@ -29,6 +32,24 @@ async def test_who_does_not_teach_is_never_asked_to_choose(start_bot: StartBot) 
         await bot.store.people.meet(who("ann"))
         await bot.store.people.change("ann", learning=False)
         assert (await bot.ask("hello")).replies[0].duel is None
+
+
+async def test_the_answer_that_was_better_as_it_is_is_shown_alone_from_then_on(start_bot: StartBot) -> None:
+    async with start_bot(rubric=RUBRIC, duels={"one_in": 1}) as bot:
+        await bot.store.people.meet(who("ann"))
+        await bot.store.people.change("ann", learning=True)
+        reply = (await bot.ask("hello")).replies[0]
+        await bot.sent(1)
+        assert bot.chat.posts[0].reply.duel
+        choice = Choice(event="c", reply=reply.id, person=who("ann"), alternative=reply.id, at=now())
+        for _ in range(2):  # delivered twice, and posted once
+            assert (await bot.app.choose(choice)).duel is None
+        await bot.sent(2)
+        again = bot.chat.posts[1]
+        assert (again.reply.text, again.reply.duel, len(again.replaces)) == (reply.text, None, 1)
+        (pair,) = await bot.store.choices.of_person("ann")
+        assert (pair.kind, pair.chosen_text) == (ChoiceKind.DUEL, reply.text)
+        assert len(bot.chat.posts) == 2
 
 
 async def test_a_setting_of_zero_never_asks(start_bot: StartBot) -> None:

@@ -135,7 +135,10 @@ async def test_a_duel_shows_both_answers_and_asks_which_is_better(bot: Running) 
     assert labels == ["A is better", "B is better"]
 
 
-async def test_of_two_answers_side_by_side_the_second_is_taken(start: StartSlack) -> None:
+@pytest.mark.parametrize(("button", "chosen"), [("take:0", "echo: milk?"), ("take:1", "echo: milk? #")])
+async def test_of_two_answers_side_by_side_the_chosen_one_stays(
+    start: StartSlack, button: str, chosen: str
+) -> None:
     """The engine asks this where it would learn most; here every answer of two is up for choice."""
     settings = {
         "limits": {"mode": "best", "samples": 2},
@@ -147,6 +150,6 @@ async def test_of_two_answers_side_by_side_the_second_is_taken(start: StartSlack
         await bot.store.people.change(ANN.key, learning=True)
         _, answer = await bot.ask("UANN", "CANN", "milk?")
         assert "*B*" in answer.text
-        await bot.server.press("UANN", "CANN", answer.ts, "take:1")
+        await bot.server.press("UANN", "CANN", answer.ts, button)
         await until(lambda: "*B*" not in answer.text)
-        assert answer.text.startswith("echo: milk? #")
+        assert answer.text.rstrip("0123456789") == chosen
