@@ -1,6 +1,7 @@
 """Now and then an answer is shown beside another of the search's: which other, and whether it is time.
 
-Asked where the taste is least certain, so that one choice teaches most. Shows nothing itself.
+Asked where the taste is least certain, so that one choice teaches most; when it is time, a question that
+teaches more than most of the last ones would have is waited for. Shows nothing itself.
 """
 
 from __future__ import annotations
@@ -11,28 +12,33 @@ from typing import Final
 
 from bot import noting
 from bot.kit import Kit
-from bot.store.choices import ChoiceKind
 from bot.store.people import Known
 from bot.store.replies import Draft
 from engine.judge import Judge, manner_questions, plain_features
 from engine.ports import EngineError
-from engine.taste import Taste, most_informative_pair
+from engine.taste import Pair, Taste, is_worth_showing, most_informative_pair
 
 MOST_WEIGHED: Final = 6  # of the other answers, the best ones
+BEST_OF: Final = 4  # of so many questions for which it is time, the one that teaches most is asked
+PATIENCE: Final = 2  # after so many times the setting's answers the best question there is
 
 
 async def opponent(kit: Kit, person: Known, draft: Draft) -> str | None:
     """The other answer to show beside this one with "which is better?"; None: this one alone."""
-    others = draft.branches[:MOST_WEIGHED]
+    others, one_in = draft.branches[:MOST_WEIGHED], kit.settings.duels.one_in
     may_learn = person.learning is True and bool(kit.rubric.manners)
-    if not (others and may_learn and await _is_time(kit, person.key, kit.settings.duels.one_in)):
+    if not (others and may_learn and one_in):
+        return None
+    waited = 1 + await kit.store.choices.answers_since_duel(person.key)
+    if waited < one_in:
         return None
     try:
         described = await _described(kit, draft, [draft.text, *(other.text for other in others)])
     except EngineError:  # the answer is what matters
         return None
     pair = await asyncio.to_thread(most_informative_pair, taste_of(kit, person), described, beside=0)
-    return others[pair.second - 1].id if pair else None
+    is_worth_it = _is_worth_it(kit, person.key, pair)
+    return others[pair.second - 1].id if pair and (is_worth_it or waited >= PATIENCE * one_in) else None
 
 
 def taste_of(kit: Kit, person: Known) -> Taste:
@@ -41,15 +47,11 @@ def taste_of(kit: Kit, person: Known) -> Taste:
     return Taste.restored(person.taste or {}, manners) or Taste.blank(manners)
 
 
-async def _is_time(kit: Kit, person: str, one_in: int) -> bool:
-    """Whether so many answers went by since the person was last asked to choose."""
-    if one_in < 1:
-        return False
-    recent = await kit.store.replies.of_person(person, limit=one_in - 1) if one_in > 1 else ()
-    if len(recent) < one_in - 1 or any(one.reply.duel for one in recent):
-        return False
-    chosen = {c.reply for c in await kit.store.choices.of_person(person) if c.kind is ChoiceKind.DUEL}
-    return not any(one.reply.id in chosen for one in recent)
+def _is_worth_it(kit: Kit, person: str, pair: Pair | None) -> bool:
+    """Whether the question teaches more than most of the last ones; it is one of them from now on."""
+    is_worth_it = is_worth_showing(pair, kit.duel_worths.of(person), every=BEST_OF)
+    kit.duel_worths.saw(person, pair.information if pair else 0.0)
+    return is_worth_it
 
 
 async def _described(kit: Kit, draft: Draft, texts: Sequence[str]) -> list[Mapping[str, float]]:

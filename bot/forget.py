@@ -22,6 +22,7 @@ async def forget(kit: Kit, person: str, *, erase_loras: EraseLoras) -> dict[str,
     folders = await erase_loras(person)
     counts = await kit.store.people.erase(person)
     kit.reliability.forget(person)
+    kit.duel_worths.forget(person)
     with contextlib.suppress(EngineError):  # an engine that is down has lost its memory by itself
         await kit.backend.forget_prefixes()
     return {**counts, "loras": max(folders, counts.get("loras", 0))}

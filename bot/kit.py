@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bot.events import Place, Platform
+from bot.recent import Recent
 from bot.reliability import Reliability
 from bot.settings import Settings
 from bot.store import Store
@@ -17,6 +18,7 @@ from engine.ports import Backend
 
 ID_ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that looks like something else
 ID_CHARS: Final = 12
+DUELS_WEIGHED: Final = 12  # of one person, the last ones
 
 
 def now() -> datetime:
@@ -44,6 +46,8 @@ class Kit:
     rubric: Rubric = field(default_factory=Rubric)
     rubrics: Mapping[tuple[Platform, str], Rubric] = field(default_factory=dict)  # of single channels
     reliability: Reliability = field(default_factory=Reliability)
+    # How much the best question "which is better?" would have taught, whenever it was time for one.
+    duel_worths: Recent[float] = field(default_factory=lambda: Recent(each=DUELS_WEIGHED))
     clock: Callable[[], datetime] = now
     new_id: Callable[[], str] = new_id
     new_seed: Callable[[], int] = new_seed

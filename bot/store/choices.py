@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 
 from bot.errors import Unknown
 from bot.events import Choice
@@ -100,6 +100,16 @@ class Choices:
         query = select(choices).where(choices.c.person == person).order_by(choices.c.at, choices.c.id)
         async with self._database.reading() as connection:
             return [_chosen(row) for row in await connection.execute(query)]
+
+    async def answers_since_duel(self, person: str) -> int:
+        """How many answers a person was given since one was last shown beside another."""
+        decided = select(choices.c.reply).where(choices.c.person == person, choices.c.kind == ChoiceKind.DUEL)
+        is_theirs = replies.c.person == person
+        asked = replies.c.duel.is_not(None) | replies.c.id.in_(decided)
+        last = select(func.max(replies.c.seq)).where(is_theirs, asked).scalar_subquery()
+        query = select(func.count()).where(is_theirs, replies.c.seq > func.coalesce(last, -1))
+        async with self._database.reading() as connection:
+            return int((await connection.execute(query)).scalar_one())
 
     async def telling(self, person: str, *, limit: int) -> Sequence[Chosen]:
         """The newest preferences between replies that may be learned from, oldest first."""

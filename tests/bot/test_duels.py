@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import pytest
+
 from bot.events import Choice
 from bot.kit import now
 from bot.store.choices import ChoiceKind
@@ -20,9 +22,9 @@ async def test_of_three_answers_at_most_one_asks_which_is_better(start_bot: Star
     async with start_bot(rubric=RUBRIC, duels={"one_in": 3}) as bot:
         await bot.store.people.meet(who("ann"))
         await bot.store.people.change("ann", learning=True)
-        duels = [(await bot.ask(f"number {i}", conversation=f"d{i}")).replies[0].duel for i in range(7)]
+        duels = [(await bot.ask(f"number {i}", conversation=f"d{i}")).replies[0].duel for i in range(9)]
         asked = [number for number, duel in enumerate(duels) if duel]
-        assert asked
+        assert len(asked) > 1  # questions that teach just as much do not keep each other away for ever
         assert asked[0] >= 2
         assert all(later - earlier >= 3 for earlier, later in itertools.pairwise(asked))
 
@@ -32,6 +34,19 @@ async def test_who_does_not_teach_is_never_asked_to_choose(start_bot: StartBot) 
         await bot.store.people.meet(who("ann"))
         await bot.store.people.change("ann", learning=False)
         assert (await bot.ask("hello")).replies[0].duel is None
+
+
+@pytest.mark.parametrize(("before", "asked_at"), [(0.0, 1), (9.0, 3)])
+async def test_what_would_teach_little_waits_for_a_better_question_but_not_for_ever(
+    start_bot: StartBot, before: float, asked_at: int
+) -> None:
+    async with start_bot(rubric=RUBRIC, duels={"one_in": 2}) as bot:
+        await bot.store.people.meet(who("ann"))
+        await bot.store.people.change("ann", learning=True)
+        for _ in range(4):
+            bot.kit.duel_worths.saw("ann", before)
+        duels = [(await bot.ask(f"number {i}", conversation=f"d{i}")).replies[0].duel for i in range(4)]
+        assert next(number for number, duel in enumerate(duels) if duel) == asked_at
 
 
 async def test_the_answer_that_was_better_as_it_is_is_shown_alone_from_then_on(start_bot: StartBot) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bot.reliability import ANSWERS, PEOPLE, Reliability
+from bot.recent import PEOPLE
+from bot.reliability import ANSWERS, Reliability
 from engine.judge import Question, Rubric
 from engine.types import Mode, TreeNode
 from tests.bot.conftest import StartBot
