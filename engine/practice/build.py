@@ -7,13 +7,13 @@ exported is the average of the last weights. Uses an accelerator where there is 
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,20 +21,22 @@ from typing import Annotated
 
 import torch
 import typer
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, PreTrainedTokenizerFast
 
 from engine.practice import WEIGHTS, corpus, tokenizer
 from engine.practice.llama import Llama
+from engine.practice.mix import CORE, FULL
 from engine.practice.muon import Muon
 from engine.practice.rows import JUDGEMENT_WEIGHT, Batch, Encoder, Row, batches
 
+COURSE = "training.json"  # how long the written model was trained
 MODEL_CARD = Path(__file__).parent / "model-card.md"
 STEP_TOKENS = 4096
 WARMUP_STEPS = 50
-DECAYED_SHARE = 0.25
+DECAYED_SHARE = 0.3
 SHORT_UNTIL, WHOLE_FROM = (
     0.65,
     0.85,
@@ -64,15 +66,20 @@ def main(
         "build/practice"
     ),
     weights: Annotated[Path, typer.Option(help="Where the model is written.")] = WEIGHTS,
+    onward: Annotated[
+        bool, typer.Option(help="Go on from the weights that are there, where there is no checkpoint.")
+    ] = False,
     export_only: Annotated[bool, typer.Option(help="Write the model of the checkpoint and stop.")] = False,
     cores: Annotated[int, typer.Option(help="Cores to use; 1 on an accelerator.")] = 2,
 ) -> None:
     """Train the practice model and write it."""
     folder.mkdir(parents=True, exist_ok=True)
-    words = load_tokenizer(folder, seed)
     run = start(seed)
-    with suppress(FileNotFoundError):
+    if (folder / "checkpoint.pt").exists():
         resume(run, folder / "checkpoint.pt")
+    elif onward:
+        go_on(run, weights, folder)
+    words = load_tokenizer(folder, seed)
     if not export_only:
         train(run, words, tokens, seed, folder / "checkpoint.pt", cores)
     export(run, words, weights)
@@ -174,7 +181,7 @@ def _rows(run: Run, encoder: Encoder, seed: int, tokens: int) -> Iterator[Row]:
         run.pools += 1
         rng = random.Random(f"{seed}/{run.pools}")
         done = (run.tokens / tokens - SHORT_UNTIL) / (WHOLE_FROM - SHORT_UNTIL)
-        mix = corpus.CORE.towards(corpus.FULL, min(max(done, 0.0), 1.0))
+        mix = CORE.towards(FULL, min(max(done, 0.0), 1.0))
         for _ in range(POOL):
             run.documents += 1
             yield encoder.row(corpus.document(rng, mix), rng)
@@ -275,6 +282,20 @@ def resume(run: Run, path: Path) -> None:
         setattr(run, name, state[name])
 
 
+def go_on(run: Run, weights: Path, folder: Path) -> None:
+    """Take up a model that was written, with its tokenizer; the optimizers begin anew."""
+    tensors = load_file(weights / "model.safetensors")
+    run.average = {
+        name.removeprefix("model."): value.float().to(_device()) for name, value in tensors.items()
+    }
+    run.model.load_state_dict(run.average)
+    (folder / "tokenizer").mkdir(exist_ok=True)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copyfile(weights / name, folder / "tokenizer" / name)
+    for name, value in json.loads((weights / COURSE).read_text("utf-8")).items():
+        setattr(run, name, value)
+
+
 _COUNTERS = ("steps", "tokens", "documents", "pools", "seconds")
 
 
@@ -286,6 +307,8 @@ def export(run: Run, words: PreTrainedTokenizerFast, folder: Path) -> None:
     architecture().save_pretrained(folder)
     GenerationConfig(eos_token_id=1, pad_token_id=0, do_sample=True).save_pretrained(folder)
     words.save_pretrained(folder)
+    course = {name: getattr(run, name) for name in _COUNTERS}
+    (folder / COURSE).write_text(json.dumps(course, indent=2) + "\n", "utf-8")
     if MODEL_CARD.exists():
         shutil.copyfile(MODEL_CARD, folder / "README.md")
 

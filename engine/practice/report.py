@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from engine import wording
 from engine.ports import Backend
-from engine.practice import corpus, world
+from engine.practice import branches, corpus, memories, world
 from engine.practice.manners import DIMENSIONS, Manner, Preference, manner_of
 from engine.practice.names import invented_name
 from engine.practice.world import Request
@@ -185,7 +185,7 @@ async def examples(backend: Backend, n: int, seed: int, shown: int = 3) -> Trial
     for preference in wanted:
         asked, prompt = asks(rng, held_out(rng))
         rated = [
-            corpus.example(rng, dict(preference.wanted), prompt.name, is_liked=True) for _ in range(shown)
+            memories.example(rng, dict(preference.wanted), prompt.name, is_liked=True) for _ in range(shown)
         ]
         prompts.append((asked, Prompt(turns=prompt.turns, name=prompt.name, examples=tuple(rated))))
     replies = await answers(backend, prompts)
@@ -255,11 +255,11 @@ Asked = tuple[str, Answered, str, bool]  # group, reply, question, whether yes i
 
 def _questions(backend: Backend, rng: random.Random, replies: Sequence[Answered]) -> list[Asked]:
     """On each reply a question of each kind, with yes and no about equally often right."""
-    on_topic, repeats = corpus.rubric_questions()
+    on_topic, repeats = branches.rubric_questions()
     asked: list[Asked] = []
     for reply in replies:
         for dimension in DIMENSIONS:
-            questions = corpus.manner_questions(dimension)
+            questions = branches.manner_questions(dimension)
             value = rng.choice(list(questions)) if rng.random() < 0.5 else reply.manner[dimension]
             value = value if value in questions else next(iter(questions))
             asked.append((dimension, reply, questions[value], reply.manner[dimension] == value))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.practice import build, corpus
+from engine.practice import branches, build
 from engine.practice.muon import Muon
 
 
@@ -34,6 +34,12 @@ def test_a_run_that_was_cut_short_goes_on(tmp_path: Path) -> None:
         build.train(resumed, words, 8000, 1, tmp_path / "checkpoint.pt", cores=1)
         assert resumed.tokens >= 8000 > run.tokens
         build.export(resumed, words, tmp_path / "weights")
+        onward = build.start(seed=3)
+        (tmp_path / "elsewhere").mkdir()
+        build.go_on(onward, tmp_path / "weights", tmp_path / "elsewhere")
+        assert (onward.tokens, onward.steps) == (resumed.tokens, resumed.steps)
+        for name, value in resumed.average.items():
+            assert torch.equal(value.bfloat16().float(), onward.model.state_dict()[name])
     finally:
         torch.set_num_threads(before)
     names = {path.name for path in (tmp_path / "weights").iterdir()}
@@ -69,5 +75,5 @@ def test_muon_steps_as_torchs_own_does() -> None:
 
 
 def test_the_rubric_is_where_the_operator_finds_it() -> None:
-    assert corpus.RUBRIC.name == "rubric.toml"
-    assert len(corpus.rubric_questions()) == 2
+    assert branches.RUBRIC.name == "rubric.toml"
+    assert len(branches.rubric_questions()) == 2

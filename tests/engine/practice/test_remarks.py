@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from engine.practice import corpus
+from engine.practice import branches
 from engine.practice.manners import DIMENSIONS
 from engine.practice.remarks import COMPLAINTS, ORDERS, canonical_note, critique_for, note_for, value_of_note
 
@@ -43,11 +43,11 @@ def test_held_out_wordings_are_never_drawn_for_training() -> None:
 
 def test_the_rubric_asks_about_every_value_with_its_note() -> None:
     """Where a dimension has two values, one question with an opposite covers both."""
-    rubric = corpus._rubric()["manner"]
+    rubric = branches._rubric()["manner"]
     notes = {manner["note"] for manner in rubric} | {manner.get("opposite", "") for manner in rubric}
     assert {canonical_note(*pair) for pair in VALUES} <= notes
     for dimension, values in DIMENSIONS.items():
-        assert len(corpus.manner_questions(dimension)) == (1 if len(values) == 2 else len(values))
+        assert len(branches.manner_questions(dimension)) == (1 if len(values) == 2 else len(values))
 
 
 def test_a_text_that_is_no_note_has_no_value() -> None:
