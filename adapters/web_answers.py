@@ -16,6 +16,8 @@ from adapters.web_guard import refusal
 from adapters.web_operations import Rejected
 from bot.app import App
 from bot.events import MessageState, Outcome, Person, Place, Platform, Reply
+from bot.store.inbox import Item
+from bot.store.teachings import Teaching
 
 KEY_HEADER = "Idempotency-Key"
 MAX_KEY_CHARS = 64
@@ -57,6 +59,36 @@ def shown(what: Any, kind: Any = None, *, status: int = 200) -> web.Response:
 def shown_reply(reply: Reply, emoji: Iterable[str] | None = None) -> schema.Reply:
     """A reply, with the emoji that its person has on it."""
     return schema.Reply.model_validate(reply).model_copy(update={"reactions": sorted(emoji or ())})
+
+
+def shown_teaching(taught: Teaching, note: str | None, item: Item | None) -> schema.Teaching:
+    """What was understood of a remark. `item`: the remark itself, unless it was imported or is a question."""
+    return schema.Teaching(
+        message=taught.message,
+        reply=taught.reply,
+        revision=taught.revision,
+        text=taught.text,
+        kind=taught.kind,
+        note=note,
+        holds=not taught.never_learn,
+        state=MessageState.ANSWERED if item is None else item.state,
+        problem=None if item is None else item.problem,
+    )
+
+
+def shown_remark(item: Item, reply: str) -> schema.Teaching:
+    """A remark under a reply of which nothing is understood yet."""
+    return schema.Teaching(
+        message=item.id,
+        reply=reply,
+        revision=None,
+        text=item.text,
+        kind=None,
+        note=None,
+        holds=not item.never_learn,
+        state=item.state,
+        problem=item.problem,
+    )
 
 
 async def reply_of(app: App, reply: Reply) -> schema.Reply:

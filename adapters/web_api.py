@@ -14,7 +14,17 @@ from aiohttp import web
 
 from adapters import web_operations
 from adapters import web_schema as schema
-from adapters.web_answers import event_of, person_of, place_of, refusal_of, reply_of, shown, shown_reply
+from adapters.web_answers import (
+    event_of,
+    person_of,
+    place_of,
+    refusal_of,
+    reply_of,
+    shown,
+    shown_remark,
+    shown_reply,
+    shown_teaching,
+)
 from adapters.web_events import EventStreams
 from adapters.web_operations import Operation, Rejected
 from adapters.web_people import People
@@ -31,7 +41,7 @@ from bot.events import (
     Reaction,
     Ref,
 )
-from bot.store.inbox import Item
+from bot.store.inbox import Item, ItemKind
 
 # Any: each handler takes the parameters and the body of its own operation.
 Handler: TypeAlias = Callable[[web.Request, Any, Any], Awaitable[web.StreamResponse]]
@@ -138,7 +148,7 @@ class Api:
             raise Unknown("unknown_conversation", f"{given.person} has no conversation of that name.")
         replies = await store.replies.of_messages([item.id for item in items])
         emoji = await store.reactions.of_person(given.person)
-        teachings = await self._teachings(given.person)
+        teachings = await self._teachings(given.person, given.conversation)
         messages = [
             schema.ConversationMessage(
                 id=item.id,
@@ -208,21 +218,19 @@ class Api:
             problem=outcome.problem,
         )
 
-    async def _teachings(self, person: str) -> dict[str, list[schema.Teaching]]:
-        """What was said under each reply, oldest first."""
-        notes = {note.id: note.text for note in await self._app.store.notes.all(person)}
+    async def _teachings(self, person: str, conversation: str) -> dict[str, list[schema.Teaching]]:
+        """What was said under each reply, oldest first; what is not taken in, or not yet, comes last."""
+        store = self._app.store
+        remarks = await store.inbox.of_conversation(person, conversation, kind=ItemKind.THREAD_REPLY)
+        left = {item.id: item for item in remarks}
+        notes = {note.id: note.text for note in await store.notes.all(person)}
         found: dict[str, list[schema.Teaching]] = {}
-        for one in await self._app.store.teachings.of_person(person):
-            taught = schema.Teaching(
-                message=one.message,
-                reply=one.reply,
-                revision=one.revision,
-                text=one.text,
-                kind=one.kind,
-                note=notes.get(one.note or ""),
-                holds=not one.never_learn,
-            )
+        for one in await store.teachings.of_person(person):
+            taught = shown_teaching(one, notes.get(one.note or ""), left.pop(one.message or "", None))
             found.setdefault(one.reply, []).append(taught)
+        for item in left.values():
+            if item.reply_to is not None and item.state in (MessageState.WAITING, MessageState.FAILED):
+                found.setdefault(item.reply_to, []).append(shown_remark(item, item.reply_to))
         return found
 
     async def _own_item(self, item_id: str, key: str) -> Item:

@@ -202,15 +202,17 @@ class Action(Shown):
 
 
 class Teaching(Shown):
-    """What the person said under a reply, and what it was taken for."""
+    """What the person said under a reply, what it was taken for, and how far that is."""
 
     message: str | None  # the thread reply; null: imported
     reply: str  # what was taught about
     revision: str | None  # the reply that was made under it
     text: str
-    kind: TeachingKind
+    kind: TeachingKind | None  # null: not understood yet
     note: str | None
     holds: bool  # false: it was taken back, or the answer is never to be learned from
+    state: MessageState
+    problem: str | None = None
 
 
 class Reply(Shown):

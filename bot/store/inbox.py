@@ -286,14 +286,16 @@ class Inbox:
         async with self._database.reading() as connection:
             return [_item(row) for row in await connection.execute(before)]
 
-    async def of_conversation(self, person: str, conversation: str, *, limit: int = 500) -> Sequence[Item]:
-        """The person's questions in a conversation, oldest first, at most the newest `limit`."""
+    async def of_conversation(
+        self, person: str, conversation: str, *, kind: ItemKind = ItemKind.MESSAGE, limit: int = 500
+    ) -> Sequence[Item]:
+        """What the person said of this kind in a conversation, oldest first, at most the newest `limit`."""
         newest = (
             _items()
             .where(
                 inbox.c.person == person,
                 inbox.c.conversation == conversation,
-                inbox.c.kind == ItemKind.MESSAGE,
+                inbox.c.kind == kind,
             )
             .order_by(inbox.c.seq.desc())
             .limit(limit)
