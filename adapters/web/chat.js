@@ -89,6 +89,7 @@ export class Chat {
     if (!view) return void (await this.page.guard(() => this.refresh()));
     const wasAtEnd = this.isAtEnd();
     view.show(reply);
+    if (view.isTakingIn) await this.page.guard(() => this.refresh());
     if (wasAtEnd) this.toEnd();
     this.page.composer.drawConsent();
   }
@@ -156,6 +157,7 @@ class MessageView {
     this.id = null;
     this.text = text;
     this.replies = new Map(); // reply id → ReplyView
+    this.isTakingIn = false; // something that was said under an answer
     this.question = h("div", { class: "question" });
     this.status = h("div", { class: "status" });
     this.answers = h("div", { class: "answers" });
@@ -186,13 +188,15 @@ class MessageView {
       }
     }
     for (const reply of message.replies) this.show(reply);
-    for (const teaching of message.teachings) this.replies.get(teaching.reply)?.taught({ ...teaching, state: "answered" });
+    for (const [id, view] of this.replies) view.thread.update(message.teachings.filter((teaching) => teaching.reply === id));
+    this.isTakingIn = message.teachings.some((teaching) => teaching.state === "waiting");
     const held = new Set(message.teachings.filter((teaching) => teaching.holds).map((teaching) => teaching.revision));
     for (const view of this.replies.values()) if (view.reply.revises) view.holds(held.has(view.reply.id));
     if (message.state === "waiting") this.wait();
     else if (message.state === "failed") this.failed(message.problem);
     else if (message.state === "cancelled") this.cancelled();
     else this.settle();
+    if (message.state === "waiting" || this.isTakingIn) this.watch();
   }
 
   show(reply) {
@@ -251,11 +255,12 @@ class MessageView {
 
   /** Events bring replies; a failure or a lost event is found by looking. */
   watch() {
+    clearInterval(this.polling);
     this.polling = setInterval(async () => {
-      if (!this.element.isConnected || !this.bar) return clearInterval(this.polling);
+      if (!this.element.isConnected || !(this.bar || this.isTakingIn)) return clearInterval(this.polling);
       try {
         const message = await this.page.api.get(`/api/messages/${this.id}`);
-        if (message.state !== "waiting") await this.page.chat.refresh();
+        if (message.state !== "waiting" || this.isTakingIn) await this.page.chat.refresh();
       } catch {
         // the connection's own banner says so
       }

@@ -126,9 +126,23 @@ export class Panel {
     put(this.nightPlace, this.nightLine("Looking at what you taught…", null));
     const begun = await page.guard(() => page.api.post("/api/nights", { people: [page.person] }));
     if (!begun) return put(this.nightPlace);
-    for (let night = begun; ; night = await page.api.get(`/api/nights/${begun.id}`)) {
-      if (night.state !== "running") return this.nightEnded(night);
+    let night = begun;
+    while (night?.state === "running") {
       await new Promise((wake) => setTimeout(wake, NIGHT_WAIT_MS));
+      night = await this.howFar(night);
+    }
+    return night ? this.nightEnded(night) : put(this.nightPlace);
+  }
+
+  /** The night as it stands now; null: that was refused, and said. A service that is away comes back. */
+  async howFar(night) {
+    try {
+      return await this.page.api.get(`/api/nights/${night.id}`);
+    } catch (error) {
+      const isRefused = error.status >= 400 && error.status < 500;
+      if (!isRefused) return night;
+      await this.page.guard(() => { throw error; });
+      return null;
     }
   }
 

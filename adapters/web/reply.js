@@ -31,10 +31,6 @@ export class ReplyView {
     this.drawReactions();
   }
 
-  taught(teaching) {
-    this.thread.show(teaching);
-  }
-
   /** What was understood of the words that led to this answer, and how to take that back. */
   drawHeading() {
     const { heading, revises, id } = this.reply;

@@ -11,6 +11,7 @@ export class Thread {
     this.form = h("div", { class: "teach-place" });
     this.element = h("div", { class: "thread" }, this.items, this.form);
     this.shown = new Map(); // message id → element
+    this.sending = new Set(); // the texts that are on their way, each with a line of its own
   }
 
   write() {
@@ -51,19 +52,34 @@ export class Thread {
     put(this.form);
     const pending = this.line({ text, state: "waiting" });
     this.items.append(pending);
+    this.sending.add(text);
     try {
       const body = { person: page.person, text, ...(kind ? { kind } : {}) };
       const outcome = await page.api.post(`/api/replies/${view.reply.id}/thread`, body, { wait: WAIT_S, key: crypto.randomUUID() });
       pending.remove();
-      const isDone = outcome.kind !== null;
+      this.sending.delete(text);
+      const isDone = outcome.reply !== null || outcome.kind === "question";
       this.show({ ...outcome, text, state: isDone ? "answered" : "waiting", revision: outcome.reply?.id });
       if (outcome.reply && outcome.kind !== "question") await page.chat.replied(outcome.reply);
-      if (outcome.kind === "question") await page.chat.refresh();
+      else await page.chat.refresh(); // a question of its own, or not taken in yet
       await page.refreshSelf();
     } catch (error) {
       pending.remove();
+      this.sending.delete(text);
       put(this.form, draft); // what was written stays
       toast(error.message, { kind: "error" });
+    }
+  }
+
+  /** What the service holds of what was said here. What it no longer lists as waiting has become a question. */
+  update(teachings) {
+    for (const [key, line] of this.shown) {
+      if (line.dataset.state !== "waiting") continue;
+      line.remove();
+      this.shown.delete(key);
+    }
+    for (const teaching of teachings) {
+      if (teaching.state !== "waiting" || !this.sending.has(teaching.text)) this.show(teaching);
     }
   }
 
@@ -79,7 +95,7 @@ export class Thread {
   }
 
   line({ text, state, kind, problem }) {
-    const line = h("div", { class: "teaching" }, h("p", { class: "teaching-text" }, text));
+    const line = h("div", { class: "teaching", "data-state": state }, h("p", { class: "teaching-text" }, text));
     if (state === "waiting") line.append(h("p", { class: "understood" }, h("span", { class: "shuttle", "aria-hidden": "true" }, h("i")), "Taking it in…"));
     if (state === "failed") line.append(h("p", { class: "understood problem" }, problem ?? "This could not be taken in. Say it again."));
     if (kind === "question") line.append(h("p", { class: "understood" }, "Taken as a question."));

@@ -15,6 +15,7 @@ from sqlalchemy import update
 from bot.store import tables
 from engine.backends.scripted import ScriptedBackend
 from tests.adapters.web.service import TOKEN, Service, serving
+from tests.fakes.held_backend import HeldBackend
 
 pytestmark = pytest.mark.real
 
@@ -113,6 +114,24 @@ async def test_a_critique_becomes_a_note_and_a_new_try_and_is_undone(
         await expect(revision).to_contain_text("Taken back")
         await page.reload()
         await expect(page.locator(".reply .reply")).to_contain_text("Taken back")
+
+
+async def test_a_remark_in_the_making_is_there_after_a_reload(browser: Browser, tmp_path: Path) -> None:
+    backend = HeldBackend()
+    async with serving(tmp_path, backend=backend) as service, opened(browser, service) as page:
+        await ask(page, "hello")
+        backend.is_free.clear()
+        await page.get_by_role("button", name="Teach").first.click()
+        await page.get_by_label("What should be different").fill(SHORTER)
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".teaching")).to_contain_text("Taking it in")
+        await page.reload()
+        await expect(page.locator(".teaching")).to_contain_text(SHORTER)
+        await expect(page.locator(".teaching")).to_contain_text("Taking it in")
+        backend.is_free.set()
+        await expect(page.locator(".reply .reply")).to_contain_text(f"Noted: “{SHORTER}”")
+        await expect(page.locator(".teaching")).not_to_contain_text("Taking it in")
+        await expect(page.locator(".teaching")).to_have_count(1)
 
 
 async def test_a_correction_is_kept_word_for_word(browser: Browser, tmp_path: Path) -> None:
