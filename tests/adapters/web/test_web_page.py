@@ -220,6 +220,19 @@ async def test_learn_now_says_what_came_of_it(browser: Browser, tmp_path: Path) 
         await expect(page.locator(".night .verdict")).to_contain_text("Nothing was trained.")
 
 
+async def test_a_night_is_followed_through_a_break_of_the_connection(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with serving(tmp_path) as service, opened(browser, service) as page:
+        await ask(page, "hello")
+        await page.get_by_role("button", name="Yes, learn from me").click()
+        await page.locator("#me").click()
+        await page.route("**/api/nights/*", lambda route: route.abort(), times=1)
+        async with page.expect_event("requestfailed", lambda request: "/api/nights/" in request.url):
+            await page.get_by_role("button", name="Learn now").click()
+        await expect(page.locator(".night .verdict")).to_contain_text("Nothing was trained.")
+
+
 async def test_everything_is_exported_forgotten_and_imported(browser: Browser, tmp_path: Path) -> None:
     async with serving(tmp_path / "data") as service, opened(browser, service) as page:
         await ask(page, "hello")
