@@ -53,6 +53,8 @@ def test_a_branch_reads_as_the_product_would_ask(words: PreTrainedTokenizerFast)
         row = encoder.row(document, rng)
         reply = encoder.text(document.reply)
         for number, branch in enumerate(document.branches, start=1):
+            if branch.is_gist:
+                continue
             cut = max(1, round(branch.share * len(reply)))
             asked = [
                 *wording.messages(document.prompt),
@@ -62,6 +64,23 @@ def test_a_branch_reads_as_the_product_would_ask(words: PreTrainedTokenizerFast)
             seen = _path(row, number)
             expected = encoder.chat(asked)
             assert seen[: len(expected)] == expected
+
+
+def test_a_gist_sees_nothing_but_the_end_of_the_prompt(words: PreTrainedTokenizerFast) -> None:
+    rng = random.Random(3)
+    encoder = Encoder(words)
+    gists = 0
+    for _ in range(20):
+        document = judged_document(rng)
+        prompt = encoder.chat(wording.messages(document.prompt))
+        batch = collate([row := encoder.row(document, rng)])
+        for number, branch in enumerate(document.branches, start=1):
+            if branch.is_gist:
+                gists += 1
+                last = int(np.flatnonzero(row.segments == number)[-1])
+                seen = batch.visible[0, 0, last] & torch.from_numpy(row.segments != number)
+                assert seen.nonzero().flatten().tolist() == [len(prompt) - 1]
+    assert gists > 3
 
 
 def test_training_sees_what_transformers_would(words: PreTrainedTokenizerFast) -> None:
@@ -74,12 +93,15 @@ def test_training_sees_what_transformers_would(words: PreTrainedTokenizerFast) -
         {f"model.{name}": value for name, value in model.state_dict().items()}, strict=False
     )
     plain.tie_weights()
-    row = Encoder(words).row(judged_document(rng), rng)
+    document = judged_document(rng)
+    row = Encoder(words).row(document, rng)
     batch = collate([row])
     everywhere = torch.arange(len(row))[None]
     with torch.inference_mode():
         branched = model.logits(model(batch.tokens, batch.positions, batch.visible, everywhere))[0]
         for number in range(int(row.segments.max()) + 1):
+            if number and document.branches[number - 1].is_gist:
+                continue  # no plain conversation hides its beginning
             path = _path(row, number)
             last = int(np.flatnonzero(row.segments == number)[-1])
             expected = plain(torch.tensor([path])).logits[0, -1]
