@@ -40,8 +40,8 @@ AT_ONCE = 48  # requests to the model under way for one person
 CLEAR_GAP = 2.0  # between two replies, in the judge's log-odds, for one to be taught over the other
 KEPT_FROM = 0.5  # the share of replies that must keep to a note for the others to be dropped
 CERTAIN = 1.0  # log-odds; a judge that answers less clearly drops nothing
-HELD_NOTED_SHARE = 0.15  # of the replies, trained with the notes in sight, so that both together work too
-ASKED_SHARE = 0.15  # of the replies, on which the judge goes on judging as the base does
+HELD_EVERY = 7  # replies, one is trained with the notes in sight, so that both together work too
+ASKED_EVERY = 7  # replies, one is asked about, so that the judge goes on judging as the base does
 ASKED_RATINGS = 12  # the newest rated replies, on which the judge learns what the stars meant
 ASKED_WEIGHT = 0.5
 SEARCH_TOKENS = 512  # of one request that is answered anew
@@ -223,12 +223,12 @@ async def _noted(
     source = random.Random(seed)
     lessons: list[Lesson] = []
     asked: list[Lesson] = []
-    for prompt, reply, verdict in kept:
+    for number, (prompt, reply, verdict) in enumerate(kept):
         (distilled,) = dataset.distilled(prompt, notes, [reply], encode=kit.backend.encode)
         lessons.append(distilled)
-        if recipe.holds_noted and source.random() < HELD_NOTED_SHARE:
+        if recipe.holds_noted and number % HELD_EVERY == 0:
             lessons.append(Lesson(kind=Kind.HOLD, prefix=distilled.teacher, reply=reply))
-        if recipe.keeps_judging and source.random() < ASKED_SHARE:
+        if recipe.keeps_judging and number % ASKED_EVERY == 0:
             asked.append(_asked(kit, distilled, source.choice(notes), verdict))
     return lessons, asked, sum(recognised) / len(recognised) if recognised else None
 

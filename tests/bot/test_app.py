@@ -57,14 +57,18 @@ class HeldBackend(ScriptedBackend):
         self.go = asyncio.Event()
         self.begun: list[str] = []
         self.broken_off = 0
+        self._asked: dict[TokenIds, str] = {}
 
     def encode(self, prompt: Prompt) -> TokenIds:
-        self.begun.append(prompt.turns[-1].text)
-        return super().encode(prompt)
+        encoded = super().encode(prompt)
+        self._asked[encoded] = prompt.turns[-1].text
+        return encoded
 
     async def sample(
         self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
     ) -> Sequence[Completion]:
+        if prefix in self._asked:
+            self.begun.append(self._asked[prefix])
         try:
             await self.go.wait()
         except asyncio.CancelledError:
