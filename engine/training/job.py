@@ -75,7 +75,7 @@ def _say(line: dict[str, object]) -> None:
 
 
 @contextmanager
-def _alone(path: Path, *, wait_s: float = 30.0) -> Iterator[IO[bytes]]:
+def _alone(path: Path, *, wait_s: float = 120.0) -> Iterator[IO[bytes]]:
     """One process per folder. One that outlived its bot ends at its next line of progress: wait for it."""
     with (path / "lock").open("wb") as lock:
         until = time.monotonic() + wait_s
