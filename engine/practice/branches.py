@@ -57,13 +57,11 @@ def branches(
     for _ in range(rng.choice((0, 1, 1, 2))):
         yield _note_branch(rng, manner, memory, prompt.name, obeys, mix)
     if fault == "none" and prompt == prompt.bare() and rng.random() < 0.45:
-        dimension, wanted = something_wanted(rng, manner, prompt.name)
-        critique = world.critique_for(rng, dimension, wanted, given=manner[dimension])
+        dimension, wanted, critique = _critique(rng, manner, prompt.name)
         said = wording.note(prompt, "", critique).turns[-1].text
         yield Branch(said=said, answer=world.canonical_note(dimension, wanted))
     if fault == "none" and rng.random() < 0.2:
-        dimension, wanted = something_wanted(rng, manner, prompt.name)
-        critique = world.critique_for(rng, dimension, wanted, given=manner[dimension])
+        dimension, wanted, critique = _critique(rng, manner, prompt.name)
         said = wording.revision(prompt, "", critique).turns[-1].text
         better = manner.but({dimension: wanted})
         points = tuple(world.points_to(rng, asked, points_for(rng, better)))
@@ -126,9 +124,8 @@ def _rubric_branches(rng: random.Random, fault: str, mix: Mix) -> Iterator[Branc
 
 
 def _manner_branch(rng: random.Random, manner: Manner, name: str | None, mix: Mix) -> Branch:
-    dimension = rng.choice([dimension for dimension in DIMENSIONS if name or dimension != "address"])
+    dimension, value = _something_asked(rng, manner, name)
     questions = manner_questions(dimension)
-    value = manner[dimension] if rng.random() < 0.5 else other(rng, dimension, manner[dimension])
     value = value if value in questions else next(iter(questions))
     return _judged(rng, questions[value], manner[dimension] == value, mix)
 
@@ -142,15 +139,32 @@ def _note_branch(
     if own and not obeys and rng.random() < 0.8:
         note = rng.choice(own)
         return _judged(rng, wording.note_question(note.text), manner[note.dimension] == note.value, mix)
-    dimension = rng.choice([dimension for dimension in DIMENSIONS if name or dimension != "address"])
-    value = manner[dimension] if rng.random() < 0.5 else other(rng, dimension, manner[dimension])
+    dimension, value = _something_asked(rng, manner, name)
     text = worded(rng, dimension, value, mix)
     return _judged(rng, wording.note_question(text), manner[dimension] == value, mix)
 
 
 def something_wanted(rng: random.Random, manner: Manner, name: str | None) -> tuple[str, str]:
-    dimension = rng.choice([dimension for dimension in DIMENSIONS if name or dimension != "address"])
+    dimension = _dimension(rng, name)
     return dimension, other(rng, dimension, manner[dimension])
+
+
+def _critique(rng: random.Random, manner: Manner, name: str | None) -> tuple[str, str, str]:
+    """What a reply in this manner lacks, and how somebody says so."""
+    dimension, wanted = something_wanted(rng, manner, name)
+    return dimension, wanted, world.critique_for(rng, dimension, wanted, given=manner[dimension])
+
+
+def _something_asked(rng: random.Random, manner: Manner, name: str | None) -> tuple[str, str]:
+    """A value to ask about, which the manner has half of the time."""
+    dimension = _dimension(rng, name)
+    value = manner[dimension] if rng.random() < 0.5 else other(rng, dimension, manner[dimension])
+    return dimension, value
+
+
+def _dimension(rng: random.Random, name: str | None) -> str:
+    """Of a person without a name nobody can say that they are addressed."""
+    return rng.choice([dimension for dimension in DIMENSIONS if name or dimension != "address"])
 
 
 # --- the rubric ---

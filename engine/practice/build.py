@@ -12,12 +12,12 @@ import math
 import random
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -263,7 +263,7 @@ def save(run: Run, path: Path) -> None:
         "model": run.model.state_dict(),
         "average": run.average,
         "optimizers": [optimizer.state_dict() for optimizer in run.optimizers],
-        **{name: getattr(run, name) for name in _COUNTERS},
+        **_counters(run),
     }
     torch.save(state, path.with_suffix(".new"))
     path.with_suffix(".new").replace(path)
@@ -278,8 +278,7 @@ def resume(run: Run, path: Path) -> None:
         optimizer.load_state_dict(kept)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["full_lr"] = rate
-    for name in _COUNTERS:
-        setattr(run, name, state[name])
+    _count_on(run, state)
 
 
 def go_on(run: Run, weights: Path, folder: Path) -> None:
@@ -292,11 +291,19 @@ def go_on(run: Run, weights: Path, folder: Path) -> None:
     (folder / "tokenizer").mkdir(exist_ok=True)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copyfile(weights / name, folder / "tokenizer" / name)
-    for name, value in json.loads((weights / COURSE).read_text("utf-8")).items():
-        setattr(run, name, value)
+    _count_on(run, json.loads((weights / COURSE).read_text("utf-8")))
 
 
 _COUNTERS = ("steps", "tokens", "documents", "pools", "seconds")
+
+
+def _counters(run: Run) -> dict[str, float]:
+    return {name: getattr(run, name) for name in _COUNTERS}
+
+
+def _count_on(run: Run, counters: Mapping[str, Any]) -> None:  # Any: a checkpoint holds more than numbers
+    for name in _COUNTERS:
+        setattr(run, name, counters[name])
 
 
 def export(run: Run, words: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -307,8 +314,7 @@ def export(run: Run, words: PreTrainedTokenizerFast, folder: Path) -> None:
     architecture().save_pretrained(folder)
     GenerationConfig(eos_token_id=1, pad_token_id=0, do_sample=True).save_pretrained(folder)
     words.save_pretrained(folder)
-    course = {name: getattr(run, name) for name in _COUNTERS}
-    (folder / COURSE).write_text(json.dumps(course, indent=2) + "\n", "utf-8")
+    (folder / COURSE).write_text(json.dumps(_counters(run), indent=2) + "\n", "utf-8")
     if MODEL_CARD.exists():
         shutil.copyfile(MODEL_CARD, folder / "README.md")
 

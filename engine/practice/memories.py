@@ -25,23 +25,24 @@ def memory_of(rng: random.Random, asked: Request, name: str | None, mix: Mix) ->
     shares = ((1 - mix.noted) * without, mix.noted * without, 0.65 * mix.examples, 0.35 * mix.examples)
     way = rng.choices(("nothing", "notes", "examples", "both"), shares)[0]
     if way == "nothing":
-        return Memory(notes=idle_notes(rng) if rng.random() < 0.1 else ())
+        return Memory(notes=_idle_notes(rng) if rng.random() < 0.1 else ())
     if way == "examples":
-        wanted = some_values(rng, rng.choice((1, 1, 2, 2, 3)), name)
-        return Memory(examples=examples_of(rng, wanted, name), wanted=tuple(wanted.items()))
+        wanted = _some_values(rng, rng.choice((1, 1, 2, 2, 3)), name)
+        return Memory(examples=_examples_of(rng, wanted, name), wanted=tuple(wanted.items()))
     count = rng.choices((1, 2, 3, 4), (0.35, 0.25, 0.25, 0.15))[0]
     notes = [
-        _note(rng, dimension, value, asked, mix) for dimension, value in some_values(rng, count, name).items()
+        _note(rng, dimension, value, asked, mix)
+        for dimension, value in _some_values(rng, count, name).items()
     ]
     wanted = {note.dimension: note.value for note in notes if note.kind in (None, asked.kind)}
     if rng.random() < 0.08:
-        notes += idle_notes(rng)
+        notes += _idle_notes(rng)
         rng.shuffle(notes)
-    examples = examples_of(rng, wanted, name) if way == "both" and wanted else ()
+    examples = _examples_of(rng, wanted, name) if way == "both" and wanted else ()
     return Memory(notes=tuple(notes), examples=examples, wanted=tuple(wanted.items()))
 
 
-def some_values(rng: random.Random, count: int, name: str | None) -> dict[str, str]:
+def _some_values(rng: random.Random, count: int, name: str | None) -> dict[str, str]:
     drawn = {
         dimension: rng.choice(DIMENSIONS[dimension]) for dimension in rng.sample(list(DIMENSIONS), count)
     }
@@ -63,11 +64,11 @@ def worded(rng: random.Random, dimension: str, value: str, mix: Mix) -> str:
     return world.note_for(rng, dimension, value)
 
 
-def idle_notes(rng: random.Random) -> tuple[Note, ...]:
+def _idle_notes(rng: random.Random) -> tuple[Note, ...]:
     return (Note(dimension="", value="", text=rng.choice(IDLE_NOTES), kind=""),)
 
 
-def examples_of(rng: random.Random, wanted: dict[str, str], name: str | None) -> tuple[Example, ...]:
+def _examples_of(rng: random.Random, wanted: dict[str, str], name: str | None) -> tuple[Example, ...]:
     """Mostly answers the person liked, all of which have what they want; the disliked ones lack it."""
     count = rng.choices((1, 2, 3, 4), (0.25, 0.35, 0.25, 0.15))[0]
     return tuple(example(rng, wanted, name, is_liked=rng.random() < 0.8) for _ in range(count))

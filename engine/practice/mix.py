@@ -24,7 +24,7 @@ class Mix:
 
 
 FULL = Mix(
-    single_turn=0.15, noted=0.55, examples=0.2, criticised=0.15, plain_notes=0.1, whole=0.5, described=0.3
+    single_turn=0.3, noted=0.75, examples=0.12, criticised=0.15, plain_notes=0.1, whole=0.5, described=0.3
 )
 # What the loop needs most, in prompts of few tokens: a model begins with these.
 CORE = Mix(

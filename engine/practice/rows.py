@@ -62,15 +62,14 @@ class Encoder:
 
     def row(self, document: Document, rng: random.Random) -> Row:
         prompt = self.chat(wording.messages(document.prompt))
-        reply = self.text(document.reply)
+        reply, weights = self._weighed(document.reply, document.points)
         segments = [_Segment(prompt + reply, _shifted(len(prompt + reply), prompt, self._end, rng), 0)]
         if document.is_model:
-            weights = self._weights(document.reply, document.points)
             segments[0].learn(len(prompt) - 1, [*reply, self._end], weights)
         for number, branch in enumerate(document.branches, start=1):
             cut = len(prompt) + (0 if branch.is_gist else max(1, round(branch.share * len(reply))))
             said = [self._end, *self.chat([{"role": "user", "content": branch.said}])]
-            answer = self.text(branch.answer)
+            answer, weights = self._weighed(branch.answer, branch.points)
             tokens = said if branch.is_judgement else said + answer
             start = segments[0].positions[cut - 1] + 1
             seen = (cut - 1 if branch.is_gist else 0, cut)
@@ -78,25 +77,27 @@ class Encoder:
             if branch.is_judgement:
                 segment.learn(len(said) - 1, answer, [JUDGEMENT_WEIGHT])
             else:
-                weights = self._weights(branch.answer, branch.points)
                 segment.learn(len(said) - 1, [*answer, self._end], weights)
             segments.append(segment)
         return _joined(segments)
 
-    def _weights(self, text: str, points: Sequence[str]) -> list[float]:
-        """What each token of a text counts, and the end behind it. Within a point it counts less than where
-        one begins or has ended: that depends on what came before, so the odds that are learned stay right."""
+    def _weighed(self, text: str, points: Sequence[str]) -> tuple[list[int], list[float]]:
+        """The tokens of a text, and what each of them and the end behind them counts.
+
+        Within a point they count less than where one begins or has ended: that depends on what came before,
+        so the odds that are learned stay right.
+        """
+        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=bool(points))
+        tokens = list(encoded["input_ids"])
+        if not points:
+            return tokens, [1.0] * (len(tokens) + 1)
         inside, behind = np.zeros(len(text), dtype=bool), 0
         for point in points:
             start = text.lower().index(point.lower(), behind)
             behind = start + len(point)
             inside[start + 1 : behind] = True
-        offsets = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)[
-            "offset_mapping"
-        ]
-        outside = MANNER_WEIGHT if points else 1.0
-        starts = (start + (text[start] in " \n") for start, _ in offsets)
-        return [*(1.0 if inside[start] else outside for start in starts), outside]
+        starts = (start + (text[start] in " \n") for start, _ in encoded["offset_mapping"])
+        return tokens, [*(1.0 if inside[start] else MANNER_WEIGHT for start in starts), MANNER_WEIGHT]
 
     def chat(self, messages: Sequence[dict[str, str]]) -> list[int]:
         text = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
