@@ -42,19 +42,19 @@ def judging(lora: LoraRef | None) -> LoraRef | None:
 async def load(kit: Kit, version: Version) -> LoraRef:
     """A version ready to answer and to be judged under. Raises LoraError."""
     lora = reference(kit, version)
-    await kit.backend.load(lora)
-    judge = judging(lora)
-    if judge is not None and judge != lora:
-        await kit.backend.load(judge)
+    for one in _with_its_judge(lora):
+        await kit.backend.load(one)
     return lora
 
 
 async def unload(kit: Kit, version: Version) -> None:
-    lora = reference(kit, version)
+    for one in reversed(_with_its_judge(reference(kit, version))):
+        await kit.backend.unload(one)
+
+
+def _with_its_judge(lora: LoraRef) -> list[LoraRef]:
     judge = judging(lora)
-    if judge is not None and judge != lora:
-        await kit.backend.unload(judge)
-    await kit.backend.unload(lora)
+    return [lora] if judge in (None, lora) else [lora, judge]
 
 
 def root(kit: Kit) -> Path:

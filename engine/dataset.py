@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from engine.gate import is_affirmation, repetition
+from engine.judge import probability
 from engine.training.lessons import Kind, Lesson, Trial
 from engine.types import Prompt, TokenIds
 from engine.wording import last_request
@@ -182,13 +183,14 @@ def as_rated(answers: Mapping[str, float], rating: int) -> dict[str, float]:
     log-odds move by the same amount, so what the judge was sure of it stays surest of.
     """
     share = STARS_SURE + (1 - 2 * STARS_SURE) * (rating - 1) / 4
-    odds = {name: math.log(p / (1 - p)) for name, p in _inside(answers)}
+    kept = {name: min(max(p, 0.001), 0.999) for name, p in answers.items()}
+    odds = {name: math.log(p / (1 - p)) for name, p in kept.items()}
     low, high = -40.0, 40.0
     for _ in range(50):
         middle = (low + high) / 2
-        mean = sum(1 / (1 + math.exp(-(one + middle))) for one in odds.values()) / max(1, len(odds))
+        mean = sum(probability(one + middle) for one in odds.values()) / max(1, len(odds))
         low, high = (middle, high) if mean < share else (low, middle)
-    return {name: 1 / (1 + math.exp(-(one + low))) for name, one in odds.items()}
+    return {name: probability(one + low) for name, one in odds.items()}
 
 
 def is_honest_gain(better: str, worse: str) -> bool:
@@ -202,10 +204,6 @@ def is_honest_gain(better: str, worse: str) -> bool:
         return False
     ratio = len(better.split()) / max(1, len(worse.split()))
     return 1 / MAX_JUDGED_LENGTH_RATIO <= ratio <= MAX_JUDGED_LENGTH_RATIO
-
-
-def _inside(answers: Mapping[str, float]) -> list[tuple[str, float]]:
-    return [(name, min(max(p, 0.001), 0.999)) for name, p in answers.items()]
 
 
 def balanced(made: Sequence[Lesson], *, ratio: float = 4 / 3) -> list[Lesson]:

@@ -306,7 +306,6 @@ class VllmLocalBackend(Backend):
         """Start vLLM; takes many seconds and blocks."""
         folder = self._opened
         _set_environment(self._settings)
-        from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.platforms import current_platform
         from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -316,33 +315,7 @@ class VllmLocalBackend(Backend):
             # seconds at the first request, and a C++ compiler, which a plain machine does not have.
             os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
             _check_memory(folder.weight_bytes, self._settings.kv_cache_gib)
-        memory: dict[str, Any] = (
-            {"kv_cache_memory_bytes": int(self._settings.kv_cache_gib * GIB)}
-            if on_cpu
-            else {"gpu_memory_utilization": self._settings.gpu_memory_share}
-        )
-        arguments = AsyncEngineArgs(
-            model=str(folder.path),
-            dtype=self._settings.dtype,
-            max_model_len=self.max_context,
-            max_num_seqs=self._settings.max_sequences,
-            tensor_parallel_size=self._settings.tensor_parallel,
-            distributed_executor_backend="uni" if self._settings.tensor_parallel == 1 else "mp",
-            block_size=BLOCK_TOKENS,
-            enable_prefix_caching=True,
-            # On a CPU vLLM dies when a seeded request's prompt is read in parts ("does not use offset").
-            enable_chunked_prefill=not on_cpu,
-            max_num_batched_tokens=max(self.max_context, CPU_BATCH_TOKENS) if on_cpu else None,
-            enforce_eager=on_cpu,
-            enable_lora=True,
-            max_loras=self._settings.max_loras,
-            max_lora_rank=self._lora_rank,
-            max_logprobs=MAX_YES_NO_IDS,
-            disable_log_stats=True,
-            enable_sleep_mode=self._settings.can_sleep and not on_cpu,
-            use_tqdm_on_load=False,
-            **memory,
-        )
+        arguments = self._arguments(on_cpu)
         try:
             return AsyncLLM.from_engine_args(arguments)
         except (
@@ -353,6 +326,38 @@ class VllmLocalBackend(Backend):
                 "too little memory (lower `kv_cache_gib`, `gpu_memory_share` or `max_context`) or this vLLM "
                 "does not serve models of that kind."
             ) from error
+
+    def _arguments(self, on_cpu: bool) -> Any:
+        from vllm.engine.arg_utils import AsyncEngineArgs
+
+        wanted = self._settings
+        memory: dict[str, Any] = (
+            {"kv_cache_memory_bytes": int(wanted.kv_cache_gib * GIB)}
+            if on_cpu
+            else {"gpu_memory_utilization": wanted.gpu_memory_share}
+        )
+        return AsyncEngineArgs(
+            model=str(self._opened.path),
+            dtype=wanted.dtype,
+            max_model_len=self.max_context,
+            max_num_seqs=wanted.max_sequences,
+            tensor_parallel_size=wanted.tensor_parallel,
+            distributed_executor_backend="uni" if wanted.tensor_parallel == 1 else "mp",
+            block_size=BLOCK_TOKENS,
+            enable_prefix_caching=True,
+            # On a CPU vLLM dies when a seeded request's prompt is read in parts ("does not use offset").
+            enable_chunked_prefill=not on_cpu,
+            max_num_batched_tokens=max(self.max_context, CPU_BATCH_TOKENS) if on_cpu else None,
+            enforce_eager=on_cpu,
+            enable_lora=True,
+            max_loras=wanted.max_loras,
+            max_lora_rank=self._lora_rank,
+            max_logprobs=MAX_YES_NO_IDS,
+            disable_log_stats=True,
+            enable_sleep_mode=wanted.can_sleep and not on_cpu,
+            use_tqdm_on_load=False,
+            **memory,
+        )
 
     async def _shut_down(self) -> None:
         ending, self._engine = [self._engine], None
