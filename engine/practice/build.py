@@ -1,21 +1,22 @@
 """Trains the practice model from nothing: `python -m engine.practice.build`.
 
-Writes a checkpoint every few minutes and goes on from it after a kill. The learning rate stays constant
-until the last third, so a run may be lengthened or shortened on the way by another `--tokens`. What is
-exported is the average of the last weights. Uses an accelerator where there is one.
+First on the corpus, then on its own replies as well. Writes a checkpoint every minute and goes on from it
+after a kill. The learning rate stays constant until the last third, so a run may be lengthened or shortened
+on the way by another `--tokens`. What is exported is the average of the last weights. Uses an accelerator
+where there is one.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import random
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,18 +24,19 @@ import torch
 import typer
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, PreTrainedTokenizerFast
 
-from engine.practice import WEIGHTS, corpus, tokenizer
+from engine.practice import WEIGHTS, corpus, rehearsal, tokenizer
+from engine.practice.gradients import Part, device_of_training, gradients
 from engine.practice.llama import Llama
 from engine.practice.mix import CORE, FULL
 from engine.practice.muon import Muon
-from engine.practice.rows import JUDGEMENT_WEIGHT, Batch, Encoder, Row, batches
+from engine.practice.rows import Batch, Encoder, Row, batches
 
 COURSE = "training.json"  # how long the written model was trained
 MODEL_CARD = Path(__file__).parent / "model-card.md"
 STEP_TOKENS = 4096
+REHEARSAL_RATE = 0.2  # of the full learning rate
 WARMUP_STEPS = 50
 DECAYED_SHARE = 0.3
 SHORT_UNTIL, WHOLE_FROM = (
@@ -56,11 +58,15 @@ class Run:
     documents: int = 0
     pools: int = 0
     seconds: float = 0.0
+    rehearsed: int = 0  # steps
     recent: dict[str, float] = field(default_factory=dict)
 
 
 def main(
     tokens: Annotated[int, typer.Option(help="How many tokens to train on.")] = 20_000_000,
+    rehearsals: Annotated[
+        int, typer.Option(help="How many steps to train on its own replies after that.")
+    ] = 800,
     seed: Annotated[int, typer.Option(help="The seed of weights and corpus.")] = 1,
     folder: Annotated[Path, typer.Option(help="Where tokenizer and checkpoint lie.")] = Path(
         "build/practice"
@@ -82,6 +88,7 @@ def main(
     words = load_tokenizer(folder, seed)
     if not export_only:
         train(run, words, tokens, seed, folder / "checkpoint.pt", cores)
+        rehearse(run, words, rehearsals, seed, folder / "checkpoint.pt", cores)
     export(run, words, weights)
     typer.echo(
         f"Wrote {weights} after {run.tokens:,} tokens, {run.documents:,} documents, {run.seconds:.0f} s."
@@ -122,7 +129,7 @@ def load_tokenizer(folder: Path, seed: int) -> PreTrainedTokenizerFast:
 
 def start(seed: int) -> Run:
     torch.manual_seed(seed)
-    model = Llama(architecture()).to(_device())
+    model = Llama(architecture()).to(device_of_training())
     matrices = [value for value in model.layers.parameters() if value.dim() == 2]
     others = [value for value in model.parameters() if not any(value is matrix for matrix in matrices)]
     optimizers = (
@@ -166,9 +173,45 @@ def train(
             _step(run, step_batches, _rate(run, tokens), pool)
             now = time.monotonic()
             run.seconds = before + now - began
-            if now - shown > 20:
+            if now - shown > 10:
                 shown = now
                 _show(run, tokens)
+            if now - saved > 60:
+                saved = now
+                save(run, checkpoint)
+    save(run, checkpoint)
+
+
+def rehearse(
+    run: Run, words: PreTrainedTokenizerFast, steps: int, seed: int, checkpoint: Path, cores: int
+) -> None:
+    """Every core answers in a process of its own, since Python would make threads wait for each other; they
+    all read the weights that are learned here."""
+    run.model.share_memory()
+    saved = shown = began = time.monotonic()
+    before = run.seconds
+    with ExitStack() as stack, ThreadPoolExecutor(cores) as pool:
+        workers = [
+            stack.enter_context(
+                ProcessPoolExecutor(
+                    1,
+                    mp_context=get_context("spawn"),
+                    initializer=rehearsal.begin,
+                    initargs=(run.model, words, f"{seed}/{run.rehearsed}/{core}", STEP_TOKENS // cores),
+                )
+            )
+            for core in range(cores)
+        ]
+        while run.rehearsed < steps:
+            parts = [future.result() for future in [worker.submit(rehearsal.step) for worker in workers]]
+            left = 1.0 - run.rehearsed / steps
+            _learn(run, parts, REHEARSAL_RATE * min(1.0, max(left / 0.62, 0.03)), pool)
+            run.rehearsed += 1
+            now = time.monotonic()
+            run.seconds = before + now - began
+            if now - shown > 20:
+                shown = now
+                _show_rehearsal(run, steps)
             if now - saved > 60:
                 saved = now
                 save(run, checkpoint)
@@ -194,19 +237,21 @@ def _rate(run: Run, tokens: int) -> float:
 
 
 def _step(run: Run, step_batches: list[Batch], rate: float, pool: Executor) -> None:
-    parts = list(pool.map(lambda batch: _gradients(run.model, batch), step_batches))
+    parts = list(pool.map(lambda batch: gradients(run.model, batch), step_batches))
+    _learn(run, parts, rate, pool)
+    run.tokens += sum(batch.real_tokens for batch in step_batches)
+
+
+def _learn(run: Run, parts: Sequence[Part], rate: float, pool: Executor) -> None:
     total = sum(part.weight for part in parts)
-    for parameter, *gradients in zip(
-        run.model.parameters(), *(part.gradients for part in parts), strict=True
-    ):
-        parameter.grad = torch.stack(gradients).sum(0) / total
+    for parameter, *slopes in zip(run.model.parameters(), *(part.gradients for part in parts), strict=True):
+        parameter.grad = torch.stack(slopes).sum(0) / total
     nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
     for optimizer in run.optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group["full_lr"] * rate
     list(pool.map(lambda optimizer: optimizer.step(), run.optimizers))
     run.steps += 1
-    run.tokens += sum(batch.real_tokens for batch in step_batches)
     for part in parts:
         for name, value in part.seen.items():
             run.recent[name] = value + 0.97 * (run.recent.get(name, value) - value)
@@ -215,43 +260,15 @@ def _step(run: Run, step_batches: list[Batch], rate: float, pool: Executor) -> N
         run.average[name].lerp_(value, 1 - kept)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    """What one batch adds to a step."""
-
-    gradients: tuple[Tensor, ...]
-    weight: float
-    seen: dict[str, float]
-
-
-def _gradients(model: Llama, batch: Batch) -> _Part:
-    device = _device()
-    is_learned = (batch.weights > 0).to(device)
-    labels, weights = batch.labels.to(device)[is_learned], batch.weights.to(device)[is_learned]
-    with torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16()):
-        hidden = model(
-            batch.tokens.to(device),
-            batch.positions.to(device),
-            batch.visible.to(device),
-            batch.wanted.to(device),
-        )
-        logits = model.logits(hidden[is_learned])
-    losses = functional.cross_entropy(logits.float(), labels, reduction="none")
-    gradients = torch.autograd.grad((losses * weights).sum(), list(model.parameters()))
-    judged = weights == JUDGEMENT_WEIGHT
-    seen = {
-        "reply loss": losses[~judged].mean().item(),
-        "judge loss": losses[judged].mean().item(),
-        "judge right": (logits[judged].argmax(-1) == labels[judged]).float().mean().item(),
-    }
-    known = {name: value for name, value in seen.items() if not math.isnan(value)}
-    return _Part(gradients=gradients, weight=weights.sum().item(), seen=known)
-
-
 def _show(run: Run, tokens: int) -> None:
     figures = ", ".join(f"{name} {value:.3f}" for name, value in run.recent.items())
     pace = run.tokens / max(run.seconds, 1.0)
     typer.echo(f"{run.tokens:>12,} of {tokens:,} tokens ({pace:.0f} a second), step {run.steps}: {figures}")
+
+
+def _show_rehearsal(run: Run, steps: int) -> None:
+    figures = ", ".join(f"{name} {run.recent[name]:.3f}" for name in ("sound", "wishes met"))
+    typer.echo(f"Rehearsal {run.rehearsed:>5} of {steps} ({run.seconds:.0f} s in all): {figures}")
 
 
 # --- keeping and writing ---
@@ -270,7 +287,7 @@ def save(run: Run, path: Path) -> None:
 
 
 def resume(run: Run, path: Path) -> None:
-    state = torch.load(path, weights_only=True, map_location=_device())
+    state = torch.load(path, weights_only=True, map_location=device_of_training())
     run.model.load_state_dict(state["model"])
     run.average = state["average"]
     for optimizer, kept in zip(run.optimizers, state["optimizers"], strict=True):
@@ -285,7 +302,7 @@ def go_on(run: Run, weights: Path, folder: Path) -> None:
     """Take up a model that was written, with its tokenizer; the optimizers begin anew."""
     tensors = load_file(weights / "model.safetensors")
     run.average = {
-        name.removeprefix("model."): value.float().to(_device()) for name, value in tensors.items()
+        name.removeprefix("model."): value.float().to(device_of_training()) for name, value in tensors.items()
     }
     run.model.load_state_dict(run.average)
     (folder / "tokenizer").mkdir(exist_ok=True)
@@ -294,7 +311,7 @@ def go_on(run: Run, weights: Path, folder: Path) -> None:
     _count_on(run, json.loads((weights / COURSE).read_text("utf-8")))
 
 
-_COUNTERS = ("steps", "tokens", "documents", "pools", "seconds")
+_COUNTERS = ("steps", "tokens", "documents", "pools", "rehearsed", "seconds")
 
 
 def _counters(run: Run) -> dict[str, float]:
@@ -303,7 +320,7 @@ def _counters(run: Run) -> dict[str, float]:
 
 def _count_on(run: Run, counters: Mapping[str, Any]) -> None:  # Any: a checkpoint holds more than numbers
     for name in _COUNTERS:
-        setattr(run, name, counters[name])
+        setattr(run, name, counters.get(name, 0))
 
 
 def export(run: Run, words: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -317,19 +334,6 @@ def export(run: Run, words: PreTrainedTokenizerFast, folder: Path) -> None:
     (folder / COURSE).write_text(json.dumps(_counters(run), indent=2) + "\n", "utf-8")
     if MODEL_CARD.exists():
         shutil.copyfile(MODEL_CARD, folder / "README.md")
-
-
-@cache
-def _has_bfloat16() -> bool:
-    """A processor without such instructions imitates them, which takes more than twice as long as float32."""
-    return _device().type == "cuda" or any(torch.cpu.get_capabilities().get(name) for name in _BFLOAT16)
-
-
-_BFLOAT16 = ("avx512_bf16", "amx_bf16")
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from engine import wording
 from engine.practice import world
 from engine.practice.branches import Branch, branches, something_wanted
-from engine.practice.manners import DIMENSIONS, Manner, dress, points_for, random_manner
+from engine.practice.manners import DIMENSIONS, Manner, Preference, dress, points_for, random_manner
 from engine.practice.memories import Memory, memory_of, other, possible
 from engine.practice.mix import FULL, Mix
 from engine.practice.names import invented_name
@@ -26,7 +26,8 @@ from engine.types import Prompt, Role, Turn
 class Document:
     """`is_model`: the reply is one to learn to give; the others are there to be judged.
 
-    `asked` and `manner` are what the reply was made from; None where two notes are weighed.
+    `asked` and `manner` are what the reply was made from; None where two notes are weighed. `wanted` is what
+    the prompt asks of any reply to it.
     """
 
     prompt: Prompt
@@ -34,6 +35,7 @@ class Document:
     is_model: bool
     asked: Request | None = None
     manner: Manner | None = None
+    wanted: Preference = field(default_factory=Preference)
     points: tuple[str, ...] = ()  # what the reply says; the rest of it is how
     branches: tuple[Branch, ...] = ()
 
@@ -75,6 +77,7 @@ def _answered(rng: random.Random, mix: Mix) -> Document:
         prompt=prompt,
         asked=asked,
         manner=manner,
+        wanted=Preference(wanted=memory.wanted),
         reply=dress(rng, points, manner, name),
         points=points,
         is_model=is_model and fault == "none",

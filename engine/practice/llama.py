@@ -93,12 +93,11 @@ class Attention(nn.Module):
     def forward(
         self, hidden: Tensor, cosine: Tensor, sine: Tensor, bias: Tensor, wanted: Tensor | None
     ) -> Tensor:
-        key = _rotated(self._split(self.k_proj(hidden)), cosine, sine)
-        value = self._split(self.v_proj(hidden))
+        key, value = self.remembered(hidden, cosine, sine)
         if wanted is not None:
             hidden, cosine, sine = at(hidden, wanted), at(cosine, wanted), at(sine, wanted)
             bias = at(bias[:, 0], wanted)[:, None]
-        query = _rotated(self._split(self.q_proj(hidden)), cosine, sine) * self.size**-0.5
+        query = self.asked(hidden, cosine, sine)
         query, key = query.to(value.dtype).transpose(1, 2), key.to(value.dtype).transpose(1, 2)
         # Written out, because the fused CPU kernel's backward pass is the slowest part of a training step.
         scores = torch.matmul(query, key.transpose(2, 3)).add_(bias)
@@ -107,6 +106,14 @@ class Attention(nn.Module):
         )
         projected: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(*hidden.shape[:2], -1))
         return projected
+
+    def remembered(self, hidden: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values, as [row, position, head, size]."""
+        return _rotated(self._split(self.k_proj(hidden)), cosine, sine), self._split(self.v_proj(hidden))
+
+    def asked(self, hidden: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        """Queries, as [row, position, head, size], scaled."""
+        return _rotated(self._split(self.q_proj(hidden)), cosine, sine) * self.size**-0.5
 
     def _split(self, projected: Tensor) -> Tensor:
         return projected.view(*projected.shape[:2], self.heads, self.size)

@@ -52,7 +52,7 @@ class Manner:
 class Preference:
     """The values a person wants on some dimensions; every other dimension is the same to them."""
 
-    wanted: tuple[tuple[str, str], ...]
+    wanted: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, **wanted: str) -> Preference:

@@ -110,15 +110,32 @@ class Encoder:
 def batches(rows: Iterator[Row], budget_tokens: int, rng: random.Random, pool: int = 384) -> Iterator[Batch]:
     """Rows of like length side by side, at most `budget_tokens` with the padding, in random order."""
     while True:
-        waiting = sorted((next(rows) for _ in range(pool)), key=len)
-        groups: list[list[Row]] = [[]]
-        for row in waiting:
-            if groups[-1] and (len(groups[-1]) + 1) * len(row) > budget_tokens:
-                groups.append([])
-            groups[-1].append(row)
-        rng.shuffle(groups)
-        for group in groups:
-            yield collate(group)
+        ready = batched([next(rows) for _ in range(pool)], budget_tokens)
+        rng.shuffle(ready)
+        yield from ready
+
+
+def batched(rows: Sequence[Row], budget_tokens: int) -> list[Batch]:
+    groups: list[list[Row]] = [[]]
+    for row in sorted(rows, key=len):
+        if groups[-1] and (len(groups[-1]) + 1) * len(row) > budget_tokens:
+            groups.append([])
+        groups[-1].append(row)
+    return [collate(group) for group in groups if group]
+
+
+def replies_row(
+    prompt: Sequence[int], replies: Sequence[Sequence[int]], weights: Sequence[Sequence[float]]
+) -> Row:
+    """One prompt with many replies, each beginning behind the prompt's last token and seeing no other."""
+    *trunk, last = prompt
+    segments = [_Segment(trunk, list(range(len(trunk))), 0)]
+    for number, (reply, weighed) in enumerate(zip(replies, weights, strict=True), start=1):
+        positions = list(range(len(trunk), len(trunk) + len(reply)))
+        segment = _Segment([last, *reply[:-1]], positions, number, (0, len(trunk)))
+        segment.learn(0, list(reply), list(weighed))
+        segments.append(segment)
+    return _joined(segments)
 
 
 def collate(rows: Sequence[Row]) -> Batch:

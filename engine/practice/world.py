@@ -159,7 +159,7 @@ def is_coherent(text: str, asked: Request, name: str | None = None) -> bool:
     cores = undress(text, name)
     if cores is None or len(cores) > 6:
         return False
-    sayable = _sayable(asked.kind, asked.thing, asked.other)
+    sayable = sayable_of(asked.kind, asked.thing, asked.other)
     return all(core in sayable for core in cores) and is_about(text, asked)
 
 
@@ -238,7 +238,7 @@ _SLOTS = ("what", "good", "place", "beside", "do", "care", "risk")
 
 
 @lru_cache(maxsize=4096)
-def _sayable(kind: str, thing: str, other: str) -> frozenset[str]:
+def sayable_of(kind: str, thing: str, other: str) -> frozenset[str]:
     """Every point that may be made in reply to a request, in lower case."""
     asked = Request(kind=kind, thing=thing, text="", held_out=False, other=other)
     sayable: set[str] = set()

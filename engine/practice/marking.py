@@ -1,0 +1,106 @@
+"""What a reply that the model gave is worth, told from its text: at which characters it leaves the world's
+grammar, and what it meets of its prompt's wishes. Knows no model and no tokenizer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+
+from engine.practice import world
+from engine.practice.manners import CLOSERS, EMOJI, FIGURES, HEDGES, OPENERS, QUESTIONS, Preference, manner_of
+from engine.practice.world import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    wrong: tuple[int, ...]  # where a sentence stops to be one of this world; behind it, if it ends too soon
+    said: tuple[tuple[int, int], ...]  # from where to where points are made; the rest of the text is manner
+    missed: tuple[tuple[str, str], ...]  # of the wanted values
+    is_sound: bool  # whether it is, as a whole, a reply to this request, as far as its sentences are right
+
+
+def mark(text: str, asked: Request, wanted: Preference, name: str | None) -> Mark:
+    """Marks each sentence for itself: one that went wrong says nothing against the others."""
+    wrong, said = [], []
+    for start, sentence in _sentences(text.lower()):
+        if sentence in _CLOSING_QUESTIONS:
+            continue
+        reached, point = _read(sentence, asked, name)
+        if point:
+            said.append((start + point[0], start + point[1]))
+        else:
+            wrong.append(start + reached)
+    is_reply = world.is_coherent(text, asked, name) and not world.repeats_itself(text, name)
+    manner = manner_of(text, name)
+    return Mark(
+        wrong=tuple(wrong),
+        said=tuple(said),
+        missed=tuple((dimension, value) for dimension, value in wanted.wanted if manner[dimension] != value),
+        is_sound=bool(wrong) or is_reply,
+    )
+
+
+def _sentences(text: str) -> Iterator[tuple[int, str]]:
+    """Each sentence, without the sign of a list, and where it begins."""
+    for line in re.finditer(r"[^\n]+", text):
+        sign = _LIST_SIGN.match(line.group())
+        for sentence in _SENTENCE.finditer(text, line.start() + (sign.end() if sign else 0), line.end()):
+            yield sentence.start(), sentence.group()
+
+
+_LIST_SIGN = re.compile(r"(?:-|\d+\.) ")
+_SENTENCE = re.compile(rf"\S.*?(?:[.?](?: (?:{'|'.join(EMOJI)}))?(?= |$)|$)")
+_CLOSING_QUESTIONS = frozenset(question.lower() for question in QUESTIONS)
+
+
+def _read(sentence: str, asked: Request, name: str | None) -> tuple[int, tuple[int, int] | None]:
+    """How far a sentence could be one of this world, and where its point stands if it is one to its end."""
+    called = (name.lower(),) if name else ()
+    parts: tuple[Collection[str], ...] = (
+        ("", *_OPENERS),
+        ("", *(f"{called}, " for called in called)),
+        ("", *_HEDGES),
+        world.sayable_of(asked.kind, asked.thing, asked.other),
+        ("", *_FIGURES),
+        ("", *(f", {called}" for called in called)),
+        ("", *_CLOSERS),
+        _ENDS,
+        ("", *_EMOJI),
+    )
+    reached = 0
+
+    def walk(number: int, at: int, point: tuple[int, int]) -> tuple[int, int] | None:
+        nonlocal reached
+        reached = max(reached, at)
+        if number == len(parts):
+            return point if at == len(sentence) else None
+        for part in parts[number]:
+            if not sentence.startswith(part, at):
+                if sentence[at : reached + 1] == part[: reached + 1 - at]:  # it goes farther than any before
+                    reached = at + _alike(part, sentence[at:])
+                continue
+            behind = at + len(part)
+            found = walk(number + 1, behind, (at, behind) if number == _POINT else point)
+            if found:
+                return found
+        return None
+
+    point = walk(0, 0, (0, 0))
+    return reached, point
+
+
+def _alike(first: str, second: str) -> int:
+    """How many characters two texts begin with that are the same."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
+
+
+_POINT = 3  # which of the parts is what the sentence says
+_OPENERS = [f"{opener} " for openers in OPENERS.values() for opener in openers]
+_HEDGES = [f"{hedge.lower()} " for hedge in HEDGES]
+_FIGURES = [figure.lower() for figure in FIGURES]
+_CLOSERS = [closer for closers in CLOSERS.values() for closer in closers]
+_ENDS = (".", *(f" - {question}" for question in _CLOSING_QUESTIONS))
+_EMOJI = [f" {emoji}" for emoji in EMOJI]

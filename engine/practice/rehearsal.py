@@ -1,0 +1,158 @@
+"""The end of the training: the model answers, its replies are marked, and it learns from the marks.
+
+The corpus shows it right replies only. Where its own go wrong, and which wish it has forgotten on the way, it
+meets here: a token with which a sentence leaves the grammar becomes less likely, and what does not belong to
+the points of a reply becomes as likely as the reply met more wishes than its siblings. Corpus is read on
+beside it, which keeps what nobody wished for as even-handed as it is there.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from engine import wording
+from engine.practice import corpus
+from engine.practice.corpus import Document
+from engine.practice.gradients import Part, gradients
+from engine.practice.llama import Llama
+from engine.practice.marking import Mark, mark
+from engine.practice.mix import FULL
+from engine.practice.rows import Encoder, Row, batched, batches, replies_row
+from engine.practice.sampling import sample
+
+PROMPTS, REPLIES = 12, 8  # of each core in each step
+MAX_TOKENS = 150
+LONGEST_PROMPT = 160
+CHOICES = 4  # prompts from which one is chosen
+POOL = 48  # documents drawn together
+CORPUS = 0.5  # what a token of the corpus weighs
+WRONG = 8.0  # a token with which a sentence goes wrong
+MET = 3.0  # a token of a reply that meets one wish more than its siblings
+
+
+class Rehearsal:
+    """Answers prompts of the corpus with the model and tells what it should learn from that."""
+
+    def __init__(self, model: Llama, words: PreTrainedTokenizerFast, seed: str, batch_tokens: int) -> None:
+        self._model, self._words, self._encoder = model, words, Encoder(words)
+        self._batch_tokens = batch_tokens
+        self._rng, self._chance = random.Random(seed), torch.Generator()
+        self._chance.manual_seed(self._rng.getrandbits(60))
+        self._end = int(words.convert_tokens_to_ids("<|end|>"))
+        self._missed: dict[tuple[str, str], float] = {}  # how often each wish was, of late
+        self._corpus = batches(self._rows(), batch_tokens, self._rng, POOL)
+
+    def step(self) -> Part:
+        """Gradients of its replies and of a batch of the corpus."""
+        asked = [self._asked() for _ in range(PROMPTS)]
+        sampled = sample(
+            self._model,
+            [prompt for _, prompt in asked],
+            REPLIES,
+            end=self._end,
+            max_tokens=MAX_TOKENS,
+            chance=self._chance,
+        )
+        rows: list[Row] = []
+        marks: list[tuple[Document, Mark]] = []
+        for (document, prompt), replies in zip(asked, sampled, strict=True):
+            group = [self._marked(document, reply) for reply in replies]
+            rows.append(replies_row(prompt, replies, self._weights(replies, group)))
+            marks += [(document, marked) for marked in group]
+        for document, marked in marks:
+            self._remember(document, marked)
+        rows = [row for row in rows if row.weights.any()]  # replies of one worth teach nothing
+        read = gradients(self._model, next(self._corpus))
+        own = [gradients(self._model, batch) for batch in batched(rows, self._batch_tokens)]
+        read_less = (CORPUS * slope for slope in read.gradients)
+        together = zip(read_less, *(part.gradients for part in own), strict=True)
+        return Part(
+            gradients=tuple(torch.stack(slopes).sum(0) for slopes in together),
+            weight=read.weight,
+            seen=_figures(marks),
+        )
+
+    def _rows(self) -> Iterator[Row]:
+        while True:
+            yield self._encoder.row(corpus.document(self._rng, FULL), self._rng)
+
+    def _asked(self) -> tuple[Document, list[int]]:
+        """A prompt, the rather the more of its wishes were missed of late."""
+        drawn = [self._drawn() for _ in range(CHOICES)]
+        missed = [
+            0.1 + sum(self._missed.get(pair, 0.5) for pair in document.wanted.wanted) for document, _ in drawn
+        ]
+        return self._rng.choices(drawn, missed)[0]
+
+    def _drawn(self) -> tuple[Document, list[int]]:
+        while True:
+            document = corpus.document(self._rng, FULL)
+            prompt = self._encoder.chat(wording.messages(document.prompt))
+            if document.asked and len(prompt) <= LONGEST_PROMPT:
+                return document, prompt
+
+    def _remember(self, document: Document, marked: Mark) -> None:
+        for pair in document.wanted.wanted:
+            before = self._missed.get(pair, 0.5)
+            self._missed[pair] = before + 0.02 * ((pair in marked.missed) - before)
+
+    def _marked(self, document: Document, reply: Sequence[int]) -> Mark:
+        assert document.asked
+        text = self._words.decode([token for token in reply if token != self._end])
+        return mark(text, document.asked, document.wanted, document.prompt.name)
+
+    def _weights(self, replies: Sequence[Sequence[int]], marks: Sequence[Mark]) -> list[list[float]]:
+        worth = [
+            marked.is_sound - len(marked.missed) - (reply[-1] != self._end)
+            for marked, reply in zip(marks, replies, strict=True)
+        ]
+        usual = sum(worth) / len(worth)
+        return [
+            self._weighed(reply, marked, MET * (one - usual))
+            for reply, marked, one in zip(replies, marks, worth, strict=True)
+        ]
+
+    def _weighed(self, reply: Sequence[int], marked: Mark, advantage: float) -> list[float]:
+        """Byte by byte: a token of a byte-level vocabulary has as many characters as bytes."""
+        lengths = [
+            0 if token == self._end else len(piece)
+            for token, piece in zip(reply, self._words.convert_ids_to_tokens(reply), strict=True)
+        ]
+        text = self._words.decode([token for token in reply if token != self._end])
+        places = [len(text[:place].encode()) for place in marked.wrong]
+        said = [(len(text[:start].encode()), len(text[:stop].encode())) for start, stop in marked.said]
+        weights, begin = [], 0
+        for token, length in zip(reply, lengths, strict=True):
+            stop = begin + length
+            is_wrong = any(
+                begin <= place < stop or (token == self._end and place >= begin) for place in places
+            )
+            is_point = any(start + 1 < stop <= until and start < begin for start, until in said)
+            weights.append((0.0 if is_point else advantage) - WRONG * is_wrong)
+            begin = stop
+        return weights
+
+
+# --- in a process of its own ---
+
+_rehearsals: list[Rehearsal] = []  # this process's only one
+
+
+def begin(model: Llama, words: PreTrainedTokenizerFast, seed: str, batch_tokens: int) -> None:
+    torch.set_num_threads(1)
+    _rehearsals.append(Rehearsal(model, words, seed, batch_tokens))
+
+
+def step() -> Part:
+    return _rehearsals[0].step()
+
+
+def _figures(marks: Sequence[tuple[Document, Mark]]) -> dict[str, float]:
+    right = [not marked.wrong and marked.is_sound for _, marked in marks]
+    wishes = sum(len(document.wanted.wanted) for document, _ in marks)
+    missed = sum(len(marked.missed) for _, marked in marks)
+    return {"sound": sum(right) / len(right), "wishes met": 1 - missed / max(wishes, 1)}
