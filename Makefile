@@ -31,7 +31,7 @@ static:
 	@.venv/bin/mypy --no-error-summary
 
 quick:
-	@$(PYTHON_BIN) -m pytest -q -m "not real" $(ARGS)
+	@$(PYTHON_BIN) -m pytest -q -m "not real" -n 4 --dist worksteal $(ARGS)
 
 test: check ## check, and the tests that start vLLM, Postgres, Chromium and the service
 	@$(PYTHON_BIN) -m pytest -q -m real $(ARGS)
