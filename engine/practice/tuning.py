@@ -22,7 +22,8 @@ from engine.practice.manners import Preference, complies
 
 RANK = 8
 REPLIES = 100
-PASSES = 3
+PASSES = 8
+RATE = 6e-3  # at first; it falls to nothing
 ROWS = 10
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -56,7 +57,10 @@ def _lessons(rng: random.Random, tokenizer: Any, preference: Preference) -> list
 
 
 def _teach(model: Any, lessons: list[tuple[list[int], int]]) -> None:
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-3)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=RATE)
+    falling = torch.optim.lr_scheduler.LinearLR(
+        optimizer, 1.0, 0.0, total_iters=PASSES * len(lessons) // ROWS
+    )
     model.train()
     for _ in range(PASSES):
         for start in range(0, len(lessons), ROWS):
@@ -69,6 +73,7 @@ def _teach(model: Any, lessons: list[tuple[list[int], int]]) -> None:
                 labels[row, :begins] = -100
             model(input_ids=tokens, attention_mask=seen, labels=labels).loss.backward()
             optimizer.step()
+            falling.step()
             optimizer.zero_grad()
     model.eval()
 
