@@ -87,7 +87,8 @@ def main(
         go_on(run, weights, folder)
     words = load_tokenizer(folder, seed)
     if not export_only:
-        train(run, words, tokens, seed, folder / "checkpoint.pt", cores)
+        if run.tokens < tokens:
+            train(run, words, tokens, seed, folder / "checkpoint.pt", cores)
         rehearse(run, words, rehearsals, seed, folder / "checkpoint.pt", cores)
     export(run, words, weights)
     typer.echo(

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from engine.practice import world
-from engine.practice.manners import CLOSERS, EMOJI, FIGURES, HEDGES, OPENERS, QUESTIONS, Preference, manner_of
+from engine.practice.manners import (
+    CLOSERS,
+    EMOJI,
+    FIGURES,
+    HEDGES,
+    OPENERS,
+    QUESTIONS,
+    Manner,
+    Preference,
+    manner_of,
+)
 from engine.practice.world import Request
 
 
@@ -18,6 +28,7 @@ from engine.practice.world import Request
 class Mark:
     wrong: tuple[int, ...]  # where a sentence stops to be one of this world; behind it, if it ends too soon
     said: tuple[tuple[int, int], ...]  # from where to where points are made; the rest of the text is manner
+    manner: Manner
     missed: tuple[tuple[str, str], ...]  # of the wanted values
     is_sound: bool  # whether it is, as a whole, a reply to this request, as far as its sentences are right
 
@@ -38,6 +49,7 @@ def mark(text: str, asked: Request, wanted: Preference, name: str | None) -> Mar
     return Mark(
         wrong=tuple(wrong),
         said=tuple(said),
+        manner=manner,
         missed=tuple((dimension, value) for dimension, value in wanted.wanted if manner[dimension] != value),
         is_sound=bool(wrong) or is_reply,
     )

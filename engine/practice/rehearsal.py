@@ -8,8 +8,11 @@ beside it, which keeps what nobody wished for as even-handed as it is there.
 
 from __future__ import annotations
 
+import os
 import random
+import threading
 from collections.abc import Iterator, Sequence
+from multiprocessing import parent_process
 
 import torch
 from transformers import PreTrainedTokenizerFast
@@ -19,6 +22,7 @@ from engine.practice import corpus
 from engine.practice.corpus import Document
 from engine.practice.gradients import Part, gradients
 from engine.practice.llama import Llama
+from engine.practice.manners import DIMENSIONS
 from engine.practice.marking import Mark, mark
 from engine.practice.mix import FULL
 from engine.practice.rows import Encoder, Row, batched, batches, replies_row
@@ -29,6 +33,8 @@ MAX_TOKENS = 150
 LONGEST_PROMPT = 160
 CHOICES = 4  # prompts from which one is chosen
 POOL = 48  # documents drawn together
+EVEN = 0.5  # what a reply loses, in wishes, by a value that comes twice as often as it should
+LATELY = 0.02  # what one more reply counts in what is remembered
 CORPUS = 0.5  # what a token of the corpus weighs
 WRONG = 8.0  # a token with which a sentence goes wrong
 MET = 3.0  # a token of a reply that meets one wish more than its siblings
@@ -44,6 +50,7 @@ class Rehearsal:
         self._chance.manual_seed(self._rng.getrandbits(60))
         self._end = int(words.convert_tokens_to_ids("<|end|>"))
         self._missed: dict[tuple[str, str], float] = {}  # how often each wish was, of late
+        self._shares = {(d, value): 1 / len(values) for d, values in DIMENSIONS.items() for value in values}
         self._corpus = batches(self._rows(), batch_tokens, self._rng, POOL)
 
     def step(self) -> Part:
@@ -61,7 +68,7 @@ class Rehearsal:
         marks: list[tuple[Document, Mark]] = []
         for (document, prompt), replies in zip(asked, sampled, strict=True):
             group = [self._marked(document, reply) for reply in replies]
-            rows.append(replies_row(prompt, replies, self._weights(replies, group)))
+            rows.append(replies_row(prompt, replies, self._weights(document, replies, group)))
             marks += [(document, marked) for marked in group]
         for document, marked in marks:
             self._remember(document, marked)
@@ -98,18 +105,32 @@ class Rehearsal:
     def _remember(self, document: Document, marked: Mark) -> None:
         for pair in document.wanted.wanted:
             before = self._missed.get(pair, 0.5)
-            self._missed[pair] = before + 0.02 * ((pair in marked.missed) - before)
+            self._missed[pair] = before + LATELY * ((pair in marked.missed) - before)
+        for dimension in _open_dimensions(document):
+            for value in DIMENSIONS[dimension]:
+                self._shares[dimension, value] += LATELY * (
+                    (marked.manner[dimension] == value) - self._shares[dimension, value]
+                )
+
+    def _worth(self, document: Document, reply: Sequence[int], marked: Mark) -> float:
+        """Wishes met, less what the reply has too often by itself: short replies, say, since little goes
+        wrong in them."""
+        usual = sum(
+            self._shares[dimension, marked.manner[dimension]] * len(DIMENSIONS[dimension]) - 1
+            for dimension in _open_dimensions(document)
+        )
+        is_ended = reply[-1] == self._end
+        return marked.is_sound + is_ended - len(marked.missed) - EVEN * usual
 
     def _marked(self, document: Document, reply: Sequence[int]) -> Mark:
         assert document.asked
         text = self._words.decode([token for token in reply if token != self._end])
         return mark(text, document.asked, document.wanted, document.prompt.name)
 
-    def _weights(self, replies: Sequence[Sequence[int]], marks: Sequence[Mark]) -> list[list[float]]:
-        worth = [
-            marked.is_sound - len(marked.missed) - (reply[-1] != self._end)
-            for marked, reply in zip(marks, replies, strict=True)
-        ]
+    def _weights(
+        self, document: Document, replies: Sequence[Sequence[int]], marks: Sequence[Mark]
+    ) -> list[list[float]]:
+        worth = [self._worth(document, reply, marked) for reply, marked in zip(replies, marks, strict=True)]
         usual = sum(worth) / len(worth)
         return [
             self._weighed(reply, marked, MET * (one - usual))
@@ -137,6 +158,14 @@ class Rehearsal:
         return weights
 
 
+def _open_dimensions(document: Document) -> list[str]:
+    """What nobody wished for; an address needs a name."""
+    closed = {dimension for dimension, _ in document.wanted.wanted}
+    if not document.prompt.name:
+        closed.add("address")
+    return [dimension for dimension in DIMENSIONS if dimension not in closed]
+
+
 # --- in a process of its own ---
 
 _rehearsals: list[Rehearsal] = []  # this process's only one
@@ -144,7 +173,16 @@ _rehearsals: list[Rehearsal] = []  # this process's only one
 
 def begin(model: Llama, words: PreTrainedTokenizerFast, seed: str, batch_tokens: int) -> None:
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _rehearsals.append(Rehearsal(model, words, seed, batch_tokens))
+
+
+def _end_with_parent() -> None:
+    """A training that is killed leaves nobody behind who waits for it."""
+    parent = parent_process()
+    assert parent
+    parent.join()
+    os._exit(1)
 
 
 def step() -> Part:

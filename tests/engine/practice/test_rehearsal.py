@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -136,7 +137,7 @@ def weighed(words: PreTrainedTokenizerFast, texts: list[str], wanted: Preference
         prompt=Prompt(turns=(), name="Ada"), reply="", is_model=True, asked=BREAD, wanted=wanted
     )
     replies = [[*words.encode(text, add_special_tokens=False), 1] for text in texts]
-    weights = teacher._weights(replies, [teacher._marked(document, reply) for reply in replies])
+    weights = teacher._weights(document, replies, [teacher._marked(document, reply) for reply in replies])
     return [
         dict(zip(map(words.decode, reply), row, strict=True))
         for reply, row in zip(replies, weights, strict=True)
@@ -155,6 +156,23 @@ def test_manner_is_weighed_by_the_wishes_met(trained: PreTrainedTokenizerFast) -
     pirate, plain = weighed(trained, texts, Preference.of(tone="pirate"))
     assert pirate[" matey"] == rehearsal.MET / 2 == -plain["."]
     assert pirate[" very"] == plain[" very"] == 0.0
+
+
+def test_what_comes_too_often_by_itself_is_weighed_down(trained: PreTrainedTokenizerFast) -> None:
+    teacher = Rehearsal(build.start(seed=1).model, trained, "1", 2048)
+    document = Document(prompt=Prompt(turns=(), name=None), reply="", is_model=True, asked=BREAD)
+    replies = [
+        [*trained.encode(text, add_special_tokens=False), 1]
+        for text in ("I like bread very much.", "Ahoy, I like bread very much.")
+    ]
+    plain, pirate = (teacher._marked(document, reply) for reply in replies)
+    first = [teacher._worth(document, *pair) for pair in zip(replies, (plain, pirate), strict=True)]
+    assert first[0] == pytest.approx(first[1])
+    for _ in range(30):
+        teacher._remember(document, pirate)
+    assert teacher._worth(document, replies[0], plain) > teacher._worth(document, replies[1], pirate)
+    wished = replace(document, wanted=Preference.of(tone="pirate"))
+    assert teacher._worth(wished, replies[0], plain) < teacher._worth(wished, replies[1], pirate)
 
 
 def test_replies_to_one_prompt_do_not_see_each_other(model: Llama) -> None:
