@@ -165,14 +165,16 @@ def test_what_comes_too_often_by_itself_is_weighed_down(trained: PreTrainedToken
         [*trained.encode(text, add_special_tokens=False), 1]
         for text in ("I like bread very much.", "Ahoy, I like bread very much.")
     ]
-    plain, pirate = (teacher._marked(document, reply) for reply in replies)
-    first = [teacher._worth(document, *pair) for pair in zip(replies, (plain, pirate), strict=True)]
+    plain, pirates = (teacher._marked(document, reply) for reply in replies)
+    first = [teacher._worth(document, *pair) for pair in zip(replies, (plain, pirates), strict=True)]
     assert first[0] == pytest.approx(first[1])
     for _ in range(30):
-        teacher._remember(document, pirate)
-    assert teacher._worth(document, replies[0], plain) > teacher._worth(document, replies[1], pirate)
+        teacher._remember(document, pirates)
+    assert teacher._worth(document, replies[0], plain) > teacher._worth(document, replies[1], pirates)
     wished = replace(document, wanted=Preference.of(tone="pirate"))
-    assert teacher._worth(wished, replies[0], plain) < teacher._worth(wished, replies[1], pirate)
+    marks = [teacher._marked(wished, reply) for reply in replies]
+    lacking, pirate = (teacher._worth(wished, *pair) for pair in zip(replies, marks, strict=True))
+    assert pirate == pytest.approx(lacking + 1)
 
 
 def test_replies_to_one_prompt_do_not_see_each_other(model: Llama) -> None:
