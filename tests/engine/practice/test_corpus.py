@@ -112,7 +112,7 @@ def test_a_critique_leads_to_the_note_of_the_rubric(documents: list[Document]) -
         for branch in document.branches
         if wording.NOTE_REQUEST in branch.said
     ]
-    assert len(notes) > 200
+    assert len(notes) > 150
     assert all(world.value_of_note(note) is not None for note in notes)
 
 
