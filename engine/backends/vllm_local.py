@@ -318,9 +318,7 @@ class VllmLocalBackend(Backend):
         arguments = self._arguments(on_cpu)
         try:
             return AsyncLLM.from_engine_args(arguments)
-        except (
-            Exception
-        ) as error:  # vLLM raises errors of every kind here; none can be answered but by settings
+        except Exception as error:  # vLLM's are of every kind here; none can be answered but by settings
             raise ModelError(
                 f"vLLM could not start {folder.id}: {error} Its own lines above say why; most often there is "
                 "too little memory (lower `kv_cache_gib`, `gpu_memory_share` or `max_context`) or this vLLM "

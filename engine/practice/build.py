@@ -12,7 +12,7 @@ import json
 import random
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -37,12 +37,14 @@ COURSE = "training.json"  # how long the written model was trained
 MODEL_CARD = Path(__file__).parent / "model-card.md"
 STEP_TOKENS = 4096
 REHEARSAL_RATE = 0.2  # of the full learning rate
+REHEARSAL_DECAYED_SHARE = 0.62
 WARMUP_STEPS = 50
 DECAYED_SHARE = 0.3
 SHORT_UNTIL, WHOLE_FROM = (
     0.65,
     0.85,
 )  # shares of the training: documents are short before, of every kind after
+SHOW_EVERY_S, SAVE_EVERY_S = 20.0, 60.0
 POOL = 192  # documents drawn together; a run that resumes goes on with the next pool
 
 
@@ -160,8 +162,7 @@ def train(
     source = batches(
         _rows(run, Encoder(words), seed, tokens), STEP_TOKENS // cores, random.Random(seed + run.pools), POOL
     )
-    saved = shown = began = time.monotonic()
-    before = run.seconds
+    log = _Log(run, checkpoint)
 
     def read() -> list[Batch]:
         return [next(source) for _ in range(cores)]
@@ -172,14 +173,7 @@ def train(
             step_batches = coming.result()
             coming = reader.submit(read)
             _step(run, step_batches, _rate(run, tokens), pool)
-            now = time.monotonic()
-            run.seconds = before + now - began
-            if now - shown > 10:
-                shown = now
-                _show(run, tokens)
-            if now - saved > 60:
-                saved = now
-                save(run, checkpoint)
+            log.step_done(lambda: _show(run, tokens))
     save(run, checkpoint)
 
 
@@ -189,8 +183,7 @@ def rehearse(
     """Every core answers in a process of its own, since Python would make threads wait for each other; they
     all read the weights that are learned here."""
     run.model.share_memory()
-    saved = shown = began = time.monotonic()
-    before = run.seconds
+    log = _Log(run, checkpoint)
     with ExitStack() as stack, ThreadPoolExecutor(cores) as pool:
         workers = [
             stack.enter_context(
@@ -206,16 +199,9 @@ def rehearse(
         while run.rehearsed < steps:
             parts = [future.result() for future in [worker.submit(rehearsal.step) for worker in workers]]
             left = 1.0 - run.rehearsed / steps
-            _learn(run, parts, REHEARSAL_RATE * min(1.0, max(left / 0.62, 0.03)), pool)
+            _learn(run, parts, REHEARSAL_RATE * min(1.0, max(left / REHEARSAL_DECAYED_SHARE, 0.03)), pool)
             run.rehearsed += 1
-            now = time.monotonic()
-            run.seconds = before + now - began
-            if now - shown > 20:
-                shown = now
-                _show_rehearsal(run, steps)
-            if now - saved > 60:
-                saved = now
-                save(run, checkpoint)
+            log.step_done(lambda: _show_rehearsal(run, steps))
     save(run, checkpoint)
 
 
@@ -259,6 +245,25 @@ def _learn(run: Run, parts: Sequence[Part], rate: float, pool: Executor) -> None
     kept = min(0.99, (1 + run.steps) / (10 + run.steps))
     for name, value in run.model.state_dict().items():
         run.average[name].lerp_(value, 1 - kept)
+
+
+class _Log:
+    """Counts the seconds of a run; now and then shows how far it is, and saves it."""
+
+    def __init__(self, run: Run, checkpoint: Path) -> None:
+        self._run, self._checkpoint = run, checkpoint
+        self._shown = self._saved = time.monotonic()
+        self._began = self._shown - run.seconds  # as if it had never been cut short
+
+    def step_done(self, show: Callable[[], None]) -> None:
+        now = time.monotonic()
+        self._run.seconds = now - self._began
+        if now - self._shown > SHOW_EVERY_S:
+            self._shown = now
+            show()
+        if now - self._saved > SAVE_EVERY_S:
+            self._saved = now
+            save(self._run, self._checkpoint)
 
 
 def _show(run: Run, tokens: int) -> None:

@@ -44,14 +44,14 @@ def mark(text: str, asked: Request, wanted: Preference, name: str | None) -> Mar
             said.append((start + point[0], start + point[1]))
         else:
             wrong.append(start + reached)
-    is_reply = world.is_coherent(text, asked, name) and not world.repeats_itself(text, name)
     manner = manner_of(text, name)
     return Mark(
         wrong=tuple(wrong),
         said=tuple(said),
         manner=manner,
         missed=tuple((dimension, value) for dimension, value in wanted.wanted if manner[dimension] != value),
-        is_sound=bool(wrong) or is_reply,
+        is_sound=bool(wrong)
+        or (world.is_coherent(text, asked, name) and not world.repeats_itself(text, name)),
     )
 
 

@@ -124,8 +124,10 @@ class Rehearsal:
 
     def _marked(self, document: Document, reply: Sequence[int]) -> Mark:
         assert document.asked
-        text = self._words.decode([token for token in reply if token != self._end])
-        return mark(text, document.asked, document.wanted, document.prompt.name)
+        return mark(self._text(reply), document.asked, document.wanted, document.prompt.name)
+
+    def _text(self, reply: Sequence[int]) -> str:
+        return str(self._words.decode([token for token in reply if token != self._end]))
 
     def _weights(
         self, document: Document, replies: Sequence[Sequence[int]], marks: Sequence[Mark]
@@ -143,7 +145,7 @@ class Rehearsal:
             0 if token == self._end else len(piece)
             for token, piece in zip(reply, self._words.convert_ids_to_tokens(reply), strict=True)
         ]
-        text = self._words.decode([token for token in reply if token != self._end])
+        text = self._text(reply)
         places = [len(text[:place].encode()) for place in marked.wrong]
         said = [(len(text[:start].encode()), len(text[:stop].encode())) for start, stop in marked.said]
         weights, begin = [], 0

@@ -110,18 +110,24 @@ class Encoder:
 def batches(rows: Iterator[Row], budget_tokens: int, rng: random.Random, pool: int = 384) -> Iterator[Batch]:
     """Rows of like length side by side, at most `budget_tokens` with the padding, in random order."""
     while True:
-        ready = batched([next(rows) for _ in range(pool)], budget_tokens)
-        rng.shuffle(ready)
-        yield from ready
+        groups = _grouped([next(rows) for _ in range(pool)], budget_tokens)
+        rng.shuffle(groups)
+        for group in groups:
+            yield collate(group)
 
 
 def batched(rows: Sequence[Row], budget_tokens: int) -> list[Batch]:
-    groups: list[list[Row]] = [[]]
+    """These rows and no others, likewise; the shortest first."""
+    return [collate(group) for group in _grouped(rows, budget_tokens)]
+
+
+def _grouped(rows: Sequence[Row], budget_tokens: int) -> list[list[Row]]:
+    groups: list[list[Row]] = []
     for row in sorted(rows, key=len):
-        if groups[-1] and (len(groups[-1]) + 1) * len(row) > budget_tokens:
+        if not groups or (len(groups[-1]) + 1) * len(row) > budget_tokens:
             groups.append([])
         groups[-1].append(row)
-    return [collate(group) for group in groups if group]
+    return groups
 
 
 def replies_row(

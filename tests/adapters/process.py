@@ -31,7 +31,7 @@ async def running(
         await service.start()
         await connected()
         yield service
-    except Exception as error:
+    except Exception as error:  # whatever a test fails by, what the service said is told with it
         error.add_note((data / "service.log").read_text(encoding="utf-8")[-5000:])
         raise
     finally:
