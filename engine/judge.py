@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from engine.types import LoraRef, TokenIds
 MAX_SCORE = 12.0
 # A reply with which nothing more is looked for is answered as wanted with this probability on every question.
 CONTENT_FROM = 0.8
+# A glance asks about so many notes with one question: what a question costs is the asking, not its words.
+NOTES_AT_ONCE = 4
+ABOUT_NOTES = "note: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,7 @@ class Question:
     name: str
     text: str
     weight: float = 1.0
+    notes: tuple[str, ...] = ()  # that it asks about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +93,12 @@ def load_rubric(path: Path) -> Rubric:
 
 def note_questions(notes: Sequence[str], *, weight: float = 2.0) -> tuple[Question, ...]:
     """One question for each of a person's notes. They weigh more than what holds for everybody."""
-    return tuple(
-        Question(name=f"note: {note}", text=wording.note_question(note), weight=weight)
-        for note in dict.fromkeys(notes)
-    )
+    return tuple(_about_notes([note], weight) for note in dict.fromkeys(notes))
+
+
+def text_of_notes(name: str) -> str:
+    """The text of a question about notes, from its name."""
+    return wording.note_question(*name.removeprefix(ABOUT_NOTES).split("\n"))
 
 
 def manner_questions(manners: Sequence[Manner]) -> tuple[Question, ...]:
@@ -118,16 +124,16 @@ class Judge:
         self._backend = backend
         self._lora = lora
         self._opinion = taste
-        self._suffixes = tuple(
-            backend.encode_question(wording.question(question.text)) for question in self.questions
-        )
         heaviest = max((abs(question.weight) for question in self.questions), default=0.0)
-        self._heaviest = [
-            number
-            for number, question in enumerate(self.questions)
+        self._glanced = (
+            *_at_once([question for question in self.questions if abs(question.weight) == heaviest]),
             # A taste needs every answer that it has an opinion about.
-            if abs(question.weight) == heaviest or (taste is not None and not question.weight)
-        ]
+            *(question for question in self.questions if taste and heaviest and not question.weight),
+        )
+        self._suffixes = {
+            question.name: backend.encode_question(wording.question(question.text))
+            for question in (*self.questions, *self._glanced)
+        }
 
     @property
     def has_preference(self) -> bool:
@@ -137,58 +143,58 @@ class Judge:
     @property
     def longest_question(self) -> int:
         """Tokens of context that must stay free after a reply for it to be judged."""
-        return max((len(suffix) for suffix in self._suffixes), default=0) + 1
+        return max((len(suffix) for suffix in self._suffixes.values()), default=0) + 1
 
     async def score(self, prompt_ids: TokenIds, replies: Sequence[TokenIds]) -> Sequence[Verdict]:
         """A verdict for each reply. All questions about all replies go in one call."""
-        return await self._answered(prompt_ids, replies, range(len(self.questions)), [UNASKED] * len(replies))
+        return await self._answered(prompt_ids, replies, self.questions, [UNASKED] * len(replies))
 
     async def glance(self, prompt_ids: TokenIds, replies: Sequence[TokenIds]) -> Sequence[Verdict]:
-        """Verdicts by what weighs most, to find out what deserves a closer look."""
-        return await self._answered(prompt_ids, replies, self._heaviest, [UNASKED] * len(replies))
+        """Verdicts by what weighs most, several notes at once, to find out what deserves a closer look."""
+        return await self._answered(prompt_ids, replies, self._glanced, [UNASKED] * len(replies))
 
     async def complete(
         self, prompt_ids: TokenIds, replies: Sequence[TokenIds], verdicts: Sequence[Verdict]
     ) -> Sequence[Verdict]:
         """The verdicts after everything was asked that a glance left out."""
-        return await self._answered(prompt_ids, replies, range(len(self.questions)), verdicts)
+        return await self._answered(prompt_ids, replies, self.questions, verdicts)
 
     def is_complete(self, verdict: Verdict) -> bool:
-        return len(verdict.answers) == len(self.questions)
+        return all(question.name in verdict.answers for question in self.questions)
 
     def is_content(self, verdict: Verdict) -> bool:
         """Whether nothing is left to wish for: whatever was asked is answered as it should be."""
         if not any(question.weight for question in self.questions):
             return self._opinion is not None and verdict.opinion > 0.0
-        asked = [
-            question for question in self.questions if question.weight and question.name in verdict.answers
-        ]
+        questions = self.questions if self.is_complete(verdict) else self._glanced
+        asked = [question for question in questions if question.weight and question.name in verdict.answers]
         return bool(asked) and all(_wanted(q, verdict.answers[q.name]) >= CONTENT_FROM for q in asked)
 
     async def _answered(
         self,
         prompt_ids: TokenIds,
         replies: Sequence[TokenIds],
-        questions: Sequence[int],
+        questions: Sequence[Question],
         known: Sequence[Verdict],
     ) -> Sequence[Verdict]:
-        """The verdicts with these questions answered; what is known already is not asked again."""
-        missing = [[q for q in questions if self.questions[q].name not in one.answers] for one in known]
+        """The verdicts by the answers to these questions; what is known already is not asked again."""
+        missing = [[q.name for q in questions if q.name not in one.answers] for one in known]
         prompts = [
-            prompt_ids + reply + self._suffixes[question]
+            prompt_ids + reply + self._suffixes[name]
             for reply, asked in zip(replies, missing, strict=True)
-            for question in asked
+            for name in asked
         ]
         log_odds = iter(await self._backend.ask(prompts, lora=self._lora) if prompts else ())
-        found = [{self.questions[q].name: probability(next(log_odds)) for q in asked} for asked in missing]
+        found = [{name: probability(next(log_odds)) for name in asked} for asked in missing]
         return [
-            self._verdict({**verdict.answers, **new}, reply)
+            self._verdict(questions, {**verdict.answers, **new}, reply)
             for reply, verdict, new in zip(replies, known, found, strict=True)
         ]
 
-    def _verdict(self, answers: dict[str, float], reply: TokenIds) -> Verdict:
+    def _verdict(self, questions: Sequence[Question], known: Mapping[str, float], reply: TokenIds) -> Verdict:
+        answers = {question.name: known[question.name] for question in questions}
         opinion = self._opinion(answers, self._backend.decode(reply)) if self._opinion else 0.0
-        score = bounded(combined(self.questions, answers) + opinion)
+        score = bounded(combined(questions, answers) + opinion)
         return Verdict(score=score, answers=answers, opinion=opinion)
 
 
@@ -233,6 +239,24 @@ def probability(log_odds: float) -> float:
     if math.isnan(log_odds):
         return 0.5
     return 1.0 / (1.0 + math.exp(-min(max(log_odds, -30.0), 30.0)))
+
+
+def _about_notes(notes: Sequence[str], weight: float) -> Question:
+    return Question(
+        name=ABOUT_NOTES + "\n".join(notes),
+        text=wording.note_question(*notes),
+        weight=weight,
+        notes=tuple(notes),
+    )
+
+
+def _at_once(questions: Sequence[Question]) -> Iterator[Question]:
+    """The same with few questions about many notes instead of one about each."""
+    yield from (question for question in questions if not question.notes)
+    about_notes = [question for question in questions if question.notes]
+    for begin in range(0, len(about_notes), NOTES_AT_ONCE):
+        some = about_notes[begin : begin + NOTES_AT_ONCE]
+        yield _about_notes([note for question in some for note in question.notes], some[0].weight)
 
 
 def _wanted(question: Question, p_yes: float) -> float:

@@ -273,7 +273,8 @@ def _show(run: Run, tokens: int) -> None:
 
 
 def _show_rehearsal(run: Run, steps: int) -> None:
-    figures = ", ".join(f"{name} {run.recent[name]:.3f}" for name in ("sound", "wishes met"))
+    shown = [name for name in ("sound", "wishes met", "judge right") if name in run.recent]
+    figures = ", ".join(f"{name} {run.recent[name]:.3f}" for name in shown)
     typer.echo(f"Rehearsal {run.rehearsed:>5} of {steps} ({run.seconds:.0f} s in all): {figures}")
 
 

@@ -69,7 +69,7 @@ def _answered(rng: random.Random, mix: Mix) -> Document:
     is_model = all(manner[dimension] == value for dimension, value in memory.wanted)
     if rng.random() < mix.criticised:
         prompt, manner, memory = _criticised(rng, prompt, asked, manner, memory)
-    fault = rng.choices(("none", "astray", "repeats"), (0.84, 0.08, 0.08))[0]
+    fault = rng.choices(("none", "astray", "repeats"), (0.76, 0.12, 0.12))[0]
     if fault == "repeats" and manner.length == "one":
         fault = "none"
     points = _points(rng, asked, manner, fault)

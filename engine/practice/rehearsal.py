@@ -19,18 +19,20 @@ from transformers import PreTrainedTokenizerFast
 
 from engine import wording
 from engine.practice import corpus
+from engine.practice.branches import notes_branch
 from engine.practice.corpus import Document
 from engine.practice.gradients import Part, gradients
 from engine.practice.llama import Llama
 from engine.practice.manners import DIMENSIONS
 from engine.practice.marking import Mark, mark
 from engine.practice.mix import FULL
-from engine.practice.rows import Encoder, Row, batched, batches, replies_row
+from engine.practice.rows import Encoder, Judged, Row, batched, batches, replies_row
 from engine.practice.sampling import sample
 
 PROMPTS, REPLIES = 12, 8  # of each core in each step
 MAX_TOKENS = 150
-LONGEST_PROMPT = 160
+LONGEST_PROMPT = 220
+JUDGED = 0.5  # of its replies
 CHOICES = 4  # prompts from which one is chosen
 POOL = 48  # documents drawn together
 EVEN = 0.5  # what a reply loses, in wishes, by a value that comes twice as often as it should
@@ -68,7 +70,8 @@ class Rehearsal:
         marks: list[tuple[Document, Mark]] = []
         for (document, prompt), replies in zip(asked, sampled, strict=True):
             group = [self._marked(document, reply) for reply in replies]
-            rows.append(replies_row(prompt, replies, self._weights(document, replies, group)))
+            weights = self._weights(document, replies, group)
+            rows.append(replies_row(prompt, replies, weights, self._judged(document, replies, group)))
             marks += [(document, marked) for marked in group]
         for document, marked in marks:
             self._remember(document, marked)
@@ -80,7 +83,7 @@ class Rehearsal:
         return Part(
             gradients=tuple(torch.stack(slopes).sum(0) for slopes in together),
             weight=read.weight,
-            seen=_figures(marks),
+            seen=_figures(marks) | _mean([part.seen for part in own], "judge right"),
         )
 
     def _rows(self) -> Iterator[Row]:
@@ -125,6 +128,18 @@ class Rehearsal:
     def _marked(self, document: Document, reply: Sequence[int]) -> Mark:
         assert document.asked
         return mark(self._text(reply), document.asked, document.wanted, document.prompt.name)
+
+    def _judged(
+        self, document: Document, replies: Sequence[Sequence[int]], marks: Sequence[Mark]
+    ) -> list[Judged]:
+        """Questions about some of its replies: what it gets wrong itself, it is to see as well."""
+        asked = []
+        for reply, marked in zip(replies, marks, strict=True):
+            said = [token for token in reply if token != self._end]
+            if said and self._rng.random() < JUDGED:
+                branch = notes_branch(self._rng, marked.manner, document.prompt.name, FULL)
+                asked.append(self._encoder.judged(said, branch))
+        return asked
 
     def _text(self, reply: Sequence[int]) -> str:
         return str(self._words.decode([token for token in reply if token != self._end]))
@@ -189,6 +204,11 @@ def _end_with_parent() -> None:
 
 def step() -> Part:
     return _rehearsals[0].step()
+
+
+def _mean(seen: Sequence[dict[str, float]], name: str) -> dict[str, float]:
+    found = [figures[name] for figures in seen if name in figures]
+    return {name: sum(found) / len(found)} if found else {}
 
 
 def _figures(marks: Sequence[tuple[Document, Mark]]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
 from engine import wording
+from engine.practice.branches import Branch
 from engine.practice.corpus import Document
 
 JUDGEMENT_WEIGHT = 6.0  # a judgement is one token; a reply has forty
@@ -67,8 +68,8 @@ class Encoder:
         if document.is_model:
             segments[0].learn(len(prompt) - 1, [*reply, self._end], weights)
         for number, branch in enumerate(document.branches, start=1):
-            cut = len(prompt) + (0 if branch.is_gist else max(1, round(branch.share * len(reply))))
-            said = [self._end, *self.chat([{"role": "user", "content": branch.said}])]
+            cut = len(prompt) + (0 if branch.is_gist else _cut(reply, branch))
+            said = self.said(branch)
             answer, weights = self._weighed(branch.answer, branch.points)
             tokens = said if branch.is_judgement else said + answer
             start = segments[0].positions[cut - 1] + 1
@@ -80,6 +81,15 @@ class Encoder:
                 segment.learn(len(said) - 1, [*answer, self._end], weights)
             segments.append(segment)
         return _joined(segments)
+
+    def judged(self, reply: Sequence[int], branch: Branch) -> Judged:
+        """A reply, without the token that ends it, and a question about it."""
+        [answer] = self.text(branch.answer)
+        return Judged([*reply[: _cut(reply, branch)], *self.said(branch)], answer)
+
+    def said(self, branch: Branch) -> list[int]:
+        """The turn behind a reply, up to where the model answers it."""
+        return [self._end, *self.chat([{"role": "user", "content": branch.said}])]
 
     def _weighed(self, text: str, points: Sequence[str]) -> tuple[list[int], list[float]]:
         """The tokens of a text, and what each of them and the end behind them counts.
@@ -130,16 +140,34 @@ def _grouped(rows: Sequence[Row], budget_tokens: int) -> list[list[Row]]:
     return groups
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A reply, or as much of it as there is, with the judge's question behind it and the right answer."""
+
+    tokens: list[int]
+    answer: int
+
+
 def replies_row(
-    prompt: Sequence[int], replies: Sequence[Sequence[int]], weights: Sequence[Sequence[float]]
+    prompt: Sequence[int],
+    replies: Sequence[Sequence[int]],
+    weights: Sequence[Sequence[float]],
+    judged: Sequence[Judged] = (),
 ) -> Row:
-    """One prompt with many replies, each beginning behind the prompt's last token and seeing no other."""
+    """One prompt with many replies, each beginning behind the prompt's last token and seeing no other; and
+    with replies that are judged, likewise."""
     *trunk, last = prompt
     segments = [_Segment(trunk, list(range(len(trunk))), 0)]
     for number, (reply, weighed) in enumerate(zip(replies, weights, strict=True), start=1):
         positions = list(range(len(trunk), len(trunk) + len(reply)))
         segment = _Segment([last, *reply[:-1]], positions, number, (0, len(trunk)))
         segment.learn(0, list(reply), list(weighed))
+        segments.append(segment)
+    for number, one in enumerate(judged, start=len(segments)):
+        tokens = [last, *one.tokens]
+        positions = list(range(len(trunk), len(trunk) + len(tokens)))
+        segment = _Segment(tokens, positions, number, (0, len(trunk)))
+        segment.learn(len(tokens) - 1, [one.answer], [JUDGEMENT_WEIGHT])
         segments.append(segment)
     return _joined(segments)
 
@@ -199,6 +227,11 @@ def _joined(segments: list[_Segment]) -> Row:
         labels=together([segment.labels for segment in segments]),
         weights=np.array([weight for segment in segments for weight in segment.weights], dtype=np.float32),
     )
+
+
+def _cut(reply: Sequence[int], branch: Branch) -> int:
+    """How many tokens of a reply there are when something is said behind it."""
+    return max(1, round(branch.share * len(reply)))
 
 
 def _shifted(length: int, prompt: list[int], end: int, rng: random.Random) -> list[int]:

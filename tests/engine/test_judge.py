@@ -24,6 +24,7 @@ from engine.judge import (
     manner_questions,
     note_questions,
     probability,
+    text_of_notes,
 )
 from engine.types import LoraRef, Prompt, Role, TokenIds, Turn
 
@@ -70,13 +71,31 @@ async def test_all_questions_about_all_replies_go_in_one_call() -> None:
 async def test_a_glance_asks_what_weighs_most_and_the_rest_is_asked_once() -> None:
     backend = Listening(2.0)
     light = Question(name="light", text="Is it light?")
-    judge = Judge(backend, [light, *note_questions(["Be brief.", "Be kind."])])
+    judge = Judge(backend, [light, Question(name="heavy", text="Is it heavy?", weight=2.0)])
     glanced = await judge.glance(ids(backend), [(20,), (21,)])
-    assert [sorted(verdict.answers) for verdict in glanced] == [["note: Be brief.", "note: Be kind."]] * 2
+    assert [list(verdict.answers) for verdict in glanced] == [["heavy"]] * 2
     assert not judge.is_complete(glanced[0])
     (complete,) = await judge.complete(ids(backend), [(20,)], glanced[:1])
     assert backend.calls[1] == ((*ids(backend), 20, *backend.encode_question(wording.question(light.text))),)
     assert complete == (await judge.score(ids(backend), [(20,)]))[0]
+
+
+async def test_a_glance_asks_about_several_notes_at_once_and_then_about_each() -> None:
+    backend = Listening(2.0)
+    notes = ["Be brief.", "Be kind.", "Be plain.", "Be calm.", "Be bold."]
+    judge = Judge(backend, note_questions(notes))
+    (glanced,) = await judge.glance(ids(backend), [(20,)])
+    asked = [wording.note_question(*notes[:4]), wording.note_question(notes[4])]
+    assert [text_of_notes(name) for name in glanced.answers] == asked
+    assert [prompt[len(ids(backend)) + 1 :] for prompt in backend.calls[0]] == [
+        backend.encode_question(wording.question(text)) for text in asked
+    ]
+    assert judge.is_content(glanced)
+    assert not judge.is_complete(glanced)
+    (complete,) = await judge.complete(ids(backend), [(20,)], [glanced])
+    assert judge.is_complete(complete)
+    assert len(backend.calls[1]) == 4  # the fifth was asked about by itself already
+    assert [text_of_notes(name) for name in complete.answers] == [wording.note_question(n) for n in notes]
 
 
 async def test_a_glance_that_left_nothing_out_is_complete() -> None:
