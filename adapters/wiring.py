@@ -170,7 +170,7 @@ def backend(settings: Settings) -> Backend:
         VllmSettings(
             model=model_of(settings),
             max_context=chosen.max_context,
-            kv_cache_gib=chosen.cpu_cache_gib,
+            cpu_cache_gib=chosen.cpu_cache_gib,
             gpu_memory_share=chosen.gpu_memory_share,
             max_loras=chosen.max_loras,
             max_lora_rank=chosen.max_lora_rank,

@@ -45,7 +45,7 @@ class VllmSettings:
 
     model: str  # a folder, or a name on the hub
     max_context: int = 4096  # less where the model reads less
-    kv_cache_gib: float = 1.0  # on a CPU; a GPU fills `gpu_memory_share`
+    cpu_cache_gib: float = 1.0  # on a CPU; a GPU fills `gpu_memory_share`
     gpu_memory_share: float = 0.85
     tensor_parallel: int = 1
     dtype: str = "auto"
@@ -314,14 +314,14 @@ class VllmLocalBackend(Backend):
             # With LoRAs nothing of the model is compiled on a CPU; what else torch would compile costs
             # seconds at the first request, and a C++ compiler, which a plain machine does not have.
             os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-            _check_memory(folder.weight_bytes, self._settings.kv_cache_gib)
+            _check_memory(folder.weight_bytes, self._settings.cpu_cache_gib)
         arguments = self._arguments(on_cpu)
         try:
             return AsyncLLM.from_engine_args(arguments)
         except Exception as error:  # vLLM's are of every kind here; none can be answered but by settings
             raise ModelError(
                 f"vLLM could not start {folder.id}: {error} Its own lines above say why; most often there is "
-                "too little memory (lower `kv_cache_gib`, `gpu_memory_share` or `max_context`) or this vLLM "
+                "too little memory (lower `cpu_cache_gib`, `gpu_memory_share` or `max_context`) or this vLLM "
                 "does not serve models of that kind."
             ) from error
 
@@ -330,7 +330,7 @@ class VllmLocalBackend(Backend):
 
         wanted = self._settings
         memory: dict[str, Any] = (
-            {"kv_cache_memory_bytes": int(wanted.kv_cache_gib * GIB)}
+            {"kv_cache_memory_bytes": int(wanted.cpu_cache_gib * GIB)}
             if on_cpu
             else {"gpu_memory_utilization": wanted.gpu_memory_share}
         )
@@ -428,15 +428,15 @@ def _set_environment(settings: VllmSettings) -> None:
         os.environ.setdefault(name, value)
 
 
-def _check_memory(weight_bytes: int, kv_cache_gib: float) -> None:
+def _check_memory(weight_bytes: int, cpu_cache_gib: float) -> None:
     """On a CPU a model that does not fit would be killed without a word, or drag the machine down."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     available = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), None)
-    needed = weight_bytes + int(kv_cache_gib * GIB) + GIB
+    needed = weight_bytes + int(cpu_cache_gib * GIB) + GIB
     if available is not None and needed > available:
         raise ModelError(
             f"The model needs about {needed / GIB:.1f} GiB of memory and {available / GIB:.1f} GiB are free. "
-            "Choose a smaller model, lower `kv_cache_gib`, or close other programs."
+            "Choose a smaller model, lower `cpu_cache_gib`, or close other programs."
         )
 
 

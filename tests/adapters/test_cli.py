@@ -94,6 +94,12 @@ def test_a_model_folder_without_weights_is_one_line_and_exit_code_2(tmp_path: Pa
     assert "holds no weights" in refusal(ended)
 
 
+def test_too_little_memory_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    wanted = {"BACKEND__KIND": "vllm", "BACKEND__CPU_CACHE_GIB": "1000000", "WEB__PORT": "0"}
+    said = refusal(nightloom(tmp_path, "run", **wanted))
+    assert re.search(r"needs about 1000\d+\.\d GiB of memory .* lower `cpu_cache_gib`", said)
+
+
 def test_a_data_folder_that_cannot_be_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert "NIGHTLOOM_DATA" in refusal(nightloom(tmp_path, "run", DATA=str(tmp_path / "file" / "data")))

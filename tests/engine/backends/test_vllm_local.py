@@ -26,7 +26,7 @@ GREEDY = Sampling(max_tokens=16, temperature=0)
 
 @pytest.fixture(scope="session")
 def settings(chat_model: Path) -> VllmSettings:
-    return VllmSettings(model=str(chat_model), max_context=1024, kv_cache_gib=0.25, max_loras=4)
+    return VllmSettings(model=str(chat_model), max_context=1024, cpu_cache_gib=0.25, max_loras=4)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -211,7 +211,7 @@ async def test_too_little_memory_is_said_and_not_tried(tmp_path: Path) -> None:
     save_tokenizer(tmp_path)
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"x")
-    settings = VllmSettings(model=str(tmp_path), kv_cache_gib=1e6)
+    settings = VllmSettings(model=str(tmp_path), cpu_cache_gib=1e6)
     with pytest.raises(ModelError, match="GiB are free"):
         await VllmLocalBackend(settings).start(lambda _: None)
 
