@@ -47,8 +47,6 @@ from bot.events import (
 from bot.ports import ChatError
 from bot.settings import DiscordSettings
 
-SETTLES_S = 30.0  # a message just posted is noted by the bot within this, or never
-LOOK_AGAIN_S = 0.05
 REFUSAL_EVERY_S = 60.0
 HEARD_REMEMBERED = 10_000
 REGISTER_AGAIN_S = 60.0
@@ -196,7 +194,7 @@ class DiscordChat:
 
     async def _route(self, said: Said, message: discord.Message) -> None:
         """Talk or teach: see the rule in the module's docstring."""
-        under = await self._reply_at(said.replies_to) if said.replies_to else None
+        under = await self._app.reply_at(said.replies_to) if said.replies_to else None
         talks = said.is_mention or (said.place.is_private and under is None)
         teaches = under is not None and under.person == said.person.key
         if talks or teaches:
@@ -296,8 +294,6 @@ class DiscordChat:
         if on and not await self._admits_reaction(client, payload):
             return
         ref = events.ref(payload.channel_id, payload.message_id)
-        if self._sender.is_fresh(payload.message_id):
-            await self._reply_at(ref)
         key = f"discord:{payload.user_id}"
         person = events.person(user) if user else Person(key=key, platform=Platform.DISCORD)
         emoji = events.emoji_name(payload.emoji)
@@ -320,17 +316,8 @@ class DiscordChat:
         """A moderator took reactions off without saying whose: what is left is read."""
         self._catch_up.touched(message_id)
         ref = events.ref(channel_id, message_id)
-        if await self._reply_at(ref) is not None:
+        if await self._app.reply_at(ref) is not None:
             await self._catch_up.reactions(self._connection.client, [ref])
-
-    async def _reply_at(self, ref: Ref) -> Reply | None:
-        """The reply at a message. One that was just posted may take a moment to be noted as ours."""
-        until = time.monotonic() + SETTLES_S
-        while True:
-            reply = await self._app.reply_at(ref)
-            if reply is not None or not self._sender.is_fresh(int(ref.id)) or time.monotonic() > until:
-                return reply
-            await asyncio.sleep(LOOK_AGAIN_S)
 
     # The session
 

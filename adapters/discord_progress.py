@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import discord
 import structlog
@@ -27,13 +26,11 @@ class Working:
         self,
         place: discord.PartialMessageable,
         reference: discord.MessageReference | None,
-        remember: Callable[[int], None],
         *,
         progress_after_s: float,
     ) -> None:
         self._place = place
         self._reference = reference
-        self._remember = remember
         self._pacer = Pacer[Progress](self._show, interval_s=EDIT_EVERY_S, first_after_s=progress_after_s)
         self._shown: int | None = None
         self._stopped = asyncio.Event()
@@ -69,7 +66,6 @@ class Working:
             if self._shown is None:
                 nonce = make_nonce(f"progress {progress.message}", 0)
                 self._shown = (await call(post(self._place, text, None, self._reference, nonce))).id
-                self._remember(self._shown)
             else:
                 await call(self._place.get_partial_message(self._shown).edit(content=text))
         except ChatError as error:

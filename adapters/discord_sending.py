@@ -7,7 +7,6 @@ remembers for some minutes; later than that, the channel is looked through for i
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -60,7 +59,6 @@ class Sender:
         self._working: dict[str, Working] = {}
         self._shown: dict[str, int] = {}  # question → the message that shows its progress
         self._asked: OrderedDict[str, int] = OrderedDict()  # a slash command's question → its message
-        self._sent_at: OrderedDict[str, float] = OrderedDict()
         self._told_closed: set[str] = set()
         self.tasks: asyncio.TaskGroup | None = None
 
@@ -103,7 +101,6 @@ class Sender:
                 question = outgoing.question if index == 0 else None
                 posted = await self._send(place, text, view, question, make_nonce(outgoing.key, index))
             refs.append(events.ref(place.id, posted))
-            self._remember(posted)
         for surplus in slots[len(texts) :]:
             await self._remove(place, surplus)
         return refs
@@ -185,7 +182,7 @@ class Sender:
         if working is None:
             channel = self._channel(place)
             reference = self._reference(question)
-            working = Working(channel, reference, self._remember, progress_after_s=self._progress_after_s)
+            working = Working(channel, reference, progress_after_s=self._progress_after_s)
             self._working[question.id] = working
             self.tasks.create_task(working.run(), name=f"discord-working-{question.id}")
         if progress is not None:
@@ -275,13 +272,6 @@ class Sender:
     def asked(self, ref: Ref, message_id: int) -> None:
         """The question of a slash command is shown by this message: the answer replies to it."""
         _keep(self._asked, ref.id, message_id)
-
-    def is_fresh(self, message_id: int) -> bool:
-        """Sent so lately that the bot may not have noted it yet."""
-        return time.monotonic() - self._sent_at.get(str(message_id), -1e9) < CALL_TIMEOUT_S
-
-    def _remember(self, message_id: int) -> None:
-        _keep(self._sent_at, str(message_id), time.monotonic())
 
     def _channel(self, place: Place) -> discord.PartialMessageable:
         return self._connection.client.get_partial_messageable(events.channel_id(place))

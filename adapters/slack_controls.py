@@ -239,6 +239,10 @@ class Controls:
         team = await self._teams.of(_team_of(body))
         person = await self._meet(team, _user_of(body))
         pieces = await self._app.store.replies.pieces(reply_id)
+        if not pieces:  # pressed before it is noted where the answer stands: looking for it waits for that
+            pressed = body["container"]
+            await self._app.reply_at(slack_events.ref(team.id, pressed["channel_id"], pressed["message_ts"]))
+            pieces = await self._app.store.replies.pieces(reply_id)
         at, rating = self._app.kit.clock(), None
         for each in (GOOD_BUTTON, BAD_BUTTON):
             event = f"thumb:{reply_id}:{person.key}:{each}:{at.timestamp()}"

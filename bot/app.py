@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 import structlog
 
@@ -51,11 +52,14 @@ from bot.store.nights import Night
 from bot.store.reactions import Standing
 from bot.work import Workers
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
 
 LIFE_SIGN_S: Final = 5.0
 DEAD_AFTER_S: Final = 20.0
 SENDING_MAY_TAKE_S: Final = 6.0
+NOTED_WITHIN_S: Final = 2.0  # Slack sends an event again unless it is acknowledged within 3 s
 LOOK_AGAIN_S: Final = 1.0
 EVENTS_ARE_KEPT: Final = timedelta(days=30)  # far longer than any platform delivers again
 FORGET_EVENTS_EVERY: Final = timedelta(hours=6)
@@ -75,6 +79,7 @@ class App:
         self._rethinking = Rethinking(kit, self._workers.tell)
         self._stopping = asyncio.Event()
         self._ended: asyncio.Event | None = None  # None: `run` has not begun
+        self._has_adopted = asyncio.Event()
         self._nights: Nights | None = None
 
     def attach_nights(self, nights: Nights) -> None:
@@ -157,7 +162,7 @@ class App:
             if reply_id is None:
                 return None
             return self._rating(await self.store.reactions.of(reply_id, reaction.person.key))
-        standing = await self.store.reactions.put(reaction, emoji)
+        standing = await self._found(reaction.ref, partial(self.store.reactions.put, reaction, emoji))
         if standing is None:
             return None
         if standing.is_theirs:
@@ -184,7 +189,7 @@ class App:
         if thread_reply.to is None:
             reply = await self.store.replies.latest_in(place, person.key)
         else:
-            reply = await self.store.replies.at(thread_reply.to)
+            reply = await self.reply_at(thread_reply.to)
         if reply is None:
             raise Unknown("unknown_reply", "This is no answer of mine.")
         if reply.person != person.key:
@@ -231,12 +236,22 @@ class App:
         return await forget.forget(self.kit, person, erase_loras=erase_loras)
 
     async def posted(self, platform: Platform, *, since: datetime, limit: int) -> Sequence[tuple[Ref, Place]]:
-        """The pieces of the answers posted since then, newest first, for reading back."""
+        """The pieces of the answers posted since then, newest first, for reading back.
+
+        What an earlier process may have posted without noting it comes to be noted first.
+        """
+        try:
+            async with asyncio.timeout(SENDING_MAY_TAKE_S):
+                await self._has_adopted.wait()
+                if sends := self._outboxes[platform].on_their_way():
+                    await asyncio.wait(sends)
+        except TimeoutError:  # it is read back after the next connection
+            log.info("read back before all was sent", platform=platform)
         return await self.store.replies.posted(platform, since=since, limit=limit)
 
     async def reply_at(self, ref: Ref) -> Reply | None:
         """The reply of which this platform message is a piece; None: it is none of ours."""
-        return await self.store.replies.at(ref)
+        return await self._found(ref, partial(self.store.replies.at, ref))
 
     async def outcome(self, message_id: str, *, wait_s: float = 0.0) -> Outcome:
         """What became of a message or thread reply, waiting until it is settled. Raises Unknown."""
@@ -275,6 +290,20 @@ class App:
     async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
         """Say something to one person alone, where they can be reached."""
         await self._workers.tell(person, place, notice)
+
+    async def _found(self, ref: Ref, look: Callable[[], Awaitable[T | None]]) -> T | None:
+        """What `look` finds at a platform message.
+
+        The platform may tell of an answer of ours before it has told us where that stands. So where one is
+        just being sent there, what is not found is looked for again once that is noted.
+        """
+        outbox = self._outboxes.get(ref.platform)
+        sends = outbox.begun_in(ref.channel) if outbox else ()  # before looking: what ends meanwhile counts
+        found = await look()
+        if found is None and sends:
+            await asyncio.wait(sends, timeout=NOTED_WITHIN_S)
+            found = await look()
+        return found
 
     def _learning(self) -> Nights:
         if self._nights is None:
@@ -359,6 +388,7 @@ class App:
             try:
                 await self.store.leases.live(self.kit.owner, for_s=DEAD_AFTER_S)
                 await self._workers.adopt()
+                self._has_adopted.set()
                 if self.kit.clock() - events_forgotten_at > FORGET_EVENTS_EVERY:
                     events_forgotten_at = self.kit.clock()
                     await self.store.inbox.forget_events(before=events_forgotten_at - EVENTS_ARE_KEPT)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
-from bot import metrics
-from bot.events import Notice, Outgoing, Person, Platform
+from bot import conversation, metrics
+from bot.events import Notice, Outgoing, Person, Place, Platform
 from bot.hub import Hub
 from bot.kit import Kit
 from bot.ports import Chat, ChatError, RateLimited, Undeliverable
@@ -27,6 +29,18 @@ SEND_TIMEOUT_S: Final = 120.0
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 60.0
 FAULTS: Final = 8  # errors that no adapter should raise, until a reply is given up
+SETTLES_S: Final = 10.0  # what is not recorded by then is tried again and again: nothing waits for it
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Sending:
+    """A reply on its way. `over` is done when it is noted where it stands, or that it never will."""
+
+    reply: str
+    place: Place
+    tries: int = 0
+    began: float | None = None  # on the monotonic clock; None: it waits for its turn
+    over: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Outbox:
@@ -36,16 +50,34 @@ class Outbox:
         self._kit = kit
         self._chat = chat
         self._hub = hub
-        self._queue: FairQueue[str] = FairQueue()
-        self._tries: dict[str, int] = {}
+        self._queue: FairQueue[Sending] = FairQueue()
+        self._on_their_way: set[Sending] = set()
         self._sending = 0
         self._is_idle = asyncio.Event()
         self._is_stopping = False
 
-    def put(self, place: str, reply_id: str) -> None:
+    def put(self, place: Place, reply_id: str) -> None:
         """To be sent, after what is on its way to the same place."""
-        self._queue.put(place, reply_id)
+        sending = Sending(reply=reply_id, place=place)
+        self._on_their_way.add(sending)
+        self._queue.put(conversation.name_of(place), sending)
         metrics.UNSENT.inc()
+
+    def on_their_way(self) -> Collection[asyncio.Future[None]]:
+        """Done one by one, as it is noted where each reply stands."""
+        return [sending.over for sending in self._on_their_way]
+
+    def begun_in(self, channel: str) -> Collection[asyncio.Future[None]]:
+        """The same of the replies that may stand in this channel already, under an id not noted yet."""
+        lately = time.monotonic() - SETTLES_S
+        return [
+            sending.over
+            for sending in self._on_their_way
+            # On Discord a thread is a channel of its own.
+            if channel in (sending.place.channel, sending.place.thread)
+            and sending.began is not None
+            and sending.began > lately
+        ]
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -66,31 +98,34 @@ class Outbox:
 
     async def _send_for_ever(self, tasks: asyncio.TaskGroup) -> None:
         while True:
-            place, reply_id = await self._queue.get()
+            place, sending = await self._queue.get()
             if self._is_stopping:
                 return
             self._sending += 1
             try:
-                pause_s = await self._try(reply_id)
+                pause_s = await self._try(sending)
             finally:
                 self._sending -= 1
                 self._is_idle.set()
             if pause_s is None:
-                self._tries.pop(reply_id, None)
+                self._on_their_way.discard(sending)
+                sending.over.set_result(None)
                 metrics.UNSENT.dec()
                 self._queue.done(place)
             else:
-                tasks.create_task(self._again(place, reply_id, pause_s))
+                tasks.create_task(self._again(place, sending, pause_s))
 
-    async def _again(self, place: str, reply_id: str, pause_s: float) -> None:
+    async def _again(self, place: str, sending: Sending, pause_s: float) -> None:
         """After the pause; until then nothing else goes to that place."""
         await asyncio.sleep(pause_s)
-        self._queue.put_first(place, reply_id)
+        self._queue.put_first(place, sending)
         self._queue.done(place)
 
-    async def _try(self, reply_id: str) -> float | None:
+    async def _try(self, sending: Sending) -> float | None:
         """Send it now. The seconds to wait before the next try; None: it is dealt with."""
-        tries = self._tries[reply_id] = self._tries.get(reply_id, 0) + 1
+        sending.tries += 1
+        sending.began = sending.began or time.monotonic()
+        reply_id, tries = sending.reply, sending.tries
         platform = self._chat.platform
         outgoing = None
         try:

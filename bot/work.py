@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from bot import conversation, metrics
+from bot import metrics
 from bot.errors import BotError
 from bot.events import Notice, Person, Place, Platform
 from bot.hub import Hub
@@ -73,7 +73,7 @@ class Workers:
         """A recorded reply is to be sent. Where its platform is off now, it stays stored."""
         outbox = self._outboxes.get(place.platform)
         if outbox is not None:
-            outbox.put(conversation.name_of(place), reply_id)
+            outbox.put(place, reply_id)
 
     async def tell(self, person: Person, place: Place | None, notice: Notice) -> bool:
         """Say something to one person alone, if they can be reached. False: another time it may arrive."""

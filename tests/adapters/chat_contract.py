@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+
+import pytest
 
 from bot.app import App
 from bot.errors import Unknown
+from bot.events import ReactionState
+from tests.fakes.looking import looking
 
 LATEST_S = 15.0
 QUIET_S = 0.3
@@ -100,6 +104,13 @@ class PushedDriver(Driver):
     @abstractmethod
     async def ask_told_twice(self, name: str, text: str) -> None:
         """One question, whose event is delivered twice."""
+
+    @abstractmethod
+    async def ask_untold(self, name: str, text: str) -> Asked:
+        """Ask, and see the answer. The bot is not told where it stands until `tell`; `reply` is empty."""
+
+    @abstractmethod
+    def tell(self) -> None: ...
 
     @abstractmethod
     async def reconnect(self) -> None:
@@ -221,6 +232,18 @@ class PushedContract(ChatContract):
         await asyncio.sleep(QUIET_S)
         assert await driver.shown("ann") == ["echo: tea?"]
 
+    async def test_an_answer_is_rated_before_the_bot_is_told_where_it_stands(
+        self, driver: PushedDriver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # The event itself counts, not only what is read back after a connection.
+        monkeypatch.setattr(driver.app, "reactions", nothing_read_back)
+        looked = looking(monkeypatch, driver.app.store.reactions, "put")
+        asked = await driver.ask_untold("ann", "tea?")
+        await driver.react("ann", asked, "❤️")
+        await looked.wait()
+        driver.tell()
+        await until(lambda: last_rating(driver, "ann"), 5)
+
     async def test_a_broken_connection_loses_nothing(self, driver: PushedDriver) -> None:
         await driver.ask("ann", "before")
         await driver.reconnect()
@@ -234,6 +257,14 @@ async def until(look: Callable[[], Awaitable[object]], wanted: object) -> None:
     while (found := await look()) != wanted:
         assert asyncio.get_running_loop().time() < end, f"{found!r} and not {wanted!r}"
         await asyncio.sleep(0.02)
+
+
+async def nothing_read_back(states: Sequence[ReactionState]) -> int:
+    return 0
+
+
+async def last_rating(driver: Driver, name: str) -> int | None:
+    return (await driver.app.store.replies.of_person(driver.key(name)))[0].reply.rating
 
 
 async def rating(driver: Driver, asked: Asked) -> int | None:

@@ -13,7 +13,8 @@ from bot.ports import Chat
 class FakeChat(Chat):
     """Posts each key once, as a platform with idempotency keys does. `refuse` holds errors to be raised.
 
-    So does `refuse_to_tell`, for what is said to one person alone.
+    So does `refuse_after`, once what was to be posted stands there; and `refuse_to_tell`, for what is said
+    to one person alone.
     """
 
     def __init__(self, platform: Platform = Platform.WEB) -> None:
@@ -24,9 +25,12 @@ class FakeChat(Chat):
         self.progress: list[Progress | None] = []
         self.idled: list[Ref] = []
         self.refuse: deque[Exception] = deque()
+        self.refuse_after: deque[Exception] = deque()
         self.refuse_to_tell: deque[Exception] = deque()
         self.hold = asyncio.Event()  # posting waits while it is cleared
         self.hold.set()
+        self.tells = asyncio.Event()  # while it is cleared, what is posted stands there untold
+        self.tells.set()
         self._keys: dict[str, tuple[Ref, ...]] = {}
 
     async def post(self, outgoing: Outgoing) -> Sequence[Ref]:
@@ -38,6 +42,9 @@ class FakeChat(Chat):
             self.shown[ref.id] = outgoing.reply.text
             self._keys[outgoing.key] = (ref,)
             self.posts.append(outgoing)
+        await self.tells.wait()
+        if self.refuse_after:
+            raise self.refuse_after.popleft()
         return self._keys[outgoing.key]
 
     async def working(self, place: Place, question: Ref, progress: Progress | None) -> None:
@@ -52,4 +59,7 @@ class FakeChat(Chat):
         self.told.append((person, notice))
 
     def _new_ref(self, outgoing: Outgoing) -> Ref:
-        return Ref(platform=self.platform, channel=outgoing.place.channel, id=f"m{len(self.posts) + 1}")
+        place, channel = outgoing.place, outgoing.place.channel
+        if self.platform is Platform.DISCORD:  # there a thread is a channel of its own
+            channel = place.thread or channel
+        return Ref(platform=self.platform, channel=channel, id=f"m{len(self.posts) + 1}")

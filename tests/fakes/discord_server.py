@@ -49,6 +49,7 @@ class Fault:
     code: int = 0
     breaks_after: bool = False  # do the work, then break the connection without an answer
     breaks_before: bool = False
+    holds: asyncio.Event | None = None  # do the work, then answer once this is set
     delay_s: float = 0.0
 
     def fits(self, method: str, path: str) -> bool:
@@ -184,6 +185,8 @@ class DiscordServer:
             response = await handler(request)
         except Refusal as refusal:
             response = reply({"code": refusal.code, "message": str(refusal)}, status=refusal.status)
+        if fault is not None and fault.holds is not None:
+            await fault.holds.wait()
         if fault is not None and fault.breaks_after:
             return _broken(request)
         return response

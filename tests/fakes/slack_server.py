@@ -48,6 +48,7 @@ class SlackServer:
         self.retry_after_s = 1
         self.refusals: dict[str, list[str]] = defaultdict(list)  # method → errors for the next calls
         self.drops: dict[str, int] = defaultdict(int)  # method → calls carried out, the answer never sent
+        self.holds: dict[str, asyncio.Event] = {}  # method → calls carried out, answered once this is set
 
         self._sockets: list[web.WebSocketResponse] = []
         self._connected = asyncio.Event()
@@ -294,6 +295,8 @@ class SlackServer:
             if refusal.body["error"] in BLOCK_KIT_ERRORS:
                 self.invalid.append(refusal.body)
             return web.json_response(refusal.body)
+        if method in self.holds:
+            await self.holds[method].wait()
         if self.drops[method] > 0:
             self.drops[method] -= 1
             assert request.transport

@@ -10,7 +10,8 @@ from bot.events import Notice, Outgoing, Person, Place, Platform, Reply
 from bot.ports import Undeliverable
 from engine.types import Mode
 from tests.adapters.discord.conftest import Running, StartDiscord
-from tests.fakes.discord_server import Channel, DiscordServer, Permission, User
+from tests.fakes.discord_server import Channel, DiscordServer, Fault, Permission, User
+from tests.fakes.looking import looking
 
 QUIET_S = 0.3  # long enough for something wrong to happen
 
@@ -58,13 +59,20 @@ async def test_a_reaction_rates_and_taking_it_off_takes_it_back(
     await until(bot, reply, ann, set())
 
 
-async def test_a_reaction_at_the_very_moment_of_posting_counts(
-    bot: Running, server: DiscordServer, room: Channel, ann: User
+async def test_an_answer_is_taught_about_before_the_bot_is_told_where_it_stands(
+    bot: Running, server: DiscordServer, room: Channel, ann: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looked = looking(monkeypatch, bot.store.replies, "at")
+    told = asyncio.Event()
+    server.faults.append(Fault(method="POST", path=r"/channels/\d+/messages$", holds=told))
     server.mention(ann, room, "tea?")
     answer = await server.answer(room)
-    server.world.react(ann, answer, "👍")
-    await until(bot, await bot.noted(answer), ann, {"👍"})
+    server.say(ann, room, "better: Tea is warm.", reply_to=answer)
+    await looked.wait()
+    told.set()
+    await server.answer(room, 2)
+    teachings = await bot.store.teachings.of_person(f"discord:{ann.id}")
+    assert [teaching.wanted for teaching in teachings] == ["Tea is warm."]
 
 
 async def test_others_rate_for_themselves(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,7 +20,7 @@ from tests.adapters.chat_contract import (
     until,
 )
 from tests.adapters.discord.conftest import Running, StartDiscord
-from tests.fakes.discord_server import Channel, DiscordServer, Interaction, Message, User
+from tests.fakes.discord_server import Channel, DiscordServer, Fault, Interaction, Message, User
 
 
 class DiscordDriver(PushedDriver):
@@ -31,6 +32,7 @@ class DiscordDriver(PushedDriver):
         self.server = bot.server
         self.users = users
         self.rooms = rooms
+        self.told = asyncio.Event()
 
     def key(self, name: str) -> str:
         return f"discord:{self.users[name].id}"
@@ -97,6 +99,16 @@ class DiscordDriver(PushedDriver):
         self.server.gateway.sends_twice = True
         self.server.mention(self.users[name], self.rooms[name], text)
         self.server.gateway.sends_twice = False
+
+    async def ask_untold(self, name: str, text: str) -> Asked:
+        posting = r"/channels/\d+/messages$"
+        self.server.faults.append(Fault(method="POST", path=posting, holds=self.told))
+        question = self.server.mention(self.users[name], self.rooms[name], text)
+        answer = await self.server.answer(self.rooms[name], timeout_s=LATEST_S)
+        return Asked(question=question, answer=answer, reply="", text=answer.content)
+
+    def tell(self) -> None:
+        self.told.set()
 
     async def reconnect(self) -> None:
         await self.server.gateway.cut()

@@ -21,6 +21,7 @@ from adapters.slack_text import to_mrkdwn, unescape
 from bot.events import Action, ActionKind
 from bot.settings import SlackSettings
 from tests.adapters.slack.conftest import LATEST_S, Running, StartSlack, served
+from tests.fakes.looking import looking
 from tests.fakes.slack_blocks import complaints_about_blocks
 from tests.fakes.slack_server import SlackServer
 
@@ -38,6 +39,14 @@ async def until(condition: object) -> None:
     async with asyncio.timeout(LATEST_S):
         while not condition():
             await asyncio.sleep(0.02)
+
+
+async def taught(bot: Running, wanted: str) -> None:
+    """Wait until Ann has taught this text, and nothing else."""
+    async with asyncio.timeout(LATEST_S):
+        while not (teachings := await bot.store.teachings.of_person("slack:T1:UANN")):
+            await asyncio.sleep(0.02)
+    assert [teaching.wanted for teaching in teachings] == [wanted]
 
 
 async def test_in_direct_messages_plain_messages_talk_and_thread_replies_teach(bot: Running) -> None:
@@ -122,10 +131,35 @@ async def test_correct_this_opens_a_window_with_the_text_and_keeps_what_is_sent(
     refused = await bot.server.submit("UANN", view_id, {"correction": {"text": {"value": " "}}})
     assert refused["response_action"] == "errors"
     await bot.server.submit("UANN", view_id, {"correction": {"text": {"value": "Tea is warm."}}})
-    async with asyncio.timeout(LATEST_S):
-        while not (taught := await bot.store.teachings.of_person("slack:T1:UANN")):
-            await asyncio.sleep(0.02)
-    assert [teaching.wanted for teaching in taught] == ["Tea is warm."]
+    await taught(bot, "Tea is warm.")
+
+
+async def test_an_answer_is_taught_about_before_the_bot_is_told_where_it_stands(
+    bot: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = looking(monkeypatch, bot.store.replies, "at")
+    bot.server.holds["chat.postMessage"] = told = asyncio.Event()
+    bot.server.say("UANN", "DANN", "tea?")
+    said = await bot.answer("DANN", 1)
+    bot.server.say("UANN", "DANN", "better: Tea is warm.", thread=said.ts)
+    await looked.wait()
+    told.set()
+    await taught(bot, "Tea is warm.")
+
+
+async def test_a_thumb_counts_before_the_bot_is_told_where_its_answer_stands(
+    bot: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = looking(monkeypatch, bot.store.replies, "at")
+    bot.server.holds["chat.postMessage"] = told = asyncio.Event()
+    bot.server.say("UANN", "CANN", "<@UBOT> tea?")
+    said = await bot.answer("CANN", 1)
+    (reply,) = await bot.store.replies.of_person("slack:T1:UANN")
+    await bot.server.press("UANN", "CANN", said.ts, "feedback", value=f"-{reply.reply.id}")
+    await looked.wait()
+    told.set()
+    whispers = bot.server.workspace.whispers_to
+    await until(lambda: any("Counted: 1 of 5" in post.text for post in whispers("UANN")))
 
 
 async def test_a_thumb_counts_privately_and_is_taken_back(bot: Running) -> None:

@@ -94,6 +94,15 @@ class SlackDriver(PushedDriver):
         await self.server.settled()
         self.server.is_repeating = False
 
+    async def ask_untold(self, name: str, text: str) -> Asked:
+        self.server.holds["chat.postMessage"] = asyncio.Event()
+        question = self.server.say(_user(name), _room(name), f"<@{self.workspace.bot}> {text}")
+        answer = await self.bot.answer(_room(name), 1)
+        return Asked(question=question, answer=answer, reply="", text=unescape(answer.text))
+
+    def tell(self) -> None:
+        self.server.holds.pop("chat.postMessage").set()
+
     async def reconnect(self) -> None:
         await self.server.disconnect()
         await self.server.connected()
