@@ -12,11 +12,11 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import structlog
 
+from engine.backends import vllm_cpu
 from engine.backends.chat_tokens import ChatTokens
 from engine.backends.lora_folder import check_lora
 from engine.backends.model_folder import ModelFolder, open_model
@@ -26,7 +26,6 @@ from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
 log = structlog.get_logger(__name__)
 
-GIB = 1 << 30
 # A block of the prefix cache holds this many tokens; only whole blocks are found again, so short branches
 # want small ones, and 32 is the smallest that the CPU kernels like.
 BLOCK_TOKENS = 32
@@ -314,7 +313,6 @@ class VllmLocalBackend(Backend):
             # With LoRAs nothing of the model is compiled on a CPU; what else torch would compile costs
             # seconds at the first request, and a C++ compiler, which a plain machine does not have.
             os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-            _check_memory(folder.weight_bytes, self._settings.cpu_cache_gib)
         arguments = self._arguments(on_cpu)
         try:
             return AsyncLLM.from_engine_args(arguments)
@@ -329,14 +327,13 @@ class VllmLocalBackend(Backend):
         from vllm.engine.arg_utils import AsyncEngineArgs
 
         wanted = self._settings
-        memory: dict[str, Any] = (
-            {"kv_cache_memory_bytes": int(wanted.cpu_cache_gib * GIB)}
+        of_device: dict[str, Any] = (
+            vllm_cpu.arguments(wanted.dtype, self._opened.weight_bytes, wanted.cpu_cache_gib)
             if on_cpu
-            else {"gpu_memory_utilization": wanted.gpu_memory_share}
+            else {"dtype": wanted.dtype, "gpu_memory_utilization": wanted.gpu_memory_share}
         )
         return AsyncEngineArgs(
             model=str(self._opened.path),
-            dtype=wanted.dtype,
             max_model_len=self.max_context,
             max_num_seqs=wanted.max_sequences,
             tensor_parallel_size=wanted.tensor_parallel,
@@ -354,7 +351,7 @@ class VllmLocalBackend(Backend):
             disable_log_stats=True,
             enable_sleep_mode=wanted.can_sleep and not on_cpu,
             use_tqdm_on_load=False,
-            **memory,
+            **of_device,
         )
 
     async def _shut_down(self) -> None:
@@ -426,18 +423,6 @@ def _set_environment(settings: VllmSettings) -> None:
     }
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
-
-
-def _check_memory(weight_bytes: int, cpu_cache_gib: float) -> None:
-    """On a CPU a model that does not fit would be killed without a word, or drag the machine down."""
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    available = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), None)
-    needed = weight_bytes + int(cpu_cache_gib * GIB) + GIB
-    if available is not None and needed > available:
-        raise ModelError(
-            f"The model needs about {needed / GIB:.1f} GiB of memory and {available / GIB:.1f} GiB are free. "
-            "Choose a smaller model, lower `cpu_cache_gib`, or close other programs."
-        )
 
 
 def _discard(starting: asyncio.Future[Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch.nn import functional
 
 from engine.practice.llama import Llama
 from engine.practice.rows import JUDGEMENT_WEIGHT, Batch
+from engine.processor import has_bfloat16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ def gradients(model: Llama, batch: Batch) -> Part:
     device = device_of_training()
     is_learned = (batch.weights != 0).to(device)
     labels, weights = batch.labels.to(device)[is_learned], batch.weights.to(device)[is_learned]
-    with torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16()):
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or has_bfloat16()):
         hidden = model(
             batch.tokens.to(device),
             batch.positions.to(device),
@@ -43,17 +43,6 @@ def gradients(model: Llama, batch: Batch) -> Part:
     }
     known = {name: value for name, value in seen.items() if not math.isnan(value)}
     return Part(gradients=slopes, weight=weights.sum().item(), seen=known)
-
-
-@cache
-def _has_bfloat16() -> bool:
-    """A processor without such instructions imitates them, which takes more than twice as long as float32."""
-    return device_of_training().type == "cuda" or any(
-        torch.cpu.get_capabilities().get(name) for name in _BFLOAT16
-    )
-
-
-_BFLOAT16 = ("avx512_bf16", "amx_bf16")
 
 
 def device_of_training() -> torch.device:
