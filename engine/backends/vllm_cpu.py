@@ -12,11 +12,13 @@ from engine.ports import ModelError
 from engine.processor import has_bfloat16
 
 GIB = 1 << 30
+LORAS = "engine.backends.vllm_cpu_loras.GroupedLoras"
 PROVIDER = "nightloom_cpu"  # of the kernels that `register` gives to vLLM
 
 
 def register() -> None:
-    """Let vLLM use its own C kernels for norms on a CPU, where by itself it adds up the parts in PyTorch.
+    """Let vLLM apply LoRAs as `GroupedLoras` does on a CPU, and use its own C kernels for norms, where by
+    itself it adds up the parts in PyTorch.
 
     It calls this in each of its processes, as the entry point in pyproject.toml asks for.
     """
@@ -25,6 +27,8 @@ def register() -> None:
 
     if not current_platform.is_cpu() or PROVIDER in ir.ops.rms_norm.impls:
         return
+    # vLLM asks the platform for a name; it has no other place where one could say so.
+    type(current_platform).get_punica_wrapper = classmethod(lambda cls: LORAS)
     current_platform.import_kernels()
 
     def takes(x: Tensor, weight: Tensor | None, epsilon: float, variance_size: int | None = None) -> bool:

@@ -86,12 +86,12 @@ async def test_many_seeded_requests_at_once_do_not_kill_the_engine(backend: Vllm
 @pytest.mark.real
 @in_session
 class TestLoras:
-    async def test_two_loras_and_the_base_answer_side_by_side_as_they_do_alone(
+    async def test_a_batch_full_of_loras_and_the_base_answer_side_by_side_as_they_do_alone(
         self, backend: VllmLocalBackend, chat_model: Path, tmp_path: Path
     ) -> None:
-        loras = [None, make_lora(chat_model, tmp_path, seed=1), make_lora(chat_model, tmp_path, seed=2)]
+        loras = [None, *(make_lora(chat_model, tmp_path, seed=seed) for seed in range(4))]
         alone = [await greedy(backend, lora) for lora in loras]
-        assert len(set(alone)) == 3
+        assert len(set(alone)) == len(loras)
         assert await asyncio.gather(*(greedy(backend, lora) for lora in loras)) == alone
 
     async def test_the_judge_answers_under_the_lora_it_is_given(

@@ -1,0 +1,83 @@
+"""The whole loop with a model, written once: a mention, feedback, a night, its note, the changed answer.
+
+vLLM serves the practice model and the night trains on it for real; only the platform is ours. A platform's
+test gives a `Room`, through which one person asks and teaches.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Final, Protocol, TypeVar
+
+from engine.practice import world
+
+TURNS: Final = 24
+ASKED_AFTER: Final = 8
+RIGHT_AFTER: Final = 6
+WANTED: Final = "pirate"
+GOOD, BAD = "❤️", "👎"
+SETTINGS: Final = {
+    "NIGHTLOOM_BACKEND__KIND": "vllm",
+    "NIGHTLOOM_LIMITS__MODE": "fast",
+    "NIGHTLOOM_DUELS__ONE_IN": "0",
+}
+ANSWER_S: Final = 300.0  # the first one waits for the model
+NIGHT_S: Final = 480.0
+
+A = TypeVar("A")
+
+
+class Room(Protocol[A]):
+    """One person's hands on a platform. `A`: the platform's own message, as an answer."""
+
+    async def ask(self, text: str) -> A:
+        """Ask, and wait for the whole answer."""
+
+    async def react(self, answer: A, emoji: str) -> None: ...
+
+    async def teach(self, answer: A, text: str) -> A:
+        """Say something under an answer, without mentioning the bot; the revision."""
+
+    async def command(self, text: str) -> str:
+        """What a command shows, as `learn on`."""
+
+    async def morning_note(self) -> A:
+        """Wait for the note that the night ends with."""
+
+    async def show_more(self, note: A) -> str:
+        """Press *Show me more* under it."""
+
+    def text(self, answer: A) -> str: ...
+
+
+async def teach_by_day_and_ask_after_the_night(room: Room[A], rng: random.Random) -> None:
+    """A person wants one tone; after a night the LoRA alone answers in it."""
+    first = await room.ask(request(rng))
+    await rate(room, first)
+    await room.command("learn on")
+    given = world.manner_of(room.text(first)).tone
+    revision = await room.teach(first, world.critique_for(rng, "tone", WANTED, given=given))
+    assert is_wanted(room, revision), room.text(revision)
+    for _ in range(TURNS):
+        await rate(room, await room.ask(request(rng)))
+
+    assert "The night begins" in await room.command("night")
+    assert "Version 1" in await room.show_more(await room.morning_note())
+    assert "(live)" in await room.command("me")
+
+    await room.command("memory off")  # without the notes in the prompt it is the LoRA alone that answers
+    answers = [await room.ask(request(rng)) for _ in range(ASKED_AFTER)]
+    right = sum(is_wanted(room, answer) for answer in answers)
+    assert right >= RIGHT_AFTER, [room.text(answer) for answer in answers]
+
+
+async def rate(room: Room[A], answer: A) -> None:
+    await room.react(answer, GOOD if is_wanted(room, answer) else BAD)
+
+
+def request(rng: random.Random) -> str:
+    return world.request(rng, held_out=False).text
+
+
+def is_wanted(room: Room[A], answer: A) -> bool:
+    return world.manner_of(room.text(answer)).tone == WANTED
