@@ -34,6 +34,8 @@ JudgeBranches: TypeAlias = Callable[[Sequence[TokenIds]], Awaitable[Sequence[Ver
 
 # A backend that fails or repeats itself this often in a row has nothing more to give.
 MAX_BARREN = 4
+# Once a whole reply is there, nothing is begun anew that could not have so many expansions side by side.
+WAVE_EXPANSIONS = 2
 # With nothing finished at this share of the deadline, the best branch is brought to its end.
 COMPLETE_FROM = 0.6
 
@@ -212,7 +214,8 @@ class _Search:
             return False
         if self._has_finished:
             # A wave takes as long for the last few tokens as for many: crumbs of the budget are left.
-            return self._spendable() >= self._shape.children * self._shape.chunk_tokens
+            expansions = 1 if self._flights else WAVE_EXPANSIONS
+            return self._spendable() >= expansions * self._shape.children * self._shape.chunk_tokens
         return self._spendable() >= 1 and asyncio.get_running_loop().time() < half_way
 
     def _begin(self, group: asyncio.TaskGroup, node: Node, room: int) -> int:

@@ -42,9 +42,9 @@ cores that know no bfloat16. Their course:
 - 460 rehearsals (docs/decisions/0036), in which 88,000 of its own replies were marked, in one hour. They
   brought coherence to nine in ten and three notes to seven in ten, and made replies of one sentence too
   frequent.
-- 260 more, in another hour, with longer prompts, with what comes too often by itself marked down, and with the
-  judge's questions asked about its own replies. That made it even-handed and brought revisions from 71 to 76
-  in a hundred; coherence stood still, and single notes and the judge of topics did not gain.
+- 260 more, in another hour, with longer prompts, with what comes too often by itself marked down, and with
+  the judge's questions asked about its own replies. That made it even-handed and brought revisions from 71
+  to 76 in a hundred; coherence stood still, and single notes and the judge of topics did not gain.
 
 What still fails: names that it has to spell from a note or a fact, places and adjectives of another kind of
 thing, and a revision that keeps all that was right. Since the corpus changed on the way, these very weights

@@ -17,7 +17,7 @@ from engine.judge import Verdict
 from engine.ports import EngineDownError, EngineError, RequestError
 from engine.tree import Node, perturb
 from engine.types import Completion, TokenIds
-from engine.weave import Bounds, Shape, Woven, weave
+from engine.weave import WAVE_EXPANSIONS, Bounds, Shape, Woven, weave
 
 END = 999  # the token after which a scripted branch has ended
 
@@ -234,7 +234,7 @@ async def test_no_wave_is_begun_for_the_last_crumbs_of_the_budget() -> None:
         return await world.sample(prefix, count, max_tokens, seed)
 
     woven = await weave(sample, world.judge, shape=SHAPE, bounds=BOUNDS, seed=1)
-    whole = SHAPE.children * SHAPE.chunk_tokens
+    whole = WAVE_EXPANSIONS * SHAPE.children * SHAPE.chunk_tokens
     assert BOUNDS.budget_tokens - whole < woven.generated_tokens <= BOUNDS.budget_tokens
     assert len(begun) > 5
 
