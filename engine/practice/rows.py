@@ -158,17 +158,17 @@ def replies_row(
     with replies that are judged, likewise."""
     *trunk, last = prompt
     segments = [_Segment(trunk, list(range(len(trunk))), 0)]
-    for number, (reply, weighed) in enumerate(zip(replies, weights, strict=True), start=1):
-        positions = list(range(len(trunk), len(trunk) + len(reply)))
-        segment = _Segment([last, *reply[:-1]], positions, number, (0, len(trunk)))
-        segment.learn(0, list(reply), list(weighed))
-        segments.append(segment)
-    for number, one in enumerate(judged, start=len(segments)):
-        tokens = [last, *one.tokens]
+
+    def hung(behind: Sequence[int]) -> _Segment:
+        tokens = [last, *behind]
         positions = list(range(len(trunk), len(trunk) + len(tokens)))
-        segment = _Segment(tokens, positions, number, (0, len(trunk)))
-        segment.learn(len(tokens) - 1, [one.answer], [JUDGEMENT_WEIGHT])
-        segments.append(segment)
+        segments.append(_Segment(tokens, positions, len(segments), (0, len(trunk))))
+        return segments[-1]
+
+    for reply, weighed in zip(replies, weights, strict=True):
+        hung(reply[:-1]).learn(0, list(reply), list(weighed))
+    for one in judged:
+        hung(one.tokens).learn(len(one.tokens), [one.answer], [JUDGEMENT_WEIGHT])
     return _joined(segments)
 
 
