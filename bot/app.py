@@ -61,6 +61,7 @@ DEAD_AFTER_S: Final = 20.0
 SENDING_MAY_TAKE_S: Final = 6.0
 NOTED_WITHIN_S: Final = 2.0  # Slack sends an event again unless it is acknowledged within 3 s
 LOOK_AGAIN_S: Final = 1.0
+LOOKS_RARER: Final = 1.5  # from look to look: five hundred who wait must not keep the store busy
 EVENTS_ARE_KEPT: Final = timedelta(days=30)  # far longer than any platform delivers again
 FORGET_EVENTS_EVERY: Final = timedelta(hours=6)
 
@@ -255,7 +256,7 @@ class App:
 
     async def outcome(self, message_id: str, *, wait_s: float = 0.0) -> Outcome:
         """What became of a message or thread reply, waiting until it is settled. Raises Unknown."""
-        until = time.monotonic() + wait_s
+        until, pause_s = time.monotonic() + wait_s, LOOK_AGAIN_S
         async with self.hub.watching(message_id) as happened:
             while True:
                 happened.clear()
@@ -264,7 +265,8 @@ class App:
                 if outcome.state is not MessageState.WAITING or left_s <= 0:
                     return outcome
                 # Another process may settle it, of which nothing is heard here: so look now and then.
-                await _set_or_over(happened, min(left_s, LOOK_AGAIN_S))
+                await _set_or_over(happened, min(left_s, pause_s))
+                pause_s *= LOOKS_RARER
 
     async def start_night(self, people: Sequence[str] | None) -> Night:
         """A night for these people, or for everybody with enough that is new. Raises Unknown, Refused."""

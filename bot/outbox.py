@@ -7,6 +7,7 @@ or its adapter knows it again. Knows no platform and no model.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Collection, Mapping
@@ -39,7 +40,7 @@ class Sending:
     reply: str
     place: Place
     tries: int = 0
-    began: float | None = None  # on the monotonic clock; None: it waits for its turn
+    began: float = math.inf  # on the monotonic clock; until then it waits for its turn
     over: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -52,6 +53,7 @@ class Outbox:
         self._hub = hub
         self._queue: FairQueue[Sending] = FairQueue()
         self._on_their_way: set[Sending] = set()
+        self._begun: set[Sending] = set()  # of those, what may stand there already
         self._sending = 0
         self._is_idle = asyncio.Event()
         self._is_stopping = False
@@ -72,11 +74,9 @@ class Outbox:
         lately = time.monotonic() - SETTLES_S
         return [
             sending.over
-            for sending in self._on_their_way
+            for sending in self._begun
             # On Discord a thread is a channel of its own.
-            if channel in (sending.place.channel, sending.place.thread)
-            and sending.began is not None
-            and sending.began > lately
+            if channel in (sending.place.channel, sending.place.thread) and sending.began > lately
         ]
 
     async def run(self) -> None:
@@ -109,6 +109,7 @@ class Outbox:
                 self._is_idle.set()
             if pause_s is None:
                 self._on_their_way.discard(sending)
+                self._begun.discard(sending)
                 sending.over.set_result(None)
                 metrics.UNSENT.dec()
                 self._queue.done(place)
@@ -124,7 +125,9 @@ class Outbox:
     async def _try(self, sending: Sending) -> float | None:
         """Send it now. The seconds to wait before the next try; None: it is dealt with."""
         sending.tries += 1
-        sending.began = sending.began or time.monotonic()
+        if sending not in self._begun:
+            sending.began = time.monotonic()
+            self._begun.add(sending)
         reply_id, tries = sending.reply, sending.tries
         platform = self._chat.platform
         outgoing = None

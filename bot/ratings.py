@@ -20,7 +20,7 @@ from engine.ports import EngineError
 log = structlog.get_logger(__name__)
 
 SETTLES_IN_S: Final = 0.2  # who rates often in a row is thought about once
-LEFT_TO_OTHERS: Final = 4.0  # seconds of pause for each second of work
+LEFT_TO_OTHERS: Final = 9.0  # seconds of pause for each second of work
 
 Tell = Callable[[Person, Place | None, Notice], Awaitable[bool]]  # False: it may arrive another time
 

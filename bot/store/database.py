@@ -9,14 +9,24 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import URL, Table
+from sqlalchemy import URL, CursorResult, Dialect, Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 T = TypeVar("T")
 
 
-Connection: TypeAlias = AsyncConnection  # one transaction, or one reader's view
+# Any: rows and parameters are described by columns, not by types.
+Rows: TypeAlias = CursorResult[*tuple[Any, ...]]
+
+
+class Connection(Protocol):
+    """One transaction, or one reader's view."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> Rows: ...
+
 
 Work = Callable[[Connection], Coroutine[Any, Any, T]]
 

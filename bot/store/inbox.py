@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, and_, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -34,6 +34,13 @@ from bot.store.people import meet
 from engine.types import Mode
 
 inbox = tables.inbox
+
+
+_ITEMS: Final = select(
+    inbox,
+    tables.people.c.name.label("person_name"),
+    tables.people.c.platform.label("person_platform"),
+).join(tables.people, tables.people.c.key == inbox.c.person)
 
 
 class ItemKind(StrEnum):
@@ -162,12 +169,12 @@ class Inbox:
 
     async def get(self, item_id: str) -> Item | None:
         async with self._database.reading() as connection:
-            row = (await connection.execute(_items().where(inbox.c.id == item_id))).one_or_none()
+            row = (await connection.execute(_ITEMS.where(inbox.c.id == item_id))).one_or_none()
         return None if row is None else _item(row)
 
     async def at(self, ref: Ref) -> Item | None:
         """The question that this platform message is."""
-        here = _items().where(
+        here = _ITEMS.where(
             inbox.c.platform == ref.platform, inbox.c.ref_channel == ref.channel, inbox.c.ref_id == ref.id
         )
         async with self._database.reading() as connection:
@@ -217,7 +224,7 @@ class Inbox:
 
         ids = await self._database.write(work)
         async with self._database.reading() as connection:
-            rows = await connection.execute(_items().where(inbox.c.id.in_(ids)).order_by(inbox.c.seq))
+            rows = await connection.execute(_ITEMS.where(inbox.c.id.in_(ids)).order_by(inbox.c.seq))
             return [_item(row) for row in rows]
 
     async def begin(self, item_id: str, *, owner: str) -> Item | None:
@@ -272,8 +279,7 @@ class Inbox:
     async def earlier(self, item: Item, *, limit: int) -> Sequence[Item]:
         """The person's answered questions before this one in its conversation, newest first."""
         before = (
-            _items()
-            .where(
+            _ITEMS.where(
                 inbox.c.person == item.person.key,
                 inbox.c.conversation == item.conversation,
                 inbox.c.kind == ItemKind.MESSAGE,
@@ -291,8 +297,7 @@ class Inbox:
     ) -> Sequence[Item]:
         """What the person said of this kind in a conversation, oldest first, at most the newest `limit`."""
         newest = (
-            _items()
-            .where(
+            _ITEMS.where(
                 inbox.c.person == person,
                 inbox.c.conversation == conversation,
                 inbox.c.kind == kind,
@@ -336,25 +341,24 @@ class Inbox:
             if not await first_time(connection, platform, event.event, str(values["kind"]), item_id, now):
                 return Taken(id=await _subject(connection, platform, event.event), is_new=False)
             await meet(connection, event.person, now)
-            await connection.execute(
-                inbox.insert().values(
-                    id=item_id,
-                    person=event.person.key,
-                    platform=event.place.platform,
-                    ref_channel=event.ref.channel,
-                    ref_id=event.ref.id,
-                    place_channel=event.place.channel,
-                    place_thread=event.place.thread,
-                    is_private=event.place.is_private,
-                    conversation=conversation,
-                    text=event.text,
-                    at=event.at,
-                    received_at=now,
-                    state=MessageState.WAITING,
-                    owner=owner,
-                    **values,
-                )
-            )
+            row = {
+                "id": item_id,
+                "person": event.person.key,
+                "platform": event.place.platform,
+                "ref_channel": event.ref.channel,
+                "ref_id": event.ref.id,
+                "place_channel": event.place.channel,
+                "place_thread": event.place.thread,
+                "is_private": event.place.is_private,
+                "conversation": conversation,
+                "text": event.text,
+                "at": event.at,
+                "received_at": now,
+                "state": MessageState.WAITING,
+                "owner": owner,
+                **values,
+            }
+            await connection.execute(inbox.insert(), row)
             return Taken(id=item_id, is_new=True)
 
         return await self._database.write(work)
@@ -391,13 +395,6 @@ async def _subject(connection: Connection, platform: Platform, event: str) -> st
 
 def _is_mine(item_id: str, owner: str) -> Any:  # Any: SQLAlchemy's expression
     return and_(inbox.c.id == item_id, inbox.c.state == MessageState.WAITING, inbox.c.owner == owner)
-
-
-def _items() -> Any:  # Any: SQLAlchemy's select over columns of many types
-    name = tables.people.c.name.label("person_name")
-    return select(inbox, name, tables.people.c.platform.label("person_platform")).join(
-        tables.people, tables.people.c.key == inbox.c.person
-    )
 
 
 def _item(row: Row[Any]) -> Item:  # Any: a row that is described by columns, not by types

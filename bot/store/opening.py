@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Final
 
 from sqlalchemy import URL, make_url
@@ -28,7 +29,7 @@ async def open_database(address: str) -> Database:
     except StoreError:
         await database.close()
         raise
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         await database.close()
         raise _explained(url, error) from error
     return database

@@ -49,7 +49,8 @@ class Reactions:
                 return None
             now = self._clock()
             if await first_time(connection, ref.platform, reaction.event, "reaction", row.id, now):
-                await meet(connection, person, now)
+                if row.person != person.key:  # to whom an answer was given is known
+                    await meet(connection, person, now)
                 await _put(connection, row.id, person.key, emoji, is_on=reaction.on, at=reaction.at)
             return _standing(row, person, await _on(connection, row.id, person.key))
 

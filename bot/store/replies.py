@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Row, delete, select, update
 
@@ -33,6 +33,9 @@ from bot.store.snapshots import (
 from engine.types import Mode, Prompt, TreeNode
 
 replies, refs, inbox, reactions = tables.replies, tables.reply_refs, tables.inbox, tables.reactions
+
+_LORA_NAME = select(tables.loras.c.name).where(tables.loras.c.id == replies.c.lora).scalar_subquery()
+_REPLIES: Final = select(replies, _LORA_NAME.label("lora_name"))
 
 Rate: TypeAlias = Callable[[frozenset[str]], int | None]
 
@@ -117,7 +120,7 @@ class Replies:
                 settled = settled.where(inbox.c.revision == draft.revision)
             if (await connection.execute(settled.values(state=MessageState.ANSWERED))).rowcount == 0:
                 return False
-            await connection.execute(replies.insert().values(_values(draft, owner, self._clock())))
+            await connection.execute(replies.insert(), _values(draft, owner, self._clock()))
             return True
 
         return await self._database.write(work)
@@ -140,7 +143,7 @@ class Replies:
 
     async def of_messages(self, messages: Sequence[str]) -> dict[str, tuple[Reply, ...]]:
         """The current replies to each question, oldest first."""
-        of_them = _replies().where(replies.c.message.in_(messages), replies.c.is_current)
+        of_them = _REPLIES.where(replies.c.message.in_(messages), replies.c.is_current)
         found: dict[str, list[Reply]] = {message: [] for message in messages}
         async with self._database.reading() as connection:
             rows = (await connection.execute(of_them.order_by(replies.c.seq))).all()
@@ -151,7 +154,7 @@ class Replies:
 
     async def of_cause(self, item_id: str) -> tuple[Reply, ...]:
         """The current replies that were made for an inbox row, oldest first."""
-        query = _replies().where(replies.c.cause == item_id, replies.c.is_current).order_by(replies.c.seq)
+        query = _REPLIES.where(replies.c.cause == item_id, replies.c.is_current).order_by(replies.c.seq)
         async with self._database.reading() as connection:
             rows = (await connection.execute(query)).all()
             ratings = await self._ratings(connection, rows)
@@ -159,7 +162,7 @@ class Replies:
 
     async def of_person(self, person: str, *, limit: int = 1000) -> Sequence[Recorded]:
         """A person's replies with all that is kept of them, the newest first."""
-        query = _replies().where(replies.c.person == person).order_by(replies.c.seq.desc()).limit(limit)
+        query = _REPLIES.where(replies.c.person == person).order_by(replies.c.seq.desc()).limit(limit)
         async with self._database.reading() as connection:
             rows = (await connection.execute(query)).all()
             ratings = await self._ratings(connection, rows)
@@ -172,7 +175,7 @@ class Replies:
         corrected = select(teachings.c.reply).where(
             teachings.c.person == person, teachings.c.wanted.is_not(None)
         )
-        query = _replies().where(
+        query = _REPLIES.where(
             replies.c.person == person, replies.c.id.in_(reacted) | replies.c.id.in_(corrected)
         )
         async with self._database.reading() as connection:
@@ -206,8 +209,7 @@ class Replies:
     async def latest_in(self, place: Place, person: str) -> Reply | None:
         """The latest answer to this person in this place."""
         query = (
-            _replies()
-            .join(inbox, inbox.c.id == replies.c.cause)
+            _REPLIES.join(inbox, inbox.c.id == replies.c.cause)
             .where(
                 replies.c.person == person,
                 replies.c.is_current,
@@ -264,8 +266,7 @@ class Replies:
     async def outgoing(self, reply_id: str, *, owner: str) -> tuple[Outgoing, Person] | None:
         """The reply as it is to be posted now, and for whom. None: not to be sent any more, or not by us."""
         query = (
-            _replies()
-            .add_columns(inbox, tables.people.c.name.label("person_name"))
+            _REPLIES.add_columns(inbox, tables.people.c.name.label("person_name"))
             .join(inbox, inbox.c.id == replies.c.cause)
             .join(tables.people, tables.people.c.key == replies.c.person)
             .where(replies.c.id == reply_id, replies.c.delivery == Delivery.STORED, replies.c.owner == owner)
@@ -359,7 +360,7 @@ class Replies:
 
     async def _find(self, reply_id: str) -> Recorded | None:
         async with self._database.reading() as connection:
-            row = (await connection.execute(_replies().where(replies.c.id == reply_id))).one_or_none()
+            row = (await connection.execute(_REPLIES.where(replies.c.id == reply_id))).one_or_none()
             return None if row is None else _recorded(row, await self._rating(connection, row))
 
     async def _replaced(self, connection: Connection, row: Row[Any]) -> tuple[Ref, ...]:
@@ -438,11 +439,6 @@ def _values(draft: Draft, owner: str, now: datetime) -> dict[str, Any]:  # Any: 
         "owner": owner,
         "at": now,
     }
-
-
-def _replies() -> Any:  # Any: SQLAlchemy's select over columns of many types
-    name = select(tables.loras.c.name).where(tables.loras.c.id == replies.c.lora).scalar_subquery()
-    return select(replies, name.label("lora_name"))
 
 
 def _recorded(row: Row[Any], rating: int | None) -> Recorded:  # Any: a row described by columns

@@ -2,7 +2,7 @@
 
 The writes that wait while one transaction is on its way to the disk go together into the next, so that
 five hundred small writes a second cost a handful of commits. With the write-ahead log a reader never waits
-for the writer. Each connection is aiosqlite's, with a thread of its own.
+for the writer. Each connection has a thread of its own.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 import sqlalchemy
-from sqlalchemy import URL
+from sqlalchemy import URL, text
 
 from bot.errors import StoreError
 from bot.store import schema
 from bot.store.database import Connection, Database, Work
-from bot.store.sqlite_driver import engine, finished, in_thread
+from bot.store.sqlite_driver import Line, connected, finished
 
 T = TypeVar("T")
 
@@ -48,29 +48,19 @@ class Sqlite(Database):
     def __init__(self, url: URL) -> None:
         self.url = url
         self.is_sqlite = True
-        # Readers see each statement's own moment, as on Postgres: no BEGIN, and nothing to roll back.
-        self._readers = engine(
-            url,
-            pragmas=READING,
-            pool_size=READERS,
-            max_overflow=0,
-            pool_reset_on_return=None,
-            isolation_level="AUTOCOMMIT",
-            skip_autocommit_rollback=True,
-        )
-        self._writer = engine(url, pragmas=WRITING, pool_size=1, pool_reset_on_return=None)
         self._jobs: asyncio.Queue[_Job[Any]] = asyncio.Queue()  # Any: each job has a result of its own type
         self._task: asyncio.Task[None] | None = None
-
-        @sqlalchemy.event.listens_for(self._writer.sync_engine, "begin")
-        def begin(connection: sqlalchemy.Connection) -> None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        self._lines: list[Line] = []
+        self._readers: asyncio.Queue[Line] = asyncio.Queue()  # those that nobody reads by now
 
     async def open(self) -> None:
         """Connect, check, migrate. Raises StoreError and SQLAlchemy's errors."""
-        async with self._writer.connect() as connection:
-            await in_thread(connection, partial(_prepare, connection, Path(str(self.url.database))))
-        self._task = asyncio.create_task(self._write_for_ever(), name="store writer")
+        writer = await self._connected(WRITING, on_begin="BEGIN IMMEDIATE")
+        await writer.do(partial(_prepare, Path(str(self.url.database))))
+        for _ in range(READERS):
+            # Readers see each statement's own moment, as on Postgres: no BEGIN, and nothing to roll back.
+            self._readers.put_nowait(await self._connected(READING))
+        self._task = asyncio.create_task(self._write_for_ever(writer), name="store writer")
 
     async def close(self) -> None:
         if self._task is not None:
@@ -79,14 +69,17 @@ class Sqlite(Database):
             with suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
-        await self._readers.dispose()
-        await self._writer.dispose()
+        while self._lines:
+            await self._lines.pop().close()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
         """A connection for queries; it refuses to write."""
-        async with self._readers.connect() as connection:
-            yield connection
+        line = await self._readers.get()
+        try:
+            yield line
+        finally:
+            self._readers.put_nowait(line)
 
     async def write(self, work: Work[T]) -> T:
         """As promised; cancelling the caller does not stop a write half-way."""
@@ -98,49 +91,49 @@ class Sqlite(Database):
 
     async def wipe_freed(self) -> None:
         """Empty the write-ahead log. Freed pages were overwritten when they were freed."""
-        async with self._readers.connect() as connection:
+        async with self.reading() as connection:
             for _ in range(WIPE_TRIES):  # while another empties it, this is refused at once
-                found = await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                found = await connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
                 if not found.one()[0]:
                     return
                 await asyncio.sleep(WIPE_PAUSE_S)
 
-    async def _write_for_ever(self) -> None:
+    async def _connected(self, pragmas: Sequence[str], *, on_begin: str | None = None) -> Line:
+        line = await connected(self.url, pragmas=pragmas, on_begin=on_begin)
+        self._lines.append(line)
+        return line
+
+    async def _write_for_ever(self, writer: Line) -> None:
         while True:
             jobs = [await self._jobs.get()]
             while len(jobs) < MAX_BATCH and not self._jobs.empty():
                 jobs.append(self._jobs.get_nowait())
             wanted = [job for job in jobs if not job.result.cancelled()]
-            for job, ending in zip(wanted, await self._done(wanted), strict=True):
+            for job, ending in zip(wanted, await writer.do(partial(_together, writer, wanted)), strict=True):
                 ending.tell(job.result)
             for _ in jobs:
                 self._jobs.task_done()
 
-    async def _done(self, jobs: Sequence[_Job[Any]]) -> Sequence[_Ending]:
-        try:
-            async with self._writer.connect() as connection:
-                return await in_thread(connection, partial(_together, connection, jobs))
-        except Exception as error:  # noqa: BLE001  there is no connection: so says each write, and the next tries anew
-            return [_Ending(error=error) for _ in jobs]
 
-
-async def _prepare(connection: Connection, file: Path) -> None:
-    async with connection.begin():
-        await connection.run_sync(_check_integrity, file)
-        await connection.run_sync(schema.upgrade)
+def _prepare(file: Path, connection: sqlalchemy.Connection) -> None:
+    with connection.begin():
+        _check_integrity(connection, file)
+        schema.upgrade(connection)
         # A write that changes nothing: a read-only file is refused now, not at the first message.
-        await connection.exec_driver_sql("PRAGMA user_version=0")
+        connection.exec_driver_sql("PRAGMA user_version=0")
 
 
-async def _together(connection: Connection, jobs: Sequence[_Job[Any]]) -> Sequence[_Ending]:
+def _together(
+    writer: Line, jobs: Sequence[_Job[Any]], connection: sqlalchemy.Connection
+) -> Sequence[_Ending]:
     """All in one transaction; where one of them fails, each in one of its own."""
     try:
-        async with connection.begin():
-            return [_Ending(value=finished(job.work(connection))) for job in jobs]
+        with connection.begin():
+            return [_Ending(value=finished(job.work(writer))) for job in jobs]
     except Exception as error:  # noqa: BLE001  whatever it is, it belongs to the one who asked for the write
         if len(jobs) == 1:
             return [_Ending(error=error)]
-    return [ending for job in jobs for ending in await _together(connection, [job])]
+    return [ending for job in jobs for ending in _together(writer, [job], connection)]
 
 
 @dataclass(slots=True)

@@ -1,41 +1,75 @@
-"""aiosqlite with as few errands to its thread as there can be. Knows no table and no query.
+"""A connection to a SQLite file that lives in a thread of aiosqlite's. Knows no table and no query.
 
-As SQLAlchemy drives aiosqlite, a query goes to the connection's thread and back four times: for a cursor,
-to execute, to fetch, to close. Each errand waits until a busy event loop comes round to it. Here a statement
-is one errand, and so is a whole piece of work that awaits nothing but the connection: it is run in that
-thread from its first step to its last, and its statements are executed where they are asked for.
+Everything on it happens in that thread, where SQLAlchemy is called as it is in programs without an event
+loop. A statement is one errand there; so is a whole piece of work that awaits nothing but the connection.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import aiosqlite
-from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+import sqlalchemy
+from sqlalchemy import URL, Dialect, Executable, StaticPool
+
+from bot.store.database import Rows
 
 T = TypeVar("T")
 
-ROWS_A_FETCH: Final = 64
+ROWS_A_FETCH: Final = 64  # aiosqlite asks for it; its cursors are not used here
 
 
-def engine(url: URL, *, pragmas: Iterable[str], **options: Any) -> AsyncEngine:
-    """Connections that begin a transaction only when told to. `options` are create_async_engine's."""
+class Line:
+    """One connection, opened by `connected`."""
+
+    def __init__(self, driver: aiosqlite.Connection, synchronous: sqlalchemy.Connection) -> None:
+        self._driver = driver
+        self._synchronous = synchronous
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._synchronous.dialect
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> Rows:  # Any: values of columns
+        """The statement's result, whole."""
+        if threading.current_thread() is self._driver._thread:
+            return self._synchronous.execute(statement, parameters)
+        return await self._errand(partial(self._whole, statement, parameters))
+
+    async def do(self, work: Callable[[sqlalchemy.Connection], T]) -> T:
+        """The result of the work, done in this connection's thread."""
+        return await self._errand(partial(work, self._synchronous))
+
+    async def _errand(self, work: Callable[[], T]) -> T:
+        return cast(T, await self._driver._execute(work))  # type: ignore[no-untyped-call]
+
+    async def close(self) -> None:
+        await self._errand(self._synchronous.close)
+        await self._driver.close()
+
+    def _whole(self, statement: Executable, parameters: Any) -> Rows:
+        result = self._synchronous.execute(statement, parameters)
+        return cast(Rows, result.freeze()()) if result.returns_rows else result
+
+
+async def connected(url: URL, *, pragmas: Iterable[str], on_begin: str | None = None) -> Line:
+    """A connection that begins a transaction only when told to, then with `on_begin`.
+
+    Raises SQLAlchemy's errors.
+    """
     opened = partial(_opened, str(url.database), tuple(pragmas))
-    return create_async_engine(
-        url, async_creator=partial(_connected, opened), hide_parameters=True, **options
-    )
-
-
-async def in_thread(connection: AsyncConnection, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """The result of the work, which awaits nothing but the connection, done in the connection's thread."""
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert isinstance(driver, _Connection)
-    return await driver.errand(lambda: finished(work()))
+    driver = aiosqlite.Connection(opened, ROWS_A_FETCH)
+    driver._thread.daemon = True  # a program that fails to close it must still end
+    try:
+        await driver
+    except BaseException:
+        driver._thread.join()  # it is ending, and its last word needs this loop
+        raise
+    return Line(driver, await driver._execute(partial(_synchronous, driver._conn, on_begin)))  # type: ignore[no-untyped-call]
 
 
 def finished(work: Coroutine[Any, Any, T]) -> T:
@@ -49,7 +83,7 @@ def finished(work: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("a write may await nothing but its connection")
 
 
-def _opened(path: str, pragmas: Sequence[str]) -> sqlite3.Connection:
+def _opened(path: str, pragmas: Iterable[str]) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         for pragma in pragmas:
@@ -60,68 +94,16 @@ def _opened(path: str, pragmas: Sequence[str]) -> sqlite3.Connection:
     return connection
 
 
-async def _connected(opened: Callable[[], sqlite3.Connection]) -> aiosqlite.Connection:
-    connection = _Connection(opened, ROWS_A_FETCH)
-    connection._thread.daemon = True  # SQLAlchemy does so too: a program that fails to close must still end
-    try:
-        return await connection
-    except BaseException:
-        connection._thread.join()  # it is ending, and its last word needs this loop
-        raise
-
-
-class _Connection(aiosqlite.Connection):
-    async def errand(self, work: Callable[[], T]) -> T:
-        """Do the work in this connection's thread: at once if that is where we are."""
-        if threading.current_thread() is self._thread:
-            return work()
-        result: T = await self._execute(work)  # type: ignore[no-untyped-call]
-        return result
-
-    def cursor(self) -> _Cursor:  # type: ignore[override]  # SQLAlchemy asks for less than aiosqlite gives
-        return _Cursor(self)
-
-    async def commit(self) -> None:
-        await self.errand(self._conn.commit)
-
-    async def rollback(self) -> None:
-        await self.errand(self._conn.rollback)
-
-
-class _Cursor:
-    """What SQLAlchemy asks of a cursor. Any: parameters and rows are described by columns, not by types."""
-
-    def __init__(self, connection: _Connection) -> None:
-        self._connection = connection
-        self._rows: list[Any] = []
-        self.description: Any = None
-        self.rowcount = -1
-        self.lastrowid: int | None = None
-        self.arraysize = 1
-
-    async def __aenter__(self) -> _Cursor:
-        return self
-
-    async def execute(self, statement: str, parameters: Any = ()) -> None:
-        await self._connection.errand(partial(self._run, sqlite3.Cursor.execute, statement, parameters))
-
-    async def executemany(self, statement: str, parameters: Any) -> None:
-        await self._connection.errand(partial(self._run, sqlite3.Cursor.executemany, statement, parameters))
-
-    async def fetchall(self) -> list[Any]:
-        rows, self._rows = self._rows, []
-        return rows
-
-    async def close(self) -> None:
-        self._rows = []
-
-    def _run(self, run: Callable[..., Any], statement: str, parameters: Any) -> None:
-        cursor = self._connection._conn.cursor()
-        try:
-            run(cursor, statement, parameters)
-            self._rows = cursor.fetchall()
-            self.description = cursor.description
-            self.rowcount = cursor.rowcount
-            self.lastrowid = cursor.lastrowid
-        finally:
-            cursor.close()
+def _synchronous(connection: sqlite3.Connection, on_begin: str | None) -> sqlalchemy.Connection:
+    """SQLAlchemy's view of the connection. Without `on_begin` each statement stands for itself."""
+    engine = sqlalchemy.create_engine(
+        "sqlite://",
+        creator=lambda: connection,
+        poolclass=StaticPool,
+        pool_reset_on_return=None,
+        hide_parameters=True,  # an error is logged, what people wrote is not
+        **({} if on_begin else {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}),
+    )
+    if on_begin:
+        sqlalchemy.event.listen(engine, "begin", lambda begun: begun.exec_driver_sql(on_begin))
+    return engine.connect()
