@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from engine.types import LoraRef, TokenIds
 MAX_SCORE = 12.0
 # A reply with which nothing more is looked for is answered as wanted with this probability on every question.
 CONTENT_FROM = 0.8
-# A glance asks about so many notes with one question: what a question costs is the asking, not its words.
-NOTES_AT_ONCE = 4
+# Of a reply that does the first thing wanted with less than this probability a glance asks nothing more.
+REFUSED_BELOW = 0.1
 ABOUT_NOTES = "note: "
 
 
@@ -33,7 +33,6 @@ class Question:
     name: str
     text: str
     weight: float = 1.0
-    notes: tuple[str, ...] = ()  # that it asks about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +92,15 @@ def load_rubric(path: Path) -> Rubric:
 
 def note_questions(notes: Sequence[str], *, weight: float = 2.0) -> tuple[Question, ...]:
     """One question for each of a person's notes. They weigh more than what holds for everybody."""
-    return tuple(_about_notes([note], weight) for note in dict.fromkeys(notes))
+    return tuple(
+        Question(name=ABOUT_NOTES + note, text=wording.note_question(note), weight=weight)
+        for note in dict.fromkeys(notes)
+    )
 
 
 def text_of_notes(name: str) -> str:
-    """The text of a question about notes, from its name."""
-    return wording.note_question(*name.removeprefix(ABOUT_NOTES).split("\n"))
+    """The text of a question about a note, from its name."""
+    return wording.note_question(name.removeprefix(ABOUT_NOTES))
 
 
 def manner_questions(manners: Sequence[Manner]) -> tuple[Question, ...]:
@@ -125,14 +127,16 @@ class Judge:
         self._lora = lora
         self._opinion = taste
         heaviest = max((abs(question.weight) for question in self.questions), default=0.0)
-        self._glanced = (
-            *_at_once([question for question in self.questions if abs(question.weight) == heaviest]),
-            # A taste needs every answer that it has an opinion about.
-            *(question for question in self.questions if taste and heaviest and not question.weight),
+        # A taste needs every answer that it has an opinion about.
+        self._glanced = tuple(
+            question
+            for question in self.questions
+            if abs(question.weight) == heaviest or (taste and not question.weight)
         )
+        self._asked_first = self._glanced if taste else self._glanced[:1]
         self._suffixes = {
             question.name: backend.encode_question(wording.question(question.text))
-            for question in (*self.questions, *self._glanced)
+            for question in self.questions
         }
 
     @property
@@ -150,8 +154,19 @@ class Judge:
         return await self._answered(prompt_ids, replies, self.questions, [UNASKED] * len(replies))
 
     async def glance(self, prompt_ids: TokenIds, replies: Sequence[TokenIds]) -> Sequence[Verdict]:
-        """Verdicts by what weighs most, several notes at once, to find out what deserves a closer look."""
-        return await self._answered(prompt_ids, replies, self._glanced, [UNASKED] * len(replies))
+        """Verdicts by what weighs most, to find out what deserves a closer look.
+
+        What the first question refuses is asked no other: its score is as much as it could come to.
+        """
+        unasked = [UNASKED] * len(replies)
+        verdicts = list(await self._answered(prompt_ids, replies, self._asked_first, unasked))
+        if len(self._asked_first) < len(self._glanced):
+            left = [number for number, verdict in enumerate(verdicts) if not self._is_refused(verdict)]
+            known = [verdicts[number] for number in left]
+            asked = await self._answered(prompt_ids, [replies[n] for n in left], self._glanced, known)
+            for number, verdict in zip(left, asked, strict=True):
+                verdicts[number] = verdict
+        return verdicts
 
     async def complete(
         self, prompt_ids: TokenIds, replies: Sequence[TokenIds], verdicts: Sequence[Verdict]
@@ -169,6 +184,9 @@ class Judge:
         questions = self.questions if self.is_complete(verdict) else self._glanced
         asked = [question for question in questions if question.weight and question.name in verdict.answers]
         return bool(asked) and all(_wanted(q, verdict.answers[q.name]) >= CONTENT_FROM for q in asked)
+
+    def _is_refused(self, verdict: Verdict) -> bool:
+        return any(_wanted(q, verdict.answers[q.name]) < REFUSED_BELOW for q in self._asked_first)
 
     async def _answered(
         self,
@@ -239,24 +257,6 @@ def probability(log_odds: float) -> float:
     if math.isnan(log_odds):
         return 0.5
     return 1.0 / (1.0 + math.exp(-min(max(log_odds, -30.0), 30.0)))
-
-
-def _about_notes(notes: Sequence[str], weight: float) -> Question:
-    return Question(
-        name=ABOUT_NOTES + "\n".join(notes),
-        text=wording.note_question(*notes),
-        weight=weight,
-        notes=tuple(notes),
-    )
-
-
-def _at_once(questions: Sequence[Question]) -> Iterator[Question]:
-    """The same with few questions about many notes instead of one about each."""
-    yield from (question for question in questions if not question.notes)
-    about_notes = [question for question in questions if question.notes]
-    for begin in range(0, len(about_notes), NOTES_AT_ONCE):
-        some = about_notes[begin : begin + NOTES_AT_ONCE]
-        yield _about_notes([note for question in some for note in question.notes], some[0].weight)
 
 
 def _wanted(question: Question, p_yes: float) -> float:

@@ -80,22 +80,49 @@ async def test_a_glance_asks_what_weighs_most_and_the_rest_is_asked_once() -> No
     assert complete == (await judge.score(ids(backend), [(20,)]))[0]
 
 
-async def test_a_glance_asks_about_several_notes_at_once_and_then_about_each() -> None:
-    backend = Listening(2.0)
-    notes = ["Be brief.", "Be kind.", "Be plain.", "Be calm.", "Be bold."]
+async def test_a_glance_asks_about_every_note_what_the_first_does_not_refuse() -> None:
+    backend = Listening(2.0, -3.0)
+    notes = ["Be brief.", "Be kind.", "Be plain."]
     judge = Judge(backend, note_questions(notes))
-    (glanced,) = await judge.glance(ids(backend), [(20,)])
-    asked = [wording.note_question(*notes[:4]), wording.note_question(notes[4])]
-    assert [text_of_notes(name) for name in glanced.answers] == asked
-    assert [prompt[len(ids(backend)) + 1 :] for prompt in backend.calls[0]] == [
-        backend.encode_question(wording.question(text)) for text in asked
+    kept, refused = await judge.glance(ids(backend), [(20,), (21,)])
+    asked = [backend.encode_question(wording.question(wording.note_question(note))) for note in notes]
+    assert backend.calls == [
+        ((*ids(backend), 20, *asked[0]), (*ids(backend), 21, *asked[0])),
+        ((*ids(backend), 20, *asked[1]), (*ids(backend), 20, *asked[2])),
     ]
-    assert judge.is_content(glanced)
-    assert not judge.is_complete(glanced)
-    (complete,) = await judge.complete(ids(backend), [(20,)], [glanced])
-    assert judge.is_complete(complete)
-    assert len(backend.calls[1]) == 4  # the fifth was asked about by itself already
-    assert [text_of_notes(name) for name in complete.answers] == [wording.note_question(n) for n in notes]
+    assert [text_of_notes(name) for name in kept.answers] == [wording.note_question(n) for n in notes]
+    assert judge.is_complete(kept)
+    assert [text_of_notes(name) for name in refused.answers] == [wording.note_question(notes[0])]
+    assert not judge.is_complete(refused)
+    assert not judge.is_content(refused)
+
+
+@given(first=st.floats(-9, 9), others=st.lists(st.floats(-9, 9), min_size=1, max_size=4))
+def test_what_a_glance_left_unasked_could_only_lower_the_score(first: float, others: list[float]) -> None:
+    questions = note_questions([f"Note {number}." for number in range(1 + len(others))])
+    answers = {
+        question.name: probability(odds) for question, odds in zip(questions, (first, *others), strict=True)
+    }
+    assert combined(questions, answers) <= combined(questions[:1], answers) + 1e-9
+
+
+async def test_a_glance_that_refused_is_made_whole_where_the_reply_comes_to_be_among_the_best() -> None:
+    backend = Listening(-3.0)
+    judge = Judge(backend, note_questions(["Be brief.", "Be kind."]))
+    glanced = await judge.glance(ids(backend), [(20,)])
+    assert await judge.complete(ids(backend), [(20,)], glanced) == await judge.score(ids(backend), [(20,)])
+    assert [len(call) for call in backend.calls] == [1, 1, 2]
+
+
+async def test_with_a_taste_a_glance_asks_all_at_once() -> None:
+    backend = Listening(-3.0)
+    warm = Question(name="warm", text="Is it warm?", weight=0.0)
+    judge = Judge(
+        backend, [*note_questions(["Be brief.", "Be kind."]), warm], taste=lambda answers, text: 1.0
+    )
+    (glanced,) = await judge.glance(ids(backend), [(20,)])
+    assert len(backend.calls) == 1
+    assert judge.is_complete(glanced)
 
 
 async def test_a_glance_that_left_nothing_out_is_complete() -> None:
