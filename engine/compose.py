@@ -263,14 +263,14 @@ class _Composition:
         """A first chunk after which branches end where the cache's blocks do.
 
         All that is computed of a question about such a branch is the question: of a branch the model has
-        read all tokens but the last, and the cache gives back what was read, in whole blocks. A short first
-        chunk is welcome: the sooner it is weighed how replies begin, the better.
+        read all tokens but the last, and the cache gives back what was read, in whole blocks. It has half a
+        block at least: of less than that a judge can tell little, and weighing it costs as much.
         """
         block = self._backend.cache_block_tokens
         if block <= 1 or shape.chunk_tokens % block:
             return shape
         short = (1 - len(self._prompt_ids)) % block
-        return replace(shape, first_chunk_tokens=short if short >= block // 4 else short + block)
+        return replace(shape, first_chunk_tokens=short if short >= block // 2 else short + block)
 
     # --- what it costs ---
 

@@ -36,6 +36,8 @@ JudgeBranches: TypeAlias = Callable[[Sequence[TokenIds]], Awaitable[Sequence[Ver
 MAX_BARREN = 4
 # Once a whole reply is there, nothing is begun anew that could not have so many expansions side by side.
 WAVE_EXPANSIONS = 2
+# First chunks get at most this share of what is left: where replies are long, beginnings alone are no answer.
+FIRST_CHUNKS = 2 / 3
 # With nothing finished at this share of the deadline, the best branch is brought to its end.
 COMPLETE_FROM = 0.6
 
@@ -220,13 +222,14 @@ class _Search:
 
     def _begin(self, group: asyncio.TaskGroup, node: Node, room: int) -> int:
         """Start an expansion; how many children it was promised."""
-        # Until the first chunks are there nothing else can be done: they use the whole width.
-        wanted = self._shape.children * (self._shape.width if node is self._root else 1)
-        chunk_tokens = self._shape.chunk_tokens
+        wanted, chunk_tokens, tokens = self._shape.children, self._shape.chunk_tokens, self._spendable()
         if node is self._root:
+            # Until the first chunks are there nothing else can be done: they use the whole width.
+            wanted *= self._shape.width
             chunk_tokens = self._shape.first_chunk_tokens or chunk_tokens
+            tokens = min(tokens, int(FIRST_CHUNKS * self._unspent))
         max_tokens = min(chunk_tokens, self._growth(node), self._spendable())
-        count = max(1, min(wanted, room, self._spendable() // max_tokens))
+        count = max(1, min(wanted, room, tokens // max_tokens))
         self._unspent -= count * max_tokens
         self._on_expand(node)
         sampled: list[Completion] = []

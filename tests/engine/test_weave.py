@@ -7,6 +7,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from engine.judge import Verdict
 from engine.ports import EngineDownError, EngineError, RequestError
 from engine.tree import Node, perturb
 from engine.types import Completion, TokenIds
-from engine.weave import WAVE_EXPANSIONS, Bounds, Shape, Woven, weave
+from engine.weave import FIRST_CHUNKS, WAVE_EXPANSIONS, Bounds, Shape, Woven, weave
 
 END = 999  # the token after which a scripted branch has ended
 
@@ -208,6 +209,15 @@ async def test_several_expansions_are_in_flight_before_the_first_is_judged() -> 
     first_judged = [node_depth for node_depth, judgements in begun if judgements == 1]
     assert begun[0] == (0, 0)
     assert len(first_judged) == SHAPE.width
+
+
+@pytest.mark.parametrize("first_chunk_tokens", [4, 12, 24])
+async def test_beginnings_leave_enough_to_go_on_with(first_chunk_tokens: int) -> None:
+    shape = replace(SHAPE, first_chunk_tokens=first_chunk_tokens)
+    woven = await grow(World(end_chance=0.0), shape=shape, bounds=replace(BOUNDS, max_reply_tokens=48))
+    beginnings = woven.root.children
+    assert 0 < len(beginnings) * first_chunk_tokens <= FIRST_CHUNKS * BOUNDS.budget_tokens
+    assert any(node.children for node in beginnings)
 
 
 async def test_identical_children_are_one_and_judged_once() -> None:
