@@ -10,12 +10,13 @@ import gc
 import ipaddress
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 # One callback that computes or sleeps for this long is a fault; waiting for a core on a busy machine is none.
 LOOP_CPU_LIMIT_S = 3.0
@@ -31,6 +32,8 @@ OFFLINE = {
 }
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
+_thread = threading.local()
+
 
 class NetworkForbidden(BaseException):
     """A test tried to leave this machine. Not an Exception, so that no retry swallows it."""
@@ -41,6 +44,8 @@ def pytest_configure() -> None:
     for name in [name for name in os.environ if name in PROXIES or name.startswith("NIGHTLOOM_")]:
         del os.environ[name]
     os.environ.update(OFFLINE)
+    # A traceback drawn with its variables takes a second, in the midst of the loop.
+    structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 
 
 def pytest_collection_finish() -> None:
@@ -114,7 +119,9 @@ def _loop_never_blocked(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 def _queued_s() -> float:
     """How long this thread has waited for a core so far, as Linux counts it; 0 where it does not."""
     try:
-        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+        if not hasattr(_thread, "schedstat"):  # held open, for it is read around every callback
+            _thread.schedstat = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        return int(os.pread(_thread.schedstat, 100, 0).split()[1]) / 1e9
     except (OSError, IndexError):
         return 0.0
 
