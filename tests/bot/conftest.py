@@ -23,6 +23,7 @@ from engine.backends.scripted import ScriptedBackend
 from engine.judge import Rubric
 from engine.ports import Backend
 from tests.fakes.chat import FakeChat
+from tests.migrated import migrated
 
 _numbers = count(1)
 
@@ -86,7 +87,7 @@ def start_bot(tmp_path: Path) -> StartBot:
     ) -> AsyncIterator[Bot]:
         read = Settings(data=tmp_path, **settings)
         store = await Store.open(
-            read.database_url,
+            migrated(read),
             clock=now,
             new_id=new_id,
             rate=lambda emoji: feedback.rating(emoji, read.reactions),

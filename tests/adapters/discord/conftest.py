@@ -23,6 +23,7 @@ from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
 from tests.adapters.process import Service, running
 from tests.fakes.discord_server import Channel, DiscordServer, Message, User, discord_server
+from tests.migrated import migrated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +124,7 @@ def start(server: DiscordServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         }
         read = Settings(data=tmp_path, discord=DiscordSettings(**wanted), **(settings or {}))
         store = await Store.open(
-            read.database_url,
+            migrated(read),
             clock=now,
             new_id=new_id,
             rate=lambda emoji: feedback.rating(emoji, read.reactions),

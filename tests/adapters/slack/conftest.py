@@ -26,6 +26,7 @@ from engine.judge import load_rubric
 from tests.adapters.process import Service, running
 from tests.fakes.slack_server import SlackServer
 from tests.fakes.slack_workspace import Post
+from tests.migrated import migrated
 
 LATEST_S = 15.0
 START_S = 120.0
@@ -133,7 +134,7 @@ def start(server: SlackServer, tmp_path: Path) -> StartSlack:
         def rate(emoji: frozenset[str]) -> int | None:
             return feedback.rating(emoji, chosen.reactions)
 
-        store = await Store.open(chosen.database_url, clock=now, new_id=new_id, rate=rate)
+        store = await Store.open(migrated(chosen), clock=now, new_id=new_id, rate=rate)
         kit = Kit(
             settings=chosen,
             store=store,

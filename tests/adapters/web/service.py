@@ -21,6 +21,7 @@ from bot.settings import Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
 from engine.ports import Backend
+from tests.migrated import migrated
 
 TOKEN = "sesame"
 
@@ -59,7 +60,7 @@ async def serving(
     used = backend or ScriptedBackend()
     folder.mkdir(exist_ok=True)
     store = await Store.open(
-        made.database_url,
+        migrated(made),
         clock=now,
         new_id=new_id,
         rate=lambda emoji: feedback.rating(emoji, made.reactions),
