@@ -67,6 +67,7 @@ class SlackChat(Chat):
         self._connected = asyncio.Event()
         self._installer = _installer(settings, teams)
         self._bolt = AsyncApp(
+            name="nightloom",  # left out, it walks all callers' frames to name itself after their file
             authorize=teams.authorizer(),
             signing_secret=_signing_secret(settings),
             request_verification_enabled=settings.app_token is None,

@@ -74,7 +74,7 @@ class ScriptedBackend(Backend):
         return (END, *_turn(USER, text), ASSISTANT)
 
     def decode(self, token_ids: TokenIds) -> str:
-        return "".join(_text(token) for token in token_ids)
+        return "".join(map(_text, token_ids))
 
     async def sample(
         self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
@@ -130,7 +130,7 @@ class ScriptedBackend(Backend):
         turns: list[tuple[int, str]] = [(ASSISTANT, "")]
         start = 0
         for position, token in enumerate(token_ids):
-            if token in _ROLES.values():
+            if token < END:
                 turns.append((token, ""))
                 start = position + 1
             elif token == END or position == len(token_ids) - 1:
