@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON_BIN := .venv/bin/python
+# Compiled code is kept, whatever the caller's shell says: else each process of the tests compiles all anew.
+export PYTHONDONTWRITEBYTECODE :=
 BENCHES := load weave judge memory practice learning night recipe swap
 
 .PHONY: help setup demo run test check static quick format lock clean $(addprefix bench-,$(BENCHES))
@@ -31,7 +33,7 @@ static:
 	@.venv/bin/mypy --no-error-summary
 
 quick:
-	@$(PYTHON_BIN) -m pytest -q -m "not real" -n 4 --dist worksteal $(ARGS)
+	@OMP_NUM_THREADS=1 $(PYTHON_BIN) -m pytest -q -m "not real" -n 3 --dist worksteal $(ARGS)
 
 test: check ## check, and the tests that start vLLM, Postgres, Chromium and the service
 	@$(PYTHON_BIN) -m pytest -q -m real $(ARGS)
