@@ -10,7 +10,7 @@ from bot.errors import NotYours
 from bot.kit import Kit
 from bot.store.replies import Recorded
 from engine import wording
-from engine.judge import text_of_notes
+from engine.judge import text_of_note
 from engine.types import Prompt
 
 SHOWN_CHARS: Final = 300
@@ -55,7 +55,7 @@ async def why(kit: Kit, reply_id: str, *, person: str | None = None) -> Why:
         recorded=recorded,
         parts=tuple(parts(recorded.prompt)),
         questions=tuple(
-            Asked(name=name, text=texts.get(name) or text_of_notes(name), yes=yes)
+            Asked(name=name, text=texts.get(name) or text_of_note(name), yes=yes)
             for name, yes in recorded.answers.items()
         ),
         is_learned_from=obstacle is None,

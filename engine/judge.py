@@ -23,7 +23,7 @@ MAX_SCORE = 12.0
 CONTENT_FROM = 0.8
 # Of a reply that does the first thing wanted with less than this probability a glance asks nothing more.
 REFUSED_BELOW = 0.1
-ABOUT_NOTES = "note: "
+ABOUT_NOTE = "note: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +93,14 @@ def load_rubric(path: Path) -> Rubric:
 def note_questions(notes: Sequence[str], *, weight: float = 2.0) -> tuple[Question, ...]:
     """One question for each of a person's notes. They weigh more than what holds for everybody."""
     return tuple(
-        Question(name=ABOUT_NOTES + note, text=wording.note_question(note), weight=weight)
+        Question(name=ABOUT_NOTE + note, text=wording.note_question(note), weight=weight)
         for note in dict.fromkeys(notes)
     )
 
 
-def text_of_notes(name: str) -> str:
+def text_of_note(name: str) -> str:
     """The text of a question about a note, from its name."""
-    return wording.note_question(name.removeprefix(ABOUT_NOTES))
+    return wording.note_question(name.removeprefix(ABOUT_NOTE))
 
 
 def manner_questions(manners: Sequence[Manner]) -> tuple[Question, ...]:

@@ -61,10 +61,9 @@ def question(text: str) -> str:
     return f"{text} {JUDGE_REQUEST}"
 
 
-def note_question(*notes: str) -> str:
-    """The judge's question for one of the person's notes, or for several of them at once."""
-    quoted = ", ".join(f'"{note}"' for note in notes)
-    return f"Does the reply follow {'the note' if len(notes) == 1 else 'all the notes'} {quoted}?"
+def note_question(note: str) -> str:
+    """The judge's question for one of the person's notes."""
+    return f'Does the reply follow the note "{note}"?'
 
 
 def last_request(prompt: Prompt) -> str:

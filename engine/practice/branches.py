@@ -139,21 +139,14 @@ def _note_branch(
     if own and not obeys and rng.random() < 0.8:
         note = rng.choice(own)
         return _judged(rng, wording.note_question(note.text), manner[note.dimension] == note.value, mix)
-    return notes_branch(rng, manner, name, mix)
+    return note_branch(rng, manner, name, mix)
 
 
-def notes_branch(rng: random.Random, manner: Manner, name: str | None, mix: Mix) -> Branch:
-    """A question about one note or several. Of several, those that are not all followed lack one or more."""
-    count = rng.choices((1, 2, 3, 4), (0.55, 0.15, 0.2, 0.1))[0]
-    dimensions = rng.sample(_dimensions(name), count)
-    lacking = () if rng.random() < 0.5 else dimensions[: rng.choice((1, 1, 1, 2, 3))]
-    asked = [
-        (dimension, other(rng, dimension, manner[dimension]) if dimension in lacking else manner[dimension])
-        for dimension in dimensions
-    ]
-    rng.shuffle(asked)
-    notes = [worded(rng, dimension, value, mix) for dimension, value in asked]
-    return _judged(rng, wording.note_question(*notes), not lacking, mix)
+def note_branch(rng: random.Random, manner: Manner, name: str | None, mix: Mix) -> Branch:
+    """Asked about a note that the prompt need not have."""
+    dimension, value = _something_asked(rng, manner, name)
+    note = worded(rng, dimension, value, mix)
+    return _judged(rng, wording.note_question(note), manner[dimension] == value, mix)
 
 
 def something_wanted(rng: random.Random, manner: Manner, name: str | None) -> tuple[str, str]:
@@ -175,12 +168,8 @@ def _something_asked(rng: random.Random, manner: Manner, name: str | None) -> tu
 
 
 def _dimension(rng: random.Random, name: str | None) -> str:
-    return rng.choice(_dimensions(name))
-
-
-def _dimensions(name: str | None) -> list[str]:
     """Of a person without a name nobody can say that they are addressed."""
-    return [dimension for dimension in DIMENSIONS if name or dimension != "address"]
+    return rng.choice([dimension for dimension in DIMENSIONS if name or dimension != "address"])
 
 
 # --- the rubric ---

@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 
 from engine import wording
 from engine.practice import corpus
-from engine.practice.branches import notes_branch
+from engine.practice.branches import note_branch
 from engine.practice.corpus import Document
 from engine.practice.gradients import Part, gradients
 from engine.practice.llama import Llama
@@ -137,7 +137,7 @@ class Rehearsal:
         for reply, marked in zip(replies, marks, strict=True):
             said = [token for token in reply if token != self._end]
             if said and self._rng.random() < JUDGED:
-                branch = notes_branch(self._rng, marked.manner, document.prompt.name, FULL)
+                branch = note_branch(self._rng, marked.manner, document.prompt.name, FULL)
                 asked.append(self._encoder.judged(said, branch))
         return asked
 

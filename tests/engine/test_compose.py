@@ -274,3 +274,32 @@ def test_prefix_reliability_is_the_share_of_branches_put_in_the_right_order() ->
     assert prefix_reliability([order(right), order(wrong)]) == 0.5
     assert prefix_reliability([order(branches((0.0, 1.0), (1.0, 2.0)))]) is None
     assert prefix_reliability([]) is None
+
+
+class Blocks(ScriptedBackend):
+    """Caches in blocks, and keeps what was asked of it first."""
+
+    first: tuple[int, int] | None = None  # tokens of the prompt, and of the continuation at most
+
+    @property
+    def cache_block_tokens(self) -> int:
+        return 32
+
+    async def sample(
+        self, prompt: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+    ) -> Sequence[Completion]:
+        self.first = self.first or (len(prompt), sampling.max_tokens)
+        return await super().sample(prompt, n=n, sampling=sampling, lora=lora)
+
+
+@pytest.mark.parametrize("length", range(1, 40, 3))
+async def test_the_first_chunk_ends_with_a_block_and_has_half_of_one(length: int) -> None:
+    backend = Blocks()
+    limits = replace(LIMITS, budget_tokens=2304)
+    await compose(
+        backend, prompt("a" * length), judge=Judge(backend, [GOOD]), mode=Mode.WEAVE, limits=limits, seed=7
+    )
+    assert backend.first is not None
+    prompt_tokens, first_chunk = backend.first
+    assert 16 <= first_chunk < 16 + 32
+    assert (prompt_tokens + first_chunk) % 32 == 1  # all but the last token were read

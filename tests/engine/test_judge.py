@@ -24,7 +24,7 @@ from engine.judge import (
     manner_questions,
     note_questions,
     probability,
-    text_of_notes,
+    text_of_note,
 )
 from engine.types import LoraRef, Prompt, Role, TokenIds, Turn
 
@@ -90,9 +90,9 @@ async def test_a_glance_asks_about_every_note_what_the_first_does_not_refuse() -
         ((*ids(backend), 20, *asked[0]), (*ids(backend), 21, *asked[0])),
         ((*ids(backend), 20, *asked[1]), (*ids(backend), 20, *asked[2])),
     ]
-    assert [text_of_notes(name) for name in kept.answers] == [wording.note_question(n) for n in notes]
+    assert [text_of_note(name) for name in kept.answers] == [wording.note_question(n) for n in notes]
     assert judge.is_complete(kept)
-    assert [text_of_notes(name) for name in refused.answers] == [wording.note_question(notes[0])]
+    assert [text_of_note(name) for name in refused.answers] == [wording.note_question(notes[0])]
     assert not judge.is_complete(refused)
     assert not judge.is_content(refused)
 
