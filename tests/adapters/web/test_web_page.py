@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, Request, async_playwright, expect
 from sqlalchemy import update
 
@@ -17,7 +18,8 @@ from engine.backends.scripted import ScriptedBackend
 from tests.adapters.web.service import TOKEN, Service, serving
 from tests.fakes.held_backend import HeldBackend
 
-pytestmark = pytest.mark.real
+# One browser for all of them, which lives in one loop; each test has a context of its own.
+pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
@@ -34,7 +36,7 @@ SHORTER = "Shorter, please."
 expect.set_options(timeout=20_000)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))

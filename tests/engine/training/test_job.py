@@ -68,15 +68,26 @@ def train(folder: Path, recipe: Recipe, work: dict[str, list[Lesson]]) -> JobFol
     return made
 
 
+IN_COMPANY = {f"p{seed}": lessons_of_all_kinds(seed, count) for seed, count in enumerate((3, 17, 6, 25, 9))}
+
+
+@pytest.fixture(scope="module")
+def loras_made_alone(tmp_path_factory: pytest.TempPathFactory, model: Path) -> dict[str, bank.LoraTensors]:
+    folder = tmp_path_factory.mktemp("alone")
+    return {
+        key: bank.read(train(folder / key, recipe_for(model), {key: lessons}).lora(key))
+        for key, lessons in IN_COMPANY.items()
+    }
+
+
 @pytest.mark.parametrize("tokens_per_step", [64, 4096])
 def test_in_company_everybody_gets_the_lora_they_would_have_got_alone(
-    tmp_path: Path, model: Path, tokens_per_step: int
+    tmp_path: Path, model: Path, loras_made_alone: dict[str, bank.LoraTensors], tokens_per_step: int
 ) -> None:
-    work = {f"p{seed}": lessons_of_all_kinds(seed, count) for seed, count in enumerate((3, 17, 6, 25, 9))}
-    together = train(tmp_path / "all", recipe_for(model, seats=3, tokens_per_step=tokens_per_step), work)
-    for key, lessons in work.items():
-        alone = train(tmp_path / key, recipe_for(model), {key: lessons})
-        assert difference(bank.read(together.lora(key)), bank.read(alone.lora(key))) < 1e-3
+    recipe = recipe_for(model, seats=3, tokens_per_step=tokens_per_step)
+    together = train(tmp_path / "all", recipe, IN_COMPANY)
+    for key, alone in loras_made_alone.items():
+        assert difference(bank.read(together.lora(key)), alone) < 1e-3
 
 
 def test_people_do_not_learn_from_each_other(tmp_path: Path, model: Path) -> None:
