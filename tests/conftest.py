@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio.events
 import gc
 import ipaddress
+import logging
 import os
 import socket
 import threading
@@ -114,6 +115,18 @@ def _loop_never_blocked(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     monkeypatch.setattr(asyncio.events.Handle, "_run", timed_run)
     yield
     assert not blocked, f"the event loop was blocked: {blocked}"
+
+
+@pytest.fixture
+def log_as_it_was() -> Iterator[None]:
+    """What a test sets about the log ends with it: its stream is closed, and every line after would fail."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 def _queued_s() -> float:

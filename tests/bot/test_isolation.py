@@ -70,6 +70,7 @@ async def test_a_reaction_to_another_person_s_answer_gives_no_example(bot: Bot) 
 WORD = "Xylophilia"
 
 
+@pytest.mark.usefixtures("log_as_it_was")
 async def test_forgetting_leaves_no_byte_of_what_was_said(
     start_bot: StartBot, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
