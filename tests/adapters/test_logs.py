@@ -11,7 +11,6 @@ import structlog
 from adapters import logs
 from bot.settings import LogSettings
 
-
 pytestmark = pytest.mark.usefixtures("log_as_it_was")
 
 
