@@ -35,8 +35,9 @@ static:
 quick:
 	@OMP_NUM_THREADS=1 $(PYTHON_BIN) -m pytest -q -m "not real" -n 3 --dist worksteal $(ARGS)
 
+# Two files at a time: a started vLLM, Postgres or Chromium serves the whole file, and most tests wait for others.
 test: check ## check, and the tests that start vLLM, Postgres, Chromium and the service
-	@$(PYTHON_BIN) -m pytest -q -m real $(ARGS)
+	@$(PYTHON_BIN) -m pytest -q -m real -n 2 --dist loadfile $(ARGS)
 
 format: setup ## put the code in order
 	@.venv/bin/ruff check --fix --quiet . ; .venv/bin/ruff format --quiet .

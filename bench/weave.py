@@ -110,7 +110,6 @@ class Bench:
             "weave_judge_free", case, lambda c: self._compose(c, Mode.WEAVE, judge=remembering.recall())
         )
         await self._timed("sequential", case, self._sequential)
-        await self._timed("sequential_judged_together", case, lambda c: self._sequential(c, together=True))
         await self._timed("fast", case, lambda c: self._compose(c, Mode.FAST))
         await self._timed("auto", case, lambda c: self._compose(c, Mode.AUTO))
         weave = self.ways["weave"]
@@ -151,14 +150,12 @@ class Bench:
         completions = await self._sample(case, (), CHILDREN, CHUNK_TOKENS, case.seed)
         return completions[0].token_ids, sum(len(one.token_ids) for one in completions)
 
-    async def _sequential(self, case: Case, *, together: bool = False) -> tuple[TokenIds, int]:
-        """The ancestor: one question about one reply at a time; `together`: all questions about a reply."""
+    async def _sequential(self, case: Case) -> tuple[TokenIds, int]:
+        """The ancestor: one question about one reply at a time."""
         judge, prompt_ids = self.judge(case), self._backend.encode(case.prompt)
         singly = [Judge(self._backend, [question], self._lora) for question in judge.questions]
 
         async def judge_one(reply: TokenIds) -> float:
-            if together:
-                return (await judge.score(prompt_ids, [reply]))[0].score
             answers: dict[str, float] = {}
             for one in singly:
                 answers |= (await one.score(prompt_ids, [reply]))[0].answers
@@ -216,7 +213,6 @@ class Bench:
     def figures(self) -> dict[str, object]:
         weave, plain = self.ways["weave"], self.ways["plain"]
         ratios = _ratios(_rates(weave), _rates(self.ways["sequential"]))
-        together = _ratios(_rates(weave), _rates(self.ways["sequential_judged_together"]))
         rates = _ratios(_rates(weave), _rates(plain))
         judging = [
             1.0 - free / full
@@ -225,7 +221,6 @@ class Bench:
         answers = {way: m for way, m in self.ways.items() if way in ANSWERS}
         return {
             "speedup_vs_sequential": statistics.median(ratios),
-            "speedup_vs_sequential_judged_together": statistics.median(together),
             "share_of_plain_generation": statistics.median(rates),
             "judge_share": statistics.median(judging),
             "prefix_reliability": prefix_reliability(self._orders),
