@@ -12,8 +12,8 @@ from typing import Final, Protocol, TypeVar
 from engine.practice import world
 
 TURNS: Final = 24
-# Untaught, one answer in four has the wanted tone; after a night some three in four have. Half of twenty tells
-# the two apart: with three in four it is missed once in 250 nights, with one in four it is met once in 70.
+# Untaught, one answer in four has the wanted tone; after a night some three in four have. Half of twenty
+# tells the two apart: with three in four it is missed once in 250 nights, with one in four met once in 70.
 ASKED_AFTER: Final = 20
 RIGHT_AFTER: Final = 10
 WANTED: Final = "pirate"
