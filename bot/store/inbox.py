@@ -390,7 +390,7 @@ async def _subject(connection: Connection, platform: Platform, event: str) -> st
     found = await connection.execute(
         select(events.c.subject).where(events.c.platform == platform, events.c.event == event)
     )
-    return str(found.scalar_one())
+    return found.scalar_one() or ""  # none: who said it had it erased
 
 
 def _is_mine(item_id: str, owner: str) -> Any:  # Any: SQLAlchemy's expression

@@ -169,6 +169,15 @@ async def test_erasing_a_person_leaves_nothing_of_theirs_and_all_of_others(store
     assert (await store.people.erase("ann"))["people"] == 0
 
 
+async def test_what_was_erased_is_not_taken_again_where_a_platform_is_read_back(store: Store) -> None:
+    await taken(store)
+    await store.people.erase("ann")
+    again = await store.inbox.take(message(), conversation="room/t", owner=OWNER)
+    assert not again.is_new
+    assert await store.people.get("ann") is None
+    assert (await store.inbox.take(message("e2"), conversation="room/t", owner=OWNER)).is_new
+
+
 async def test_an_event_is_remembered_until_no_platform_repeats_it(store: Store, clock: Clock) -> None:
     await store.inbox.take(message("e1"), conversation="c", owner=OWNER)
     clock.pass_s(60)
