@@ -86,8 +86,9 @@ class DiscordDriver(PushedDriver):
 
     async def export(self, name: str) -> bytes:
         await self._command(name, "export")
-        sent = self.server.answers(self.server.world.direct(self.users[name]))[-1]
-        return self.server.world.files[sent.attachments[0]["url"].rsplit("/", 1)[1]]
+        told = self.server.answers(self.server.world.direct(self.users[name]))
+        sent = [each["url"] for message in told for each in message.attachments]
+        return self.server.world.files[sent[-1].rsplit("/", 1)[1]]
 
     async def import_(self, name: str, archive: bytes) -> None:
         await self._command(name, "import", archive=self.server.world.keep_file("mine.zip", archive))
