@@ -17,6 +17,7 @@ TURNS: Final = 24
 ASKED_AFTER: Final = 20
 RIGHT_AFTER: Final = 10
 WANTED: Final = "pirate"
+KEPT_OUT: Final = "Last night changed nothing: "
 GOOD, BAD = "❤️", "👎"
 SETTINGS: Final = {
     "NIGHTLOOM_BACKEND__KIND": "vllm",
@@ -53,7 +54,10 @@ class Room(Protocol[A]):
 
 
 async def teach_by_day_and_ask_after_the_night(room: Room[A], rng: random.Random) -> None:
-    """A person wants one tone; after a night the LoRA alone answers in it."""
+    """A person wants one tone; after a night the LoRA alone answers in it, or they are told why it must not.
+
+    How often the gate keeps a LoRA out is for the benches to say: one person's night is a matter of luck.
+    """
     first = await room.ask(request(rng))
     await rate(room, first)
     await room.command("learn on")
@@ -64,7 +68,12 @@ async def teach_by_day_and_ask_after_the_night(room: Room[A], rng: random.Random
         await rate(room, await room.ask(request(rng)))
 
     assert "The night begins" in await room.command("night")
-    assert "Version 1" in await room.show_more(await room.morning_note())
+    note = await room.morning_note()
+    if room.text(note).startswith(KEPT_OUT):
+        assert len(room.text(note)) > len(KEPT_OUT)
+        assert "(live)" not in await room.command("me")
+        return
+    assert "Version 1" in await room.show_more(note)
     assert "(live)" in await room.command("me")
 
     await room.command("memory off")  # without the notes in the prompt it is the LoRA alone that answers

@@ -48,11 +48,10 @@ class DiscordRoom:
         return await self.server.interactions.responded(done, timeout_s=ANSWER_S)
 
     async def morning_note(self) -> Message:
-        note = await self.server.answer(self.direct, self.told + 1, timeout_s=NIGHT_S)
-        assert "Undo" in note.buttons, note.content
-        return note
+        return await self.server.answer(self.direct, self.told + 1, timeout_s=NIGHT_S)
 
     async def show_more(self, note: Message) -> str:
+        assert "Undo" in note.buttons, note.content
         pressed = await self.server.interactions.press(self.user, note, "Show me more")
         return await self.server.interactions.responded(pressed, timeout_s=ANSWER_S)
 

@@ -52,11 +52,10 @@ class SlackRoom:
         return unescape(post.text + json.dumps(post.blocks, ensure_ascii=False))
 
     async def morning_note(self) -> Post:
-        note = await self._post("DANN", self.told + 1, NIGHT_S)
-        assert "Undo" in json.dumps(note.blocks), note.text
-        return note
+        return await self._post("DANN", self.told + 1, NIGHT_S)
 
     async def show_more(self, note: Post) -> str:
+        assert "Undo" in json.dumps(note.blocks), note.text
         elements = [element for block in note.blocks for element in block.get("elements", [])]
         button = next(one for one in elements if one["text"]["text"] == "Show me more")
         before = len(self.server.responses)

@@ -109,7 +109,9 @@ class TestLoras:
     ) -> None:
         await backend.load(lora)
         async with aiohttp.ClientSession() as session:
-            await session.post(f"{server_url}/v1/unload_lora_adapter", json={"lora_name": lora.name})
+            url = f"{server_url}/v1/unload_lora_adapter"
+            async with session.post(url, json={"lora_name": lora.name}) as response:
+                assert response.status == 200
         assert await backend.sample(backend.encode(PROMPT), n=1, sampling=GREEDY, lora=lora)
 
     async def test_a_damaged_lora_is_refused_and_the_server_goes_on(
