@@ -12,6 +12,7 @@ from typing import Final, Protocol
 import structlog
 from aiohttp.web import RouteDef
 
+from adapters import pauses
 from adapters.web_chat import WebChat
 from bot import consent, feedback
 from bot.app import App
@@ -69,7 +70,7 @@ class Service:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.app.run())
             serving = [tasks.create_task(chat.run()) for chat in self.chats]
-            loading = tasks.create_task(self._backend.start(report))
+            loading = tasks.create_task(self._load(report))
             await self._stopping.wait()
             loading.cancel()
             # The doors stay open while the app ends: what comes in now is stored, and answered next time.
@@ -78,6 +79,10 @@ class Service:
                 await chat.stop()
             await asyncio.gather(*serving)
         await self._backend.stop()
+
+    async def _load(self, report: Callable[[str], None]) -> None:
+        await self._backend.start(report)
+        pauses.shorten()
 
     def stop(self) -> None:
         """End `run`: what is being sent is sent, the rest stays in the inbox."""

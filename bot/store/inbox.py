@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, delete, func, or_, select, update
+from sqlalchemy import Row, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.events import (
@@ -34,7 +34,6 @@ from bot.store.people import meet
 from engine.types import Mode
 
 inbox = tables.inbox
-
 
 _ITEMS: Final = select(
     inbox,
@@ -169,7 +168,7 @@ class Inbox:
 
     async def get(self, item_id: str) -> Item | None:
         async with self._database.reading() as connection:
-            row = (await connection.execute(_ITEMS.where(inbox.c.id == item_id))).one_or_none()
+            row = (await connection.execute(ITEM, {"item": item_id})).one_or_none()
         return None if row is None else _item(row)
 
     async def at(self, ref: Ref) -> Item | None:
@@ -233,24 +232,19 @@ class Inbox:
         None: it is settled, or another process has it.
         """
 
-        async def work(connection: Connection) -> bool:
-            begun = await connection.execute(
-                update(inbox).where(_is_mine(item_id, owner)).values(attempts=inbox.c.attempts + 1)
-            )
-            return begun.rowcount == 1
+        async def work(connection: Connection) -> Item | None:
+            if (await connection.execute(BEGUN, {"item": item_id, "by": owner})).rowcount == 0:
+                return None
+            return _item((await connection.execute(ITEM, {"item": item_id})).one())
 
-        return await self.get(item_id) if await self._database.write(work) else None
+        return await self._database.write(work)
 
     async def fail(self, item_id: str, problem: str, *, owner: str) -> bool:
         """It is given up. False: it was settled meanwhile."""
 
         async def work(connection: Connection) -> bool:
-            failed = await connection.execute(
-                update(inbox)
-                .where(_is_mine(item_id, owner))
-                .values(state=MessageState.FAILED, problem=problem)
-            )
-            return failed.rowcount == 1
+            failed = MINE.values(state=MessageState.FAILED, problem=problem)
+            return (await connection.execute(failed, {"item": item_id, "by": owner})).rowcount == 1
 
         return await self._database.write(work)
 
@@ -269,28 +263,16 @@ class Inbox:
         """It needs no reply, or has it. False: it was settled meanwhile."""
 
         async def work(connection: Connection) -> bool:
-            settled = await connection.execute(
-                update(inbox).where(_is_mine(item_id, owner)).values(state=MessageState.ANSWERED)
-            )
-            return settled.rowcount == 1
+            settled = MINE.values(state=MessageState.ANSWERED)
+            return (await connection.execute(settled, {"item": item_id, "by": owner})).rowcount == 1
 
         return await self._database.write(work)
 
     async def earlier(self, item: Item, *, limit: int) -> Sequence[Item]:
         """The person's answered questions before this one in its conversation, newest first."""
-        before = (
-            _ITEMS.where(
-                inbox.c.person == item.person.key,
-                inbox.c.conversation == item.conversation,
-                inbox.c.kind == ItemKind.MESSAGE,
-                inbox.c.state == MessageState.ANSWERED,
-                inbox.c.seq < item.seq,
-            )
-            .order_by(inbox.c.seq.desc())
-            .limit(limit)
-        )
+        this = {"by": item.person.key, "in": item.conversation, "before": item.seq, "most": limit}
         async with self._database.reading() as connection:
-            return [_item(row) for row in await connection.execute(before)]
+            return [_item(row) for row in await connection.execute(EARLIER, this)]
 
     async def of_conversation(
         self, person: str, conversation: str, *, kind: ItemKind = ItemKind.MESSAGE, limit: int = 500
@@ -373,6 +355,26 @@ async def first_time(
 
 
 # Statements that every event runs are made once: making one costs as much as running it.
+ITEM: Final = _ITEMS.where(inbox.c.id == bindparam("item"))
+MINE: Final = update(inbox).where(
+    inbox.c.id == bindparam("item"),
+    inbox.c.state == MessageState.WAITING,
+    inbox.c.owner == bindparam("by"),
+)
+BEGUN: Final = MINE.values(attempts=inbox.c.attempts + 1)
+EARLIER: Final = (
+    _ITEMS.where(
+        inbox.c.person == bindparam("by"),
+        inbox.c.conversation == bindparam("in"),
+        inbox.c.kind == ItemKind.MESSAGE,
+        inbox.c.state == MessageState.ANSWERED,
+        inbox.c.seq < bindparam("before"),
+    )
+    .order_by(inbox.c.seq.desc())
+    .limit(bindparam("most"))
+)
+
+
 @cache
 def _unless_there(dialect: str) -> sqlite.Insert | postgresql.Insert:
     return insert(dialect, tables.events).on_conflict_do_nothing()
@@ -391,10 +393,6 @@ async def _subject(connection: Connection, platform: Platform, event: str) -> st
         select(events.c.subject).where(events.c.platform == platform, events.c.event == event)
     )
     return found.scalar_one() or ""  # none: who said it had it erased
-
-
-def _is_mine(item_id: str, owner: str) -> Any:  # Any: SQLAlchemy's expression
-    return and_(inbox.c.id == item_id, inbox.c.state == MessageState.WAITING, inbox.c.owner == owner)
 
 
 def _item(row: Row[Any]) -> Item:  # Any: a row that is described by columns, not by types

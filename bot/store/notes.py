@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from bot.errors import NotYours, Unknown
 from bot.store import tables
@@ -19,6 +19,10 @@ from bot.store.database import Connection, Database, insert
 
 notes = tables.notes
 
+# Made once, as every answer asks for them: making a statement costs as much as running it.
+OF_PERSON: Final = (
+    select(notes).where(notes.c.person == bindparam("of_person")).order_by(notes.c.created_at, notes.c.id)
+)
 MAX_ACTIVE: Final = 200  # a person's oldest note makes room
 
 
@@ -77,9 +81,8 @@ class Notes:
 
     async def all(self, person: str) -> Sequence[Note]:
         """The deleted ones too, oldest first."""
-        query = select(notes).where(notes.c.person == person).order_by(notes.c.created_at, notes.c.id)
         async with self._database.reading() as connection:
-            return [_note(row) for row in await connection.execute(query)]
+            return [_note(row) for row in await connection.execute(OF_PERSON, {"of_person": person})]
 
     async def get(self, note_id: str) -> Note:
         """Raises Unknown."""

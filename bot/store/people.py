@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import Row, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.events import Person, Platform
@@ -55,8 +55,7 @@ class People:
 
     async def get(self, key: str) -> Known | None:
         async with self._database.reading() as connection:
-            found = await connection.execute(select(tables.people).where(tables.people.c.key == key))
-            row = found.one_or_none()
+            row = (await connection.execute(PERSON, {"of_key": key})).one_or_none()
         return None if row is None else _known(row)
 
     async def all(self) -> Sequence[Known]:
@@ -123,6 +122,9 @@ async def meet(connection: Connection, person: Person, now: datetime) -> None:
 
 
 # Statements that every event runs are made once: making one costs as much as running it.
+PERSON: Final = select(tables.people).where(tables.people.c.key == bindparam("of_key"))
+
+
 @cache
 def _met(dialect: str, *, has_name: bool) -> sqlite.Insert | postgresql.Insert:
     row = insert(dialect, tables.people)

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import Unknown
 from bot.events import Action, MessageState, Outgoing, Person, Place, Platform, Ref, Reply
@@ -113,12 +115,11 @@ class Replies:
         """
 
         async def work(connection: Connection) -> bool:
-            settled = update(inbox).where(
-                inbox.c.id == draft.cause, inbox.c.state == MessageState.WAITING, inbox.c.owner == owner
-            )
+            made_for: dict[str, object] = {"item": draft.cause, "by": owner}
+            statement = SETTLED
             if draft.cause == draft.message:
-                settled = settled.where(inbox.c.revision == draft.revision)
-            if (await connection.execute(settled.values(state=MessageState.ANSWERED))).rowcount == 0:
+                statement, made_for["as_of"] = SETTLED_AS_OF, draft.revision
+            if (await connection.execute(statement, made_for)).rowcount == 0:
                 return False
             await connection.execute(replies.insert(), _values(draft, owner, self._clock()))
             return True
@@ -170,28 +171,19 @@ class Replies:
 
     async def with_feedback(self, person: str, *, limit: int) -> Sequence[Recorded]:
         """The person's replies that they reacted to or corrected, the newest first."""
-        teachings = tables.teachings
-        reacted = select(reactions.c.reply).where(reactions.c.person == person, reactions.c.is_on)
-        corrected = select(teachings.c.reply).where(
-            teachings.c.person == person, teachings.c.wanted.is_not(None)
-        )
-        query = _REPLIES.where(
-            replies.c.person == person, replies.c.id.in_(reacted) | replies.c.id.in_(corrected)
-        )
+        theirs = {"of_person": person, "most": limit}
         async with self._database.reading() as connection:
-            rows = (await connection.execute(query.order_by(replies.c.seq.desc()).limit(limit))).all()
+            rows = (await connection.execute(WITH_FEEDBACK, theirs)).all()
             ratings = await self._ratings(connection, rows)
         return [_recorded(row, ratings.get(row.id)) for row in rows]
 
     async def last_texts(self, messages: Sequence[str]) -> dict[str, str]:
         """What was said last to each question: a revision where there is one."""
-        query = (
-            select(replies.c.message, replies.c.text)
-            .where(replies.c.message.in_(messages), replies.c.is_current)
-            .order_by(replies.c.seq)
-        )
+        if not messages:
+            return {}
         async with self._database.reading() as connection:
-            return {row.message: row.text for row in await connection.execute(query)}
+            found = await connection.execute(LAST_TEXTS, {"messages": list(messages)})
+            return {row.message: row.text for row in found}
 
     async def at(self, ref: Ref) -> Reply | None:
         """The reply of which this platform message is a piece."""
@@ -265,18 +257,13 @@ class Replies:
 
     async def outgoing(self, reply_id: str, *, owner: str) -> tuple[Outgoing, Person] | None:
         """The reply as it is to be posted now, and for whom. None: not to be sent any more, or not by us."""
-        query = (
-            _REPLIES.add_columns(inbox, tables.people.c.name.label("person_name"))
-            .join(inbox, inbox.c.id == replies.c.cause)
-            .join(tables.people, tables.people.c.key == replies.c.person)
-            .where(replies.c.id == reply_id, replies.c.delivery == Delivery.STORED, replies.c.owner == owner)
-        )
         async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
+            row = (await connection.execute(OUTGOING, {"reply": reply_id, "by": owner})).one_or_none()
             if row is None:
                 return None
             rating = await self._rating(connection, row)
-            replaced = await self._replaced(connection, row)
+            is_first = row.posting == 0 and row.revision == 0
+            replaced = () if is_first else await self._replaced(connection, row)
         platform = Platform(row.platform)
         person = Person(key=row.person, platform=platform, name=row.person_name)
         place = Place(
@@ -297,22 +284,14 @@ class Replies:
         reply_id = outgoing.reply.id
 
         async def work(connection: Connection) -> None:
-            key_holds = replies.c.posting == int(outgoing.key.rpartition(".")[2])
-            await connection.execute(
-                update(replies).where(replies.c.id == reply_id, key_holds).values(delivery=Delivery.SENT)
-            )
+            posting = int(outgoing.key.rpartition(".")[2])
+            await connection.execute(SENT, {"sent": reply_id, "as": posting})
             for ref in outgoing.replaces:
                 await connection.execute(delete(refs).where(_is_ref(ref)))
             for piece, ref in enumerate(pieces):
-                row = insert(connection, refs).values(
-                    platform=ref.platform, channel=ref.channel, id=ref.id, reply=reply_id, piece=piece
-                )
-                await connection.execute(
-                    row.on_conflict_do_update(
-                        index_elements=["platform", "channel", "id"],
-                        set_={"reply": reply_id, "piece": piece},
-                    )
-                )
+                stands = {"platform": ref.platform, "channel": ref.channel, "id": ref.id}
+                row = {**stands, "reply": reply_id, "piece": piece}
+                await connection.execute(_standing_at(connection.dialect.name), row)
 
         await self._database.write(work)
 
@@ -360,17 +339,15 @@ class Replies:
 
     async def _find(self, reply_id: str) -> Recorded | None:
         async with self._database.reading() as connection:
-            row = (await connection.execute(_REPLIES.where(replies.c.id == reply_id))).one_or_none()
+            row = (await connection.execute(REPLY, {"reply": reply_id})).one_or_none()
             return None if row is None else _recorded(row, await self._rating(connection, row))
 
     async def _replaced(self, connection: Connection, row: Row[Any]) -> tuple[Ref, ...]:
         """What stands of this reply itself, or of the replies to the question before it was edited."""
-        earlier = select(replies.c.id).where(
-            replies.c.message == row.message, ~replies.c.is_current, replies.c.seq < row.seq
-        )
         ids = [row.id]
         if row.cause == row.message:
-            ids += list((await connection.execute(earlier)).scalars())
+            earlier = {"message": row.message, "before": row.seq}
+            ids += list((await connection.execute(OUTDATED, earlier)).scalars())
         return await _pieces(connection, ids)
 
     async def _rating(self, connection: Connection, row: Row[Any]) -> int | None:
@@ -380,30 +357,15 @@ class Replies:
         """What the person to whom each reply was given thinks of it."""
         if not rows:
             return {}
-        query = (
-            select(reactions.c.reply, reactions.c.emoji)
-            .join(replies, replies.c.id == reactions.c.reply)
-            .where(
-                reactions.c.reply.in_([row.id for row in rows]),
-                reactions.c.person == replies.c.person,
-                reactions.c.is_on,
-            )
-        )
         sets: dict[str, set[str]] = {}
-        for reply, emoji in await connection.execute(query):
+        for reply, emoji in await connection.execute(RATED, {"replies": [row.id for row in rows]}):
             sets.setdefault(reply, set()).add(emoji)
         rated = {reply: self._rate(frozenset(emoji)) for reply, emoji in sets.items()}
         return {reply: rating for reply, rating in rated.items() if rating is not None}
 
 
 async def _pieces(connection: Connection, ids: Sequence[str]) -> tuple[Ref, ...]:
-    query = (
-        select(refs)
-        .join(replies, replies.c.id == refs.c.reply)
-        .where(refs.c.reply.in_(ids))
-        .order_by(replies.c.seq, refs.c.piece)
-    )
-    rows = (await connection.execute(query)).all()
+    rows = (await connection.execute(PIECES, {"replies": list(ids)})).all()
     return tuple(Ref(platform=Platform(row.platform), channel=row.channel, id=row.id) for row in rows)
 
 
@@ -477,4 +439,77 @@ def _recorded(row: Row[Any], rating: int | None) -> Recorded:  # Any: a row desc
         delivery=Delivery(row.delivery),
         delivery_problem=row.delivery_problem,
         at=row.at,
+    )
+
+
+# Statements that every answer runs are made once: making one costs as much as running it.
+REPLY: Final = _REPLIES.where(replies.c.id == bindparam("reply"))
+SETTLED: Final = (
+    update(inbox)
+    .where(
+        inbox.c.id == bindparam("item"),
+        inbox.c.state == MessageState.WAITING,
+        inbox.c.owner == bindparam("by"),
+    )
+    .values(state=MessageState.ANSWERED)
+)
+SETTLED_AS_OF: Final = SETTLED.where(inbox.c.revision == bindparam("as_of"))
+SENT: Final = (
+    update(replies)
+    .where(replies.c.id == bindparam("sent"), replies.c.posting == bindparam("as"))
+    .values(delivery=Delivery.SENT)
+)
+OUTGOING: Final = (
+    _REPLIES.add_columns(inbox, tables.people.c.name.label("person_name"))
+    .join(inbox, inbox.c.id == replies.c.cause)
+    .join(tables.people, tables.people.c.key == replies.c.person)
+    .where(
+        replies.c.id == bindparam("reply"),
+        replies.c.delivery == Delivery.STORED,
+        replies.c.owner == bindparam("by"),
+    )
+)
+OUTDATED: Final = select(replies.c.id).where(
+    replies.c.message == bindparam("message"), ~replies.c.is_current, replies.c.seq < bindparam("before")
+)
+PIECES: Final = (
+    select(refs)
+    .join(replies, replies.c.id == refs.c.reply)
+    .where(refs.c.reply.in_(bindparam("replies", expanding=True)))
+    .order_by(replies.c.seq, refs.c.piece)
+)
+RATED: Final = (
+    select(reactions.c.reply, reactions.c.emoji)
+    .join(replies, replies.c.id == reactions.c.reply)
+    .where(
+        reactions.c.reply.in_(bindparam("replies", expanding=True)),
+        reactions.c.person == replies.c.person,
+        reactions.c.is_on,
+    )
+)
+LAST_TEXTS: Final = (
+    select(replies.c.message, replies.c.text)
+    .where(replies.c.message.in_(bindparam("messages", expanding=True)), replies.c.is_current)
+    .order_by(replies.c.seq)
+)
+_REACTED = select(reactions.c.reply).where(reactions.c.person == bindparam("of_person"), reactions.c.is_on)
+_CORRECTED = select(tables.teachings.c.reply).where(
+    tables.teachings.c.person == bindparam("of_person"), tables.teachings.c.wanted.is_not(None)
+)
+WITH_FEEDBACK: Final = (
+    _REPLIES.where(
+        replies.c.person == bindparam("of_person"),
+        replies.c.id.in_(_REACTED) | replies.c.id.in_(_CORRECTED),
+    )
+    .order_by(replies.c.seq.desc())
+    .limit(bindparam("most"))
+)
+
+
+@cache
+def _standing_at(dialect: str) -> sqlite.Insert | postgresql.Insert:
+    row = insert(dialect, refs)
+    return row.on_conflict_do_update(
+        index_elements=["platform", "channel", "id"],
+        set_={"reply": row.excluded.reply, "piece": row.excluded.piece},
     )

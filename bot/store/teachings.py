@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from bot.errors import Unknown
 from bot.events import MessageState, TeachingKind
@@ -17,6 +17,13 @@ from bot.store.database import Connection, Database, insert
 from bot.store.notes import NewNote
 
 teachings, inbox, replies = tables.teachings, tables.inbox, tables.replies
+
+# Made once, as every answer asks for them: making a statement costs as much as running it.
+OF_PERSON: Final = (
+    select(teachings)
+    .where(teachings.c.person == bindparam("of_person"))
+    .order_by(teachings.c.at, teachings.c.id)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +126,8 @@ class Teachings:
 
     async def of_person(self, person: str) -> Sequence[Teaching]:
         """Everything that a person taught, oldest first."""
-        query = select(teachings).where(teachings.c.person == person)
         async with self._database.reading() as connection:
-            rows = await connection.execute(query.order_by(teachings.c.at, teachings.c.id))
-            return [_teaching(row) for row in rows]
+            return [_teaching(row) for row in await connection.execute(OF_PERSON, {"of_person": person})]
 
     async def take_back(self, teaching: Teaching, *, owner: str | None = None) -> None:
         """It was not meant: its note goes, what that had replaced holds again, and no night learns from it.
