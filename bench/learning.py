@@ -44,7 +44,7 @@ EVALUATION_SEED: Final = 90_000
 
 @dataclass(slots=True)
 class Bench:
-    """What a run is told, and the figures so far."""
+    """What a run is told, and the figures so far: it takes an hour, and one broken off has told something."""
 
     model: str
     talkers: int
@@ -53,7 +53,9 @@ class Bench:
     seed: int
     data: Path
     tokens: ChatTokens  # counts what prompts cost
+    model_id: str
     backend: str = "vllm"
+    is_dry: bool = False
     figures: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
@@ -71,6 +73,22 @@ class Bench:
 
     def say(self, text: str) -> None:
         print(f"{time.monotonic() - self.started:7.0f} s  {text}", flush=True)
+
+    def keep(self, *, is_whole: bool = False) -> dict[str, Any]:
+        """The figures so far, on disk as well."""
+        told = {
+            "people": self.talkers,
+            "silent_people": self.silent,
+            **flat(self.figures),
+            "seed": self.seed,
+            "model": self.model_id,
+            "mode": "fast",
+            "seconds": round(time.monotonic() - self.started),
+            "is_whole": is_whole,
+        }
+        if not self.is_dry:
+            self.say(f"written to {record('learning', told)}")
+        return told
 
 
 async def run(bench: Bench) -> None:
@@ -113,6 +131,7 @@ async def _nights(
             await asyncio.to_thread(snapshot, bench.data, bench.data / f"after_{pieces}")
         if pieces == 36 and silent:
             bench.figures["silent_after_36"] = await _conditions(bench, api, silent, "s36")
+        bench.keep()
 
 
 def _reasons(bench: Bench, night: Mapping[str, Any]) -> None:
@@ -232,8 +251,9 @@ def _number(name: str) -> int:
     return int("".join(letter for letter in name if letter.isdigit()) or 0)
 
 
-async def whole(bench: Bench) -> dict[str, Any]:
+async def whole(bench: Bench) -> None:
     await run(bench)
+    bench.keep()
     # Drawn anew: nobody has changed their mind yet, as in the copies of the store that are asked here.
     talkers = [SimulatedPerson.draw(f"talker{n}", bench.seed + n) for n in range(bench.talkers)]
     for name in ("after_18", "after_54"):
@@ -241,7 +261,6 @@ async def whole(bench: Bench) -> dict[str, Any]:
         bench.figures[name]["all_feedback_in_prompt"] = told["share"]
         bench.figures[name]["all_feedback_in_prompt_cost"] = told["cost"]
         bench.say(f"{name}, all feedback in the prompt: {told['share']}")
-    return {"people": bench.talkers, "silent_people": bench.silent, **flat(bench.figures)}
 
 
 def main() -> None:
@@ -265,24 +284,22 @@ def main() -> None:
         given.seed,
         data,
         ChatTokens(folder.path),
+        folder.id,
         given.backend,
+        given.dry,
     )
     try:
-        figures = asyncio.run(whole(bench))
+        asyncio.run(whole(bench))
     finally:
         bench.say(f"figures so far: {bench.figures}")
         if not given.keep:
             shutil.rmtree(data, ignore_errors=True)
-    figures["seed"] = given.seed
-    figures["model"] = folder.id
-    figures["mode"] = "fast"
-    figures["seconds"] = round(time.monotonic() - bench.started)
+    figures = bench.keep(is_whole=True)
     if given.dry:
         sys.stdout.write(f"{figures}\n")
-    else:
-        bench.say(f"written to {record('learning', figures)}")
-        for path in pictures.draw(figures):
-            bench.say(f"drawn: {path}")
+        return
+    for path in pictures.draw(figures):
+        bench.say(f"drawn: {path}")
 
 
 if __name__ == "__main__":
