@@ -18,7 +18,7 @@ from bench.people import SimulatedPerson
 from bench.planted import Answer, plant, pool_of
 from bot import feedback
 from bot.events import Notice, Person
-from bot.exam import examine
+from bot.exam import Exam
 from bot.kit import Kit, new_id, now
 from bot.night import Nights
 from bot.settings import Settings
@@ -122,12 +122,12 @@ async def _cheats(kit: Kit, model: Path, data: Path) -> dict[str, Any]:
     if isinstance(studied, str):
         return {"exploiter_rejected": None, "exploiters": studied}
     candidates = await _cheats_trained(kit, model, data / "cheats", studied)
-    decisions = {}
+    decisions, exam = {}, Exam(kit)
     for number, (name, (result, path)) in enumerate(candidates.items()):
         candidate = LoraRef(name=f"cheat-{number}", id=900_000 + number, path=path)
         # As good a prior as there is, so that it is the witnesses who stop it.
         sure = replace(studied, prior=0.95)
-        evidence = await examine(kit, sure, result, candidate=candidate, current=None)
+        evidence = await exam.evidence(sure, result, candidate=candidate, current=None)
         decisions[name] = decide(evidence, Bounds())
     return {
         "exploiter_rejected": not any(decision.is_promoted for decision in decisions.values()),

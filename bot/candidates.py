@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from bot import live
-from bot.exam import examine
+from bot.exam import Exam
 from bot.kit import Kit
 from bot.night_job import Taught
 from bot.store.loras import LoraState, Version
@@ -34,6 +34,7 @@ class Candidates:
     def __init__(self, kit: Kit) -> None:
         self.library = Library(live.root(kit))
         self._kit = kit
+        self._exam = Exam(kit)
 
     async def settle(self, night: str, taught: Taught) -> None:
         """A person's trained LoRA becomes a version, and the version goes live or is kept out."""
@@ -49,8 +50,7 @@ class Candidates:
         current = await self.current(key)
         # Loaded, so that it answers without delay from the moment at which the pointer moves.
         candidate = await live.load(kit, version)
-        evidence = await examine(
-            kit,
+        evidence = await self._exam.evidence(
             taught.studied,
             taught.result,
             candidate=candidate,

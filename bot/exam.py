@@ -9,42 +9,68 @@ import asyncio
 from collections.abc import Sequence
 
 from bot.kit import Kit
+from bot.respond import QUESTION_TOKENS
 from bot.study import Study
 from engine.gate import Evidence, Sample
-from engine.judge import Judge, Question, combined, note_questions, probability
+from engine.judge import Judge, combined, note_questions, probability
 from engine.ports import EngineDownError, EngineError
 from engine.requests import requests
 from engine.training.lessons import Result
-from engine.types import LoraRef, Prompt, Role, Sampling, Turn
+from engine.types import Completion, LoraRef, Prompt, Role, Sampling, Turn
 from engine.wording import last_request
 
-SHARED_REQUESTS = 16
+SHARED_REQUESTS = 32  # with half as many, chance alone looked like a regression one time in six
 SHARED_SEED = 20_240_229  # the shared requests are the same for everybody and every night
 MAX_HELD_OUT = 8
 AT_ONCE = 32
 
 
-async def examine(
-    kit: Kit, studied: Study, result: Result, *, candidate: LoraRef, current: LoraRef | None
-) -> Evidence:
-    """Everything that is to be known about a candidate before it is decided on."""
-    shared = shared_prompts(kit)
-    own = [prompt.bare() for prompt in studied.held_out[:MAX_HELD_OUT]]
-    prompts = [*own, *shared]
-    after, before = await asyncio.gather(
-        _samples(kit, studied.notes, prompts, candidate), _samples(kit, studied.notes, prompts, current)
-    )
-    # What the person wants holds on any request: the shared ones count there too.
-    return Evidence(
-        prior=studied.prior,
-        noted=studied.noted,
-        trials=result.trials,
-        candidate=after if studied.notes else (),
-        current=before if studied.notes else (),
-        shared_candidate=[one for one in after if one.request in _texts(shared)],
-        shared_current=[one for one in before if one.request in _texts(shared)],
-        divergence=result.divergence,
-    )
+class Exam:
+    """Examines candidates. What the bare base says to the shared requests is made once, for everybody."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._lock = asyncio.Lock()
+        self._of_base: Sequence[Completion | None] | None = None
+
+    async def evidence(
+        self, studied: Study, result: Result, *, candidate: LoraRef, current: LoraRef | None
+    ) -> Evidence:
+        """Everything that is to be known about a candidate before it is decided on."""
+        shared = shared_prompts(self._kit)
+        own = [prompt.bare() for prompt in studied.held_out[:MAX_HELD_OUT]]
+        after_shared, before_shared, after_own, before_own = await asyncio.gather(
+            self._shared_samples(studied.notes, shared, candidate),
+            self._shared_samples(studied.notes, shared, current),
+            self._samples(studied.notes, own, candidate),
+            self._samples(studied.notes, own, current),
+        )
+        # What the person wants holds on any request: the shared ones count there too.
+        return Evidence(
+            prior=studied.prior,
+            noted=studied.noted,
+            trials=result.trials,
+            candidate=(*after_own, *after_shared) if studied.notes else (),
+            current=(*before_own, *before_shared) if studied.notes else (),
+            shared_candidate=after_shared,
+            shared_current=before_shared,
+            divergence=result.divergence,
+        )
+
+    async def _shared_samples(
+        self, notes: Sequence[str], prompts: Sequence[Prompt], lora: LoraRef | None
+    ) -> Sequence[Sample]:
+        if lora is not None:
+            return await self._samples(notes, prompts, lora)
+        async with self._lock:
+            if self._of_base is None:
+                self._of_base = await _completions(self._kit, prompts, None)
+        return await _judged(self._kit, notes, prompts, self._of_base)
+
+    async def _samples(
+        self, notes: Sequence[str], prompts: Sequence[Prompt], lora: LoraRef | None
+    ) -> Sequence[Sample]:
+        return await _judged(self._kit, notes, prompts, await _completions(self._kit, prompts, lora))
 
 
 def shared_prompts(kit: Kit) -> list[Prompt]:
@@ -54,48 +80,51 @@ def shared_prompts(kit: Kit) -> list[Prompt]:
     return [Prompt(turns=(Turn(role=Role.USER, text=text),), persona=persona) for text in texts]
 
 
-async def _samples(
-    kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt], lora: LoraRef | None
-) -> list[Sample]:
+async def _completions(
+    kit: Kit, prompts: Sequence[Prompt], lora: LoraRef | None
+) -> Sequence[Completion | None]:
+    """One reply to each prompt; None where it could not be made."""
+    gate, most = asyncio.Semaphore(AT_ONCE), kit.settings.limits.max_reply_tokens
+
+    async def one(number: int, prompt: Prompt) -> Completion | None:
+        prefix = kit.backend.encode(prompt)
+        room = kit.backend.max_context - len(prefix) - QUESTION_TOKENS
+        sampling = Sampling(max_tokens=max(1, min(room, most)), seed=number)
+        try:
+            async with gate:
+                (completion,) = await kit.backend.sample(prefix, n=1, sampling=sampling, lora=lora)
+        except EngineDownError:
+            raise
+        except EngineError:
+            return None
+        return completion
+
+    return await asyncio.gather(*(one(number, prompt) for number, prompt in enumerate(prompts)))
+
+
+async def _judged(
+    kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt], completions: Sequence[Completion | None]
+) -> Sequence[Sample]:
+    """What the base thinks of each reply. What could not be made or judged counts as nothing good."""
     wanted, sound = note_questions(notes), kit.rubric.questions
-    judge = Judge(kit.backend, (*sound, *wanted))
-    gate = asyncio.Semaphore(AT_ONCE)
+    judge, gate = Judge(kit.backend, (*sound, *wanted)), asyncio.Semaphore(AT_ONCE)
 
-    async def ask(number: int, prompt: Prompt) -> Sample:
-        async with gate:
-            return await _sample(kit, judge, prompt, lora, seed=number, wanted=wanted, sound=sound)
+    async def one(prompt: Prompt, completion: Completion | None) -> Sample:
+        nothing = Sample(request=last_request(prompt), text="", wanted=0.0, sound=0.0)
+        if completion is None:
+            return nothing
+        try:
+            async with gate:
+                (verdict,) = await judge.score(kit.backend.encode(prompt), [completion.token_ids])
+        except EngineDownError:
+            raise
+        except EngineError:
+            return nothing
+        return Sample(
+            request=nothing.request,
+            text=kit.backend.decode(completion.token_ids),
+            wanted=probability(combined(wanted, verdict.answers)),
+            sound=probability(combined(sound, verdict.answers)),
+        )
 
-    return await asyncio.gather(*(ask(number, prompt) for number, prompt in enumerate(prompts)))
-
-
-async def _sample(
-    kit: Kit,
-    judge: Judge,
-    prompt: Prompt,
-    lora: LoraRef | None,
-    *,
-    seed: int,
-    wanted: Sequence[Question],
-    sound: Sequence[Question],
-) -> Sample:
-    """One reply and what the base thinks of it. What could not be made or judged counts as nothing good."""
-    request, prefix = last_request(prompt), kit.backend.encode(prompt)
-    room = kit.backend.max_context - len(prefix) - judge.longest_question
-    sampling = Sampling(max_tokens=max(1, min(room, kit.settings.limits.max_reply_tokens)), seed=seed)
-    try:
-        (completion,) = await kit.backend.sample(prefix, n=1, sampling=sampling, lora=lora)
-        (verdict,) = await judge.score(prefix, [completion.token_ids])
-    except EngineDownError:
-        raise
-    except EngineError:
-        return Sample(request=request, text="", wanted=0.0, sound=0.0)
-    return Sample(
-        request=request,
-        text=kit.backend.decode(completion.token_ids),
-        wanted=probability(combined(wanted, verdict.answers)),
-        sound=probability(combined(sound, verdict.answers)),
-    )
-
-
-def _texts(prompts: Sequence[Prompt]) -> frozenset[str]:
-    return frozenset(last_request(prompt) for prompt in prompts)
+    return await asyncio.gather(*map(one, prompts, completions))

@@ -55,7 +55,7 @@ class Evidence:
     noted: float | None
     trials: Sequence[TrialScore]
     candidate: Sequence[Sample]  # on the person's held-out requests
-    current: Sequence[Sample]
+    current: Sequence[Sample]  # on the same ones, in the same order
     shared_candidate: Sequence[Sample]  # on requests that everybody's candidates answer
     shared_current: Sequence[Sample]
     divergence: float
@@ -192,11 +192,15 @@ class _Difference:
 
 
 def _difference(after: Sequence[float], before: Sequence[float]) -> _Difference:
-    """The difference of two means and its standard error, never quite nought: few samples prove little."""
-    if not after or not before:
+    """The mean difference on the same requests, and its standard error.
+
+    Some requests are harder than others, for both: so each is compared with itself. The error is never quite
+    nought: few samples prove little.
+    """
+    if not after:
         return _Difference(0.0, 1.0)
-    error = math.sqrt(_variance(after) / len(after) + _variance(before) / len(before))
-    return _Difference(_mean(after) - _mean(before), error)
+    told = [new - old for new, old in zip(after, before, strict=True)]
+    return _Difference(_mean(told), math.sqrt(_variance(told) / len(told)))
 
 
 def _distance(evidence: Evidence, bounds: Bounds) -> str | None:
