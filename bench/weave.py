@@ -220,6 +220,7 @@ class Bench:
         ]
         answers = {way: m for way, m in self.ways.items() if way in ANSWERS}
         return {
+            "prompts": len(weave.seconds),
             "speedup_vs_sequential": statistics.median(ratios),
             "share_of_plain_generation": statistics.median(rates),
             "judge_share": statistics.median(judging),
@@ -291,19 +292,22 @@ def blank_lora(model: Path, folder: Path) -> LoraRef:
     return LoraRef(name="bench/1", id=1, path=folder)
 
 
-async def _measure(model: Path, prompts: int, lora_prompts: int, seed: int) -> dict[str, object]:
+async def _measure(
+    model: Path, prompts: int, lora_prompts: int, seed: int, keep: Callable[[dict[str, object]], None]
+) -> None:
     backend = VllmLocalBackend(VllmSettings(model=str(model), max_context=1024))
     await backend.start(lambda said: print(said, flush=True))
     try:
         with tempfile.TemporaryDirectory() as folder:
             figures = (await _run(backend, None, prompts, seed, "without a LoRA")).figures()
+            keep(figures)  # the second half takes as long again, and one broken off has told something
             if lora_prompts:
                 lora = blank_lora(model, Path(folder) / "1")
                 await backend.load(lora)
                 figures["with_lora"] = (
                     await _run(backend, lora, lora_prompts, seed + 1, "with a LoRA")
                 ).figures()
-        return figures
+                keep(figures)
     finally:
         await backend.stop()
 
@@ -324,12 +328,15 @@ def main(
     write: Annotated[bool, typer.Option(help="write bench/results/weave.json")] = True,
 ) -> None:
     """Speed and worth of the tree search."""
-    figures = asyncio.run(_measure(model, prompts, lora_prompts, seed))
-    figures["children"], figures["chunk_tokens"] = CHILDREN, CHUNK_TOKENS
-    if write:
-        record("weave", figures, seed=seed, n=prompts, model=model.name)
-    else:
-        show("weave", figures)
+
+    def keep(figures: dict[str, object]) -> None:
+        figures |= {"children": CHILDREN, "chunk_tokens": CHUNK_TOKENS}
+        if write:
+            record("weave", figures, seed=seed, n=prompts, model=model.name)
+        else:
+            show("weave", figures)
+
+    asyncio.run(_measure(model, prompts, lora_prompts, seed, keep))
 
 
 if __name__ == "__main__":
