@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 OWN_RUBRIC: Final = Path(judge.__file__).with_name("rubric.toml")
 PRACTICE_MODEL: Final = Path(practice.__file__).with_name("weights")
+# It learned on short talks: behind more than some five hundred tokens it loses its grammar.
+PRACTICE_CONTEXT: Final = 768
 
 
 class ChatService(Chat, Protocol):
@@ -164,7 +166,7 @@ def backend(settings: Settings) -> Backend:
             ServersSettings(
                 urls=chosen.urls,
                 model=model_of(settings),
-                max_context=chosen.max_context,
+                max_context=context_of(settings),
                 max_lora_rank=chosen.max_lora_rank,
                 start_timeout_s=chosen.start_timeout_s,
             )
@@ -174,7 +176,7 @@ def backend(settings: Settings) -> Backend:
     return VllmLocalBackend(
         VllmSettings(
             model=model_of(settings),
-            max_context=chosen.max_context,
+            max_context=context_of(settings),
             cpu_cache_gib=chosen.cpu_cache_gib,
             gpu_memory_share=chosen.gpu_memory_share,
             max_loras=chosen.max_loras,
@@ -203,6 +205,12 @@ def make_data_folder(settings: Settings) -> None:
 def model_of(settings: Settings) -> str:
     """The model's folder, or its name on the hub."""
     return str(PRACTICE_MODEL) if settings.model == "practice" else settings.model
+
+
+def context_of(settings: Settings) -> int:
+    """How many tokens of prompt and reply the model is given at most."""
+    most = settings.backend.max_context
+    return min(most, PRACTICE_CONTEXT) if settings.model == "practice" else most
 
 
 def person_of(key: str) -> Person:
