@@ -19,7 +19,7 @@ from engine.training.lessons import Result
 from engine.types import Completion, LoraRef, Prompt, Role, Sampling, Turn
 from engine.wording import last_request
 
-SHARED_REQUESTS = 32  # with half as many, chance alone looked like a regression one time in six
+SHARED_REQUESTS = 32  # with half as many, by reckoning, chance looks like a regression one time in six
 SHARED_SEED = 20_240_229  # the shared requests are the same for everybody and every night
 MAX_HELD_OUT = 8
 AT_ONCE = 32
