@@ -263,8 +263,7 @@ class Inbox:
         """It needs no reply, or has it. False: it was settled meanwhile."""
 
         async def work(connection: Connection) -> bool:
-            settled = MINE.values(state=MessageState.ANSWERED)
-            return (await connection.execute(settled, {"item": item_id, "by": owner})).rowcount == 1
+            return (await connection.execute(SETTLED, {"item": item_id, "by": owner})).rowcount == 1
 
         return await self._database.write(work)
 
@@ -362,6 +361,7 @@ MINE: Final = update(inbox).where(
     inbox.c.owner == bindparam("by"),
 )
 BEGUN: Final = MINE.values(attempts=inbox.c.attempts + 1)
+SETTLED: Final = MINE.values(state=MessageState.ANSWERED)
 EARLIER: Final = (
     _ITEMS.where(
         inbox.c.person == bindparam("by"),

@@ -17,10 +17,10 @@ from sqlalchemy import Row, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import Unknown
-from bot.events import Action, MessageState, Outgoing, Person, Place, Platform, Ref, Reply
+from bot.events import Action, Outgoing, Person, Place, Platform, Ref, Reply
 from bot.store import tables
 from bot.store.database import Connection, Database, insert
-from bot.store.inbox import is_orphan
+from bot.store.inbox import SETTLED, is_orphan
 from bot.store.snapshots import (
     Branch,
     actions_json,
@@ -444,15 +444,6 @@ def _recorded(row: Row[Any], rating: int | None) -> Recorded:  # Any: a row desc
 
 # Statements that every answer runs are made once: making one costs as much as running it.
 REPLY: Final = _REPLIES.where(replies.c.id == bindparam("reply"))
-SETTLED: Final = (
-    update(inbox)
-    .where(
-        inbox.c.id == bindparam("item"),
-        inbox.c.state == MessageState.WAITING,
-        inbox.c.owner == bindparam("by"),
-    )
-    .values(state=MessageState.ANSWERED)
-)
 SETTLED_AS_OF: Final = SETTLED.where(inbox.c.revision == bindparam("as_of"))
 SENT: Final = (
     update(replies)
