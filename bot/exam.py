@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.kit import Kit
 from bot.respond import QUESTION_TOKENS
@@ -39,9 +40,10 @@ class Exam:
         """Everything that is to be known about a candidate before it is decided on."""
         shared = shared_prompts(self._kit)
         own = [prompt.bare() for prompt in studied.held_out[:MAX_HELD_OUT]]
-        after_shared, before_shared, after_own, before_own = await asyncio.gather(
+        after_shared, before_shared, noted, after_own, before_own = await asyncio.gather(
             self._shared_samples(studied.notes, shared, candidate),
             self._shared_samples(studied.notes, shared, current),
+            self._noted_samples(studied.notes, shared),
             self._samples(studied.notes, own, candidate),
             self._samples(studied.notes, own, current),
         )
@@ -54,6 +56,7 @@ class Exam:
             current=(*before_own, *before_shared) if studied.notes else (),
             shared_candidate=after_shared,
             shared_current=before_shared,
+            shared_noted=noted or before_shared,
             divergence=result.divergence,
         )
 
@@ -66,6 +69,13 @@ class Exam:
             if self._of_base is None:
                 self._of_base = await _completions(self._kit, prompts, None)
         return await _judged(self._kit, notes, prompts, self._of_base)
+
+    async def _noted_samples(self, notes: Sequence[str], prompts: Sequence[Prompt]) -> Sequence[Sample]:
+        """What the base says with the notes in sight, judged as if it had known them by itself."""
+        if not notes:
+            return ()
+        told = [replace(prompt, notes=tuple(notes)) for prompt in prompts]
+        return await _judged(self._kit, (), prompts, await _completions(self._kit, told, None))
 
     async def _samples(
         self, notes: Sequence[str], prompts: Sequence[Prompt], lora: LoraRef | None

@@ -48,7 +48,8 @@ class Evidence:
     """What is known of a candidate.
 
     `prior`: how sure it was, before, that this is what the person wants. `noted`: what the judge makes of
-    replies that were given with the person's notes in sight; None where there are no notes.
+    replies that were given with the person's notes in sight; None where there are no notes, and then
+    `shared_noted` is `shared_current`.
     """
 
     prior: float
@@ -58,6 +59,7 @@ class Evidence:
     current: Sequence[Sample]  # on the same ones, in the same order
     shared_candidate: Sequence[Sample]  # on requests that everybody's candidates answer
     shared_current: Sequence[Sample]
+    shared_noted: Sequence[Sample]  # what the base says to them with the person's notes in sight
     divergence: float
 
 
@@ -72,7 +74,7 @@ def decide(evidence: Evidence, bounds: Bounds) -> Decision:
     """Promoted only if nothing speaks against it and it is probably better."""
     better = _difference([one.wanted for one in evidence.candidate], [one.wanted for one in evidence.current])
     shared = _difference(
-        [one.sound for one in evidence.shared_candidate], [one.sound for one in evidence.shared_current]
+        [one.sound for one in evidence.shared_candidate], [one.sound for one in evidence.shared_noted]
     )
     log_odds = _log_odds(evidence.prior) + log_bayes_factor(evidence.trials)
     probability = 1 / (1 + math.exp(-max(-50.0, min(50.0, log_odds))))
@@ -210,7 +212,11 @@ def _distance(evidence: Evidence, bounds: Bounds) -> str | None:
 
 
 def _regression(shared: _Difference, bounds: Bounds) -> str | None:
-    """Stops what is more likely than not worse by more than the bound, noise allowed for."""
+    """Stops what is more likely than not worse by more than the bound, noise allowed for.
+
+    Worse than the base that is told the same: a judge finds one manner sounder than another, and to answer
+    in the manner that was asked for is no fault of a LoRA.
+    """
     worse = -100 * (shared.mean + shared.error)
     if worse <= bounds.max_regression_points:
         return None

@@ -12,6 +12,9 @@ from typing import Final, Protocol, TypeVar
 from engine.practice import world
 
 TURNS: Final = 24
+# One critique in twenty is taken for another wish, and the person says it again, as people do.
+SAID_AT_MOST: Final = 3
+SAID_AGAIN_AT: Final = (3, 9)
 # Untaught, one answer in four has the wanted tone; after a night some three in four have. Half of twenty
 # tells the two apart: with three in four it is missed once in 250 nights, with one in four met once in 70.
 ASKED_AFTER: Final = 20
@@ -64,11 +67,17 @@ async def teach_by_day_and_ask_after_the_night(room: Room[A], rng: random.Random
     while is_wanted(room, first):  # nobody asks for what they have just been given
         first = await room.ask(request(rng))
         await rate(room, first)
-    given = world.manner_of(room.text(first)).tone
-    revision = await room.teach(first, world.critique_for(rng, "tone", WANTED, given=given))
+    revision = first
+    for _ in range(SAID_AT_MOST):
+        revision = await criticise(room, revision, rng)
+        if is_wanted(room, revision):
+            break
     assert is_wanted(room, revision), room.text(revision)
-    for _ in range(TURNS):
-        await rate(room, await room.ask(request(rng)))
+    for turn in range(TURNS):
+        answer = await room.ask(request(rng))
+        await rate(room, answer)
+        if turn in SAID_AGAIN_AT and not is_wanted(room, answer):
+            await criticise(room, answer, rng)
 
     assert "The night begins" in await room.command("night")
     note = await room.morning_note()
@@ -83,6 +92,12 @@ async def teach_by_day_and_ask_after_the_night(room: Room[A], rng: random.Random
     answers = [await room.ask(request(rng)) for _ in range(ASKED_AFTER)]
     right = sum(is_wanted(room, answer) for answer in answers)
     assert right >= RIGHT_AFTER, [room.text(answer) for answer in answers]
+
+
+async def criticise(room: Room[A], answer: A, rng: random.Random) -> A:
+    """Say in words what the answer should have been like; the revision."""
+    given = world.manner_of(room.text(answer)).tone
+    return await room.teach(answer, world.critique_for(rng, "tone", WANTED, given=given))
 
 
 async def rate(room: Room[A], answer: A) -> None:

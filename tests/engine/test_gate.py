@@ -62,6 +62,7 @@ GOOD = Evidence(
     current=samples(0.2),
     shared_candidate=samples(0.9),
     shared_current=samples(0.2),
+    shared_noted=samples(0.9),
     divergence=0.4,
 )
 
@@ -99,6 +100,13 @@ def test_a_candidate_is_stopped_with_the_reason(change: dict[str, object], reaso
     decision = decide(replace(GOOD, **change), BOUNDS)  # type: ignore[arg-type]  # a table of changes
     assert not decision.is_promoted
     assert reason in decision.reason
+
+
+def test_a_manner_that_a_judge_finds_less_sound_is_no_regression() -> None:
+    """Told the person's notes the base is found no sounder: it is the manner, not the LoRA."""
+    less = replace(GOOD, shared_candidate=samples(0.9, sound=0.6), shared_noted=samples(0.9, sound=0.6))
+    assert decide(less, BOUNDS).is_promoted
+    assert not decide(replace(less, shared_noted=samples(0.9, sound=0.9)), BOUNDS).is_promoted
 
 
 def test_a_judge_that_does_not_see_what_is_wanted_has_no_say() -> None:
