@@ -230,7 +230,7 @@ class LearningSettings(Section):
         default=None, gt=0, description="learning rate; default: by the width of the model"
     )
     promote_at: float = Field(
-        default=0.9, gt=0, lt=1, description="how probably better a new LoRA must be to go live"
+        default=0.8, gt=0, lt=1, description="how probably better a new LoRA must be to go live"
     )
     keep: int = Field(default=4, ge=2, description="versions of a person's LoRA that stay on the disk")
     memory_gib: float = Field(default=8.0, gt=0, description="GiB that the training may take")
