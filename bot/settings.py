@@ -244,7 +244,7 @@ class MemorySettings(Section):
     max_notes: int = Field(
         default=24, ge=0, description="standing notes of one person that are active at once"
     )
-    max_examples: int = Field(default=4, ge=0, description="earlier answers that are shown to the model")
+    max_examples: int = Field(default=1, ge=0, description="earlier answers that are shown to the model")
 
 
 class DuelSettings(Section):
