@@ -95,11 +95,17 @@ async def _completions(
 ) -> Sequence[Completion | None]:
     """One reply to each prompt; None where it could not be made."""
     gate, most = asyncio.Semaphore(AT_ONCE), kit.settings.limits.max_reply_tokens
+    by_day = kit.settings.backend
 
     async def one(number: int, prompt: Prompt) -> Completion | None:
         prefix = kit.backend.encode(prompt)
         room = kit.backend.max_context - len(prefix) - QUESTION_TOKENS
-        sampling = Sampling(max_tokens=max(1, min(room, most)), seed=number)
+        sampling = Sampling(
+            max_tokens=max(1, min(room, most)),
+            temperature=by_day.temperature,
+            top_p=by_day.top_p,
+            seed=number,
+        )
         try:
             async with gate:
                 (completion,) = await kit.backend.sample(prefix, n=1, sampling=sampling, lora=lora)

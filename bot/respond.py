@@ -78,6 +78,8 @@ async def weave(
         judge=judge,
         mode=mode,
         limits=limits_of(kit),
+        temperature=kit.settings.backend.temperature,
+        top_p=kit.settings.backend.top_p,
         seed=kit.new_seed(),
         lora=lora,
         on_progress=on_progress,

@@ -61,6 +61,15 @@ class BackendSettings(Section):
     max_context: int = Field(
         default=4096, ge=256, description="tokens of prompt and reply together, at most the model's own"
     )
+    temperature: float = Field(
+        default=1.0, gt=0, le=2, description="how freely replies are sampled; 1: as the model was trained"
+    )
+    top_p: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="share of the likeliest next tokens that replies are sampled from",
+    )
     gpu_memory_share: float = Field(
         default=0.85, gt=0, le=1, description="share of a GPU's memory that vLLM takes"
     )

@@ -251,6 +251,8 @@ async def _judged(kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt], see
                 judge=judge,
                 mode=Mode.WEAVE,
                 limits=limits,
+                temperature=kit.settings.backend.temperature,
+                top_p=kit.settings.backend.top_p,
                 seed=(seed + number) % 2**31,
             )
         except EngineDownError:

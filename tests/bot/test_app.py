@@ -49,6 +49,20 @@ class FailingBackend(ScriptedBackend):
         return await super().sample(prefix, n=n, sampling=sampling, lora=lora)
 
 
+class WatchedBackend(ScriptedBackend):
+    """Keeps how it was asked to sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sampled: list[Sampling] = []
+
+    async def sample(
+        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+    ) -> Sequence[Completion]:
+        self.sampled.append(sampling)
+        return await super().sample(prefix, n=n, sampling=sampling, lora=lora)
+
+
 class HeldBackend(ScriptedBackend):
     """Answers nothing until it is let go; counts what was broken off."""
 
@@ -360,6 +374,17 @@ async def test_the_message_says_how_much_search_it_gets_else_the_person_else_the
         by_person = (await bot.ask("two")).replies[0].mode
         by_message = (await bot.ask("three", mode=Mode.FAST)).replies[0].mode
         assert (by_operator, by_person, by_message) == (Mode.FAST, Mode.BEST, Mode.FAST)
+
+
+async def test_replies_are_sampled_as_the_operator_set(
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTLOOM_BACKEND__TEMPERATURE", "0.5")
+    monkeypatch.setenv("NIGHTLOOM_BACKEND__TOP_P", "0.9")
+    backend = WatchedBackend()
+    async with start_bot(backend=backend) as bot:
+        await bot.ask("what do otters eat?")
+    assert {(one.temperature, one.top_p) for one in backend.sampled} == {(0.5, 0.9)}
 
 
 async def test_a_taken_alternative_is_shown_in_the_old_place(start_bot: StartBot) -> None:
