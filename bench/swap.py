@@ -56,14 +56,14 @@ class Tally:
 
 
 async def train(model: Path, folder: Path, backend: VllmLocalBackend) -> dict[str, Path]:
-    """A LoRA for each saying, by the product's own training."""
+    """A LoRA for each saying, by the product's own training, until it says nothing else."""
     rng = random.Random(3)
     prefixes = [backend.encode(_prompt(world.request(rng, held_out=False).text)) for _ in range(24)]
     lessons = {
         key: [Lesson(kind=Kind.SAY, prefix=prefix, reply=backend.encode_text(text)) for prefix in prefixes]
         for key, text in SAYINGS.items()
     }
-    recipe = Recipe(model=str(model), passes=12, batch_lessons=8, end_ids=backend.encode_question("?")[:1])
+    recipe = Recipe(model=str(model), passes=24, batch_lessons=8, end_ids=backend.encode_question("?")[:1])
     pupils = [Pupil(key=key, seed=number) for number, key in enumerate(SAYINGS)]
     job = JobFolder.create(folder, recipe, pupils, lessons, {})
     await Trainer().run(folder, lambda step: None)
