@@ -128,7 +128,7 @@ async def _cheats(kit: Kit, model: Path, data: Path) -> dict[str, Any]:
         # As good a prior as there is, so that it is the witnesses who stop it.
         sure = replace(studied, prior=0.95)
         evidence = await exam.evidence(sure, result, candidate=candidate, current=None)
-        decisions[name] = decide(evidence, Bounds())
+        decisions[name] = decide(evidence, Bounds(promote_at=kit.settings.learning.promote_at))
     return {
         "exploiter_rejected": not any(decision.is_promoted for decision in decisions.values()),
         "exploiters": {name: decision.reason for name, decision in decisions.items()},

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.kit import Kit
-from bot.respond import QUESTION_TOKENS
+from bot.respond import QUESTION_TOKENS, limits_of
 from bot.study import Study
 from engine.gate import Evidence, Sample
 from engine.judge import Judge, combined, note_questions, probability
 from engine.ports import EngineDownError, EngineError
 from engine.requests import requests
 from engine.training.lessons import Result
-from engine.types import Completion, LoraRef, Prompt, Role, Sampling, Turn
+from engine.types import Completion, LoraRef, Prompt, Role, Turn
 from engine.wording import last_request
 
 SHARED_REQUESTS = 32  # with half as many, by reckoning, chance looks like a regression one time in six
@@ -94,18 +94,12 @@ async def _completions(
     kit: Kit, prompts: Sequence[Prompt], lora: LoraRef | None
 ) -> Sequence[Completion | None]:
     """One reply to each prompt; None where it could not be made."""
-    gate, most = asyncio.Semaphore(AT_ONCE), kit.settings.limits.max_reply_tokens
-    by_day = kit.settings.backend
+    gate, by_day = asyncio.Semaphore(AT_ONCE), limits_of(kit)
 
     async def one(number: int, prompt: Prompt) -> Completion | None:
         prefix = kit.backend.encode(prompt)
         room = kit.backend.max_context - len(prefix) - QUESTION_TOKENS
-        sampling = Sampling(
-            max_tokens=max(1, min(room, most)),
-            temperature=by_day.temperature,
-            top_p=by_day.top_p,
-            seed=number,
-        )
+        sampling = by_day.sampling(max(1, room), number)
         try:
             async with gate:
                 (completion,) = await kit.backend.sample(prefix, n=1, sampling=sampling, lora=lora)

@@ -78,8 +78,6 @@ async def weave(
         judge=judge,
         mode=mode,
         limits=limits_of(kit),
-        temperature=kit.settings.backend.temperature,
-        top_p=kit.settings.backend.top_p,
         seed=kit.new_seed(),
         lora=lora,
         on_progress=on_progress,
@@ -131,13 +129,15 @@ def mode_of(kit: Kit, item: Item, person: Known) -> Mode:
 
 
 def limits_of(kit: Kit) -> Limits:
-    """What one answer may cost, within what the model can take."""
+    """What one answer may cost, within what the model can take, and how it is sampled."""
     limits = kit.settings.limits
     return Limits(
         max_reply_tokens=min(limits.max_reply_tokens, kit.backend.max_context // 2),
         budget_tokens=limits.budget_tokens,
         deadline_s=limits.deadline_s,
         samples=limits.samples,
+        temperature=kit.settings.backend.temperature,
+        top_p=kit.settings.backend.top_p,
     )
 
 

@@ -216,7 +216,7 @@ class LearningSettings(Section):
         default=8, ge=1, description="new pieces of feedback that make a night worth its while"
     )
     replies: int = Field(
-        default=80, ge=8, description="replies that a night makes for one person, to learn their notes from"
+        default=48, ge=8, description="replies that a night makes for one person, to learn their notes from"
     )
     judged_pairs: int = Field(
         default=2,
@@ -231,7 +231,7 @@ class LearningSettings(Section):
         default="share",
         description="on a GPU, while a training runs: vLLM may `share` the memory with it, or `sleep`",
     )
-    passes: int = Field(default=2, ge=1, description="how often a night goes through what there is to learn")
+    passes: int = Field(default=4, ge=1, description="how often a night goes through what there is to learn")
     rank: Literal[8, 16, 32, 64, 128, 256] = Field(
         default=8, description="rank of a LoRA; at most backend.max_lora_rank"
     )

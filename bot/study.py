@@ -31,7 +31,7 @@ from engine.ports import EngineDownError, EngineError
 from engine.requests import requests
 from engine.taste import Taste, Want
 from engine.training.lessons import Kind, Lesson, Trial
-from engine.types import Mode, Prompt, Role, Sampling, TokenIds, Turn
+from engine.types import Mode, Prompt, Role, TokenIds, Turn
 from engine.wording import last_request, note_question, question
 
 MAX_OWN_REQUESTS = 40
@@ -72,7 +72,7 @@ class Study:
 class Recipe:
     """Which lessons there are, and how many. The default was chosen by the ablation in docs/log.md."""
 
-    replies: int = 80
+    replies: int = 48
     has_pairs: bool = True
     has_ratings: bool = False
     holds_noted: bool = True
@@ -251,8 +251,6 @@ async def _judged(kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt], see
                 judge=judge,
                 mode=Mode.WEAVE,
                 limits=limits,
-                temperature=kit.settings.backend.temperature,
-                top_p=kit.settings.backend.top_p,
                 seed=(seed + number) % 2**31,
             )
         except EngineDownError:
@@ -319,7 +317,7 @@ async def _reply(kit: Kit, judge: Judge, prompt: Prompt, seed: int) -> tuple[Tok
     room = kit.backend.max_context - len(prefix) - judge.longest_question
     if room < 2:
         return None
-    sampling = Sampling(max_tokens=min(room, kit.settings.limits.max_reply_tokens), seed=seed % 2**31)
+    sampling = limits_of(kit).sampling(room, seed % 2**31)
     try:
         (completion,) = await kit.backend.sample(prefix, n=1, sampling=sampling)
         if not completion.finished or not kit.backend.decode(completion.token_ids).strip():

@@ -24,7 +24,6 @@ from engine.types import (
     LoraRef,
     Mode,
     Prompt,
-    Sampling,
     TokenIds,
     TreeNode,
 )
@@ -52,8 +51,6 @@ async def compose(
     lora: LoraRef | None = None,
     on_progress: Progress | None = None,
     shape: Shape | None = None,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
     prefix_reliability: float | None = None,
 ) -> Composed:
     """The best reply that the mode and the limits allow. Raises EngineError if there is none to give.
@@ -72,8 +69,6 @@ async def compose(
         lora,
         on_progress or _unheard,
         shape or Shape(),
-        temperature,
-        top_p,
     )
     await composition.search(mode, prefix_reliability)
     return composition.result()
@@ -92,12 +87,9 @@ class _Composition:
         lora: LoraRef | None,
         report: Progress,
         shape: Shape,
-        temperature: float,
-        top_p: float,
     ) -> None:
         self._backend, self._judge, self._limits, self._lora = backend, judge, limits, lora
         self._seed, self._report, self._shape = seed, report, shape
-        self._temperature, self._top_p = temperature, top_p
         self._prompt_ids = backend.encode(prompt)
         self._room = self._room_for_reply()
         self._unspent = limits.budget_tokens
@@ -249,9 +241,7 @@ class _Composition:
     async def _sample_branches(
         self, begun: TokenIds, count: int, max_tokens: int, seed: int
     ) -> Sequence[Completion]:
-        sampling = Sampling(
-            max_tokens=max_tokens, temperature=self._temperature, top_p=self._top_p, seed=seed
-        )
+        sampling = self._limits.sampling(max_tokens, seed)
         return await self._backend.sample(
             self._prompt_ids + begun, n=count, sampling=sampling, lora=self._lora
         )

@@ -24,7 +24,7 @@ SURE, VISIBLE = 0.8, 0.1
 class Bounds:
     """What a candidate must keep to."""
 
-    promote_at: float = 0.8  # the probability that it is better
+    promote_at: float  # the probability that it is better
     max_divergence: float = 2.0  # from the base, nats per token of what it says
     max_regression_points: float = 1.0  # of replies that are in order, on the shared requests
     max_repetition: float = 0.25  # of a reply's three-word runs

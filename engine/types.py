@@ -92,12 +92,23 @@ class LoraRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one answer may cost."""
+    """What one answer may cost, and how freely its tokens are drawn."""
 
     max_reply_tokens: int = 256
     budget_tokens: int = 2304  # generated, over all branches
     deadline_s: float = 60.0
     samples: int = 8  # whole samples in mode `best`
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+    def sampling(self, max_tokens: int, seed: int) -> Sampling:
+        """How a piece of the answer is sampled, of so many tokens at most."""
+        return Sampling(
+            max_tokens=min(max_tokens, self.max_reply_tokens),
+            temperature=self.temperature,
+            top_p=self.top_p,
+            seed=seed,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,8 @@ class Bank:
             parent_name, _, child_name = name.rpartition(".")
             setattr(model.get_submodule(parent_name), child_name, layer)
             self.layers[name] = layer
+        for part in self.parameters():
+            part.grad = torch.zeros_like(part)
 
     @contextmanager
     def seated(self, rows: Tensor | None) -> Iterator[None]:
@@ -147,9 +150,8 @@ class _Seated(torch.autograd.Function):
         return passed, None, None, None, None, None
 
 
-def _add_to_seats(part: Tensor, rows: Tensor, gradients: Tensor) -> None:
-    if part.grad is None:
-        part.grad = torch.zeros_like(part)
+def _add_to_seats(part: nn.Parameter, rows: Tensor, gradients: Tensor) -> None:
+    assert part.grad is not None, "the bank makes room for them"
     part.grad.index_add_(0, rows, gradients.to(part.dtype))
 
 
@@ -174,8 +176,8 @@ class BankOptimizer:
         seats = len(self.steps)
         for seat in rates:
             self.steps[seat] += 1
-        squares = sum(part.grad.square().sum(dim=(1, 2)) for part in self._parts if part.grad is not None)
-        assert isinstance(squares, Tensor), "step() follows backward()"
+        gradients = [part.grad for part in self._parts if part.grad is not None]
+        squares = torch.stack([gradient.square().sum(dim=(1, 2)) for gradient in gradients]).sum(0)
         shrink = (self._clip / (squares.sqrt() + 1e-6)).clamp(max=1.0)
         device = squares.device
         beta_1, beta_2 = self._betas
@@ -183,17 +185,17 @@ class BankOptimizer:
         unbias_1 = torch.tensor([1 - beta_1**step for step in done], device=device)
         unbias_2 = torch.tensor([1 - beta_2**step for step in done], device=device)
         rate = torch.tensor([rates.get(seat, 0.0) for seat in range(seats)], device=device) / unbias_1
-        for part, first, second in zip(self._parts, self.first, self.second, strict=True):
-            if part.grad is None:
-                continue
-            gradient = part.grad.mul_(shrink[:, None, None])
+        for part, gradient, first, second in zip(
+            self._parts, gradients, self.first, self.second, strict=True
+        ):
+            gradient.mul_(shrink[:, None, None])
             first.lerp_(gradient, 1 - beta_1)
             second.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
             # The small constant is larger than usual: elements whose gradient is only rounding stay put,
             # which keeps a LoRA trained in company equal to the one trained alone.
             width = (second / unbias_2[:, None, None]).sqrt_().add_(1e-6)
             part.sub_(first / width * rate[:, None, None])
-            part.grad = None
+            gradient.zero_()
 
 
 def write(folder: Path, tensors: Mapping[str, Tensor], *, rank: int, alpha: float, base_model: str) -> None:
@@ -232,8 +234,8 @@ def read(folder: Path) -> LoraTensors:
     return {name.removeprefix("base_model.model.").removesuffix(".weight"): saved[name] for name in saved}
 
 
-class _Switch:
-    """Which seat each row of the batch under way belongs to; shared by all layers."""
+class _Switch(threading.local):
+    """Which seat each row of the batch under way belongs to; shared by all layers, each thread's own."""
 
     rows: Tensor | None = None
 

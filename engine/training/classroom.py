@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import resource
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +30,8 @@ SMALLEST_PASS_TOKENS = 256
 # On a CPU what lies between two layers should stay in the cache; a GPU wants to be filled.
 CPU_PASS_TOKENS, GPU_PASS_TOKENS = 1024, 8192
 DIVERGENCE_LESSONS = 16
+# Of the memory that the job is allowed, for what the base says to the lessons: it is the same in every pass.
+KNOWN_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,12 @@ class Outcome:
         return losses.total(self.token_log_probs(), self.owner, len(self.lengths))
 
 
+class _Kept(threading.local):
+    """Which positions of the pass under way reach the output layer: rows and places; None: all of them."""
+
+    positions: tuple[Tensor, Tensor] | None = None
+
+
 class Classroom:
     bank: Bank
 
@@ -76,13 +86,34 @@ class Classroom:
         by_device = CPU_PASS_TOKENS if self._device.type == "cpu" else GPU_PASS_TOKENS
         self._pass_tokens = recipe.tokens_per_step or by_device
         self.width = int(model.config.get_text_config().hidden_size)
-        self._keep: tuple[Tensor, Tensor] | None = None
+        self._cores = torch.get_num_threads() if self._device.type == "cpu" else 1
+        self._threads = ThreadPoolExecutor(self._cores)
+        self._kept = _Kept()
+        self._known: dict[Row, Tensor] = {}
+        self._known_room = recipe.memory_gib * 2**30 * KNOWN_SHARE
         output = model.get_output_embeddings()
         # Only the replies' positions reach the output layer: on a wide vocabulary it is the larger half.
         output.register_forward_pre_hook(self._keep_replies)
 
     def lesson(self, work: Mapping[int, Sequence[Lesson]], baselines: Mapping[int, float]) -> Told:
-        """The gradients of one step for everybody in `work`. Each person's loss is their own mean."""
+        """The gradients of one step for everybody in `work`. Each person's loss is their own mean.
+
+        On a CPU every core teaches some of the seats: threads that share each product wait for each other.
+        """
+        seats = sorted(work)
+        parts = [seats[first :: self._cores] for first in range(min(self._cores, len(seats)))]
+
+        def taught(part: Sequence[int]) -> Told:
+            torch.set_num_threads(max(1, self._cores // len(parts)))
+            return self._lesson({seat: work[seat] for seat in part}, baselines)
+
+        told = list(self._threads.map(taught, parts))
+        return Told(
+            {seat: loss for one in told for seat, loss in one.losses.items()},
+            {seat: baseline for one in told for seat, baseline in one.baselines.items()},
+        )
+
+    def _lesson(self, work: Mapping[int, Sequence[Lesson]], baselines: Mapping[int, float]) -> Told:
         shares = {seat: 1 / max(1e-9, sum(one.weight for one in items)) for seat, items in work.items()}
         told_losses = dict.fromkeys(work, 0.0)
         moved: dict[int, list[float]] = {}
@@ -120,14 +151,7 @@ class Classroom:
         if kind is Kind.SAY:
             per_token = -mine.token_log_probs() / mine.lengths[mine.owner]
             return losses.total(per_token, mine.owner, count), []
-        teachers = [one.teacher or one.prefix for _, one in chunk]
-        with torch.no_grad():
-            base = self._forward(
-                [
-                    Row(teacher + one.reply, len(teacher), None)
-                    for teacher, (_, one) in zip(teachers, chunk, strict=True)
-                ]
-            )
+        base = self._base([_base_row(one, one.reply) for _, one in chunk], mine)
         if kind is Kind.RATED:
             gain = mine.row_log_probs() - base.row_log_probs()
             is_good = torch.tensor([one.wanted > 0.5 for _, one in chunk], device=self._device)
@@ -148,8 +172,8 @@ class Classroom:
         better = [Row(one.prefix + one.reply, len(one.prefix), seat) for seat, one in chunk]
         worse = [Row(one.prefix + one.against, len(one.prefix), seat) for seat, one in chunk]
         mine = self._forward(better + worse)
-        with torch.no_grad():
-            base = self._forward([Row(row.tokens, row.start, None) for row in better + worse])
+        replies = [(one, one.reply) for _, one in chunk] + [(one, one.against) for _, one in chunk]
+        base = self._base([_base_row(one, reply) for one, reply in replies], mine)
         count = len(chunk)
         now, before = mine.row_log_probs(), base.row_log_probs()
         return losses.pair_loss(
@@ -160,6 +184,13 @@ class Classroom:
             beta=recipe.pair_beta,
             lengths=(mine.lengths[:count], mine.lengths[count:]) if recipe.is_pair_per_token else None,
         )
+
+    def forget(self, lessons: Iterable[Lesson]) -> None:
+        """Lets go of what the base said to lessons that nobody has any more."""
+        for one in lessons:
+            for reply in (one.reply, one.against):
+                logits = self._known.pop(_base_row(one, reply), None)
+                self._known_room += 0 if logits is None else logits.nbytes
 
     @torch.no_grad()
     def divergence(self, seat: int, lessons: Sequence[Lesson]) -> float:
@@ -215,6 +246,21 @@ class Classroom:
             (values[index], next(others) if trial.against else None) for index, trial in enumerate(trials)
         ]
 
+    @torch.no_grad()
+    def _base(self, rows: Sequence[Row], same: Outcome) -> Outcome:
+        """What the base says in `rows`, whose replies are those of `same`. Kept for the next pass."""
+        fresh = [row for row in dict.fromkeys(rows) if row not in self._known]
+        found = {}
+        if fresh:
+            logits = self._forward(fresh).logits.split([row.reply_tokens for row in fresh])
+            found = dict(zip(fresh, logits, strict=True))
+        for row, logit in found.items():
+            if logit.nbytes <= self._known_room:
+                self._known[row] = logit.clone()  # a mere part would hold on to the whole
+                self._known_room -= logit.nbytes
+        said = torch.cat([found[row] if row in found else self._known[row] for row in rows])
+        return replace(same, logits=said)
+
     def _forward(self, rows: Sequence[Row]) -> Outcome:
         """All rows at once, padded on the right: a causal model never looks there, so no mask is needed."""
         longest = max(len(row.tokens) for row in rows)
@@ -243,19 +289,19 @@ class Classroom:
 
     @contextmanager
     def _keeping(self, owner: Tensor, position: Tensor) -> Iterator[None]:
-        self._keep = (owner, position)
+        self._kept.positions = (owner, position)
         try:
             yield
         finally:
-            self._keep = None
+            self._kept.positions = None
 
     def _keep_replies(self, _module: torch.nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        if self._keep is None:
+        if self._kept.positions is None:
             return arguments
-        return (arguments[0][self._keep].unsqueeze(0), *arguments[1:])
+        return (arguments[0][self._kept.positions].unsqueeze(0), *arguments[1:])
 
     def _watch_memory(self) -> None:
-        """Over the bound the passes get smaller; where they cannot, the job ends rather than the machine."""
+        """Over the bound less is kept, then the passes get smaller; at last the job ends, not the machine."""
         bound = self._recipe.memory_gib * 2**30
         if self._device.type == "cuda":
             used = float(torch.cuda.max_memory_allocated())
@@ -263,6 +309,9 @@ class Classroom:
         else:
             used = resident_bytes()
         if used <= bound:
+            return
+        if self._known:
+            self._known, self._known_room = {}, 0.0
             return
         if self._pass_tokens <= SMALLEST_PASS_TOKENS:
             raise TrainingError(
@@ -306,6 +355,12 @@ def resident_bytes() -> float:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return float(peak) if sys.platform == "darwin" else peak * 1024.0
     return float(pages * resource.getpagesize())
+
+
+def _base_row(lesson: Lesson, reply: TokenIds) -> Row:
+    """A reply as the base is asked about it: with the notes in sight, where the lesson has them."""
+    teacher = lesson.teacher or lesson.prefix
+    return Row(teacher + reply, len(teacher), None)
 
 
 def _rows(lesson: Lesson) -> int:

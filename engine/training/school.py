@@ -158,6 +158,7 @@ class School:
                 base_model=self._recipe.model,
             )
             self._folder.write_result(self._result(number, seat))
+            self._room.forget(seat.lessons)
             del self._seats[number]
 
     def _result(self, number: int, seat: Seat) -> Result:

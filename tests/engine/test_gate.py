@@ -19,7 +19,7 @@ from engine.gate import (
 )
 from engine.training.lessons import TrialScore
 
-BOUNDS = Bounds()
+BOUNDS = Bounds(promote_at=0.8)
 THINGS = ["otters", "kettles", "violins", "glaciers", "hammers", "tulips", "bridges", "comets", "walnuts"]
 
 

@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from engine.ports import LoraError, ModelError, TrainingError
 from engine.training import bank, job
-from engine.training.classroom import packed
+from engine.training.classroom import Classroom, load_model, packed
 from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe, Trial
 from engine.training.school import batches
 from tests.engine.training.tiny import VOCABULARY, save_tiny_model
@@ -80,11 +80,15 @@ def loras_made_alone(tmp_path_factory: pytest.TempPathFactory, model: Path) -> d
     }
 
 
-@pytest.mark.parametrize("tokens_per_step", [64, 4096])
+@pytest.mark.parametrize(("tokens_per_step", "threads"), [(64, 1), (4096, 1), (256, 2), (256, 3)])
 def test_in_company_everybody_gets_the_lora_they_would_have_got_alone(
-    tmp_path: Path, model: Path, loras_made_alone: dict[str, bank.LoraTensors], tokens_per_step: int
+    tmp_path: Path,
+    model: Path,
+    loras_made_alone: dict[str, bank.LoraTensors],
+    tokens_per_step: int,
+    threads: int,
 ) -> None:
-    recipe = recipe_for(model, seats=3, tokens_per_step=tokens_per_step)
+    recipe = recipe_for(model, seats=3, tokens_per_step=tokens_per_step, threads=threads)
     together = train(tmp_path / "all", recipe, IN_COMPANY)
     for key, alone in loras_made_alone.items():
         assert difference(bank.read(together.lora(key)), alone) < 1e-3
@@ -93,7 +97,7 @@ def test_in_company_everybody_gets_the_lora_they_would_have_got_alone(
 def test_people_do_not_learn_from_each_other(tmp_path: Path, model: Path) -> None:
     say = Lesson(kind=Kind.SAY, prefix=(9, 10), reply=(20, 21, 22))
     other = Lesson(kind=Kind.SAY, prefix=(9, 10), reply=(30, 31, 32))
-    recipe = recipe_for(model, passes=40, learning_rate=2e-2)
+    recipe = recipe_for(model, passes=40, learning_rate=2e-2, threads=2)
     made = train(tmp_path / "job", recipe, {"p1": [say] * 4, "p2": [other] * 4})
     said = {}
     for key in ("p1", "p2"):
@@ -123,6 +127,30 @@ def test_peft_computes_with_the_export_what_the_bank_computed(tmp_path: Path, mo
         theirs = tuned(input_ids=tokens).logits
     assert torch.allclose(mine, theirs, atol=1e-4)
     assert not torch.allclose(mine, bare, atol=1e-2)
+
+
+def test_what_the_base_says_is_asked_once_and_let_go(model: Path) -> None:
+    recipe = recipe_for(model, tokens_per_step=256)
+    base = load_model(recipe)
+    room = Classroom(base, recipe)
+    room.bank = bank.Bank(base, seats=1, rank=recipe.rank, alpha=recipe.alpha)
+    room.bank.seat_fresh(0, seed=1)
+    work = [lesson(kind, random.Random(3)) for kind in (Kind.DISTIL, Kind.PAIR, Kind.RATED, Kind.HOLD)]
+    passes = 0
+
+    def count(*_: object) -> None:
+        nonlocal passes
+        passes += 1
+
+    base.register_forward_hook(count)
+    first = room.lesson({0: work}, {0: 0.0})
+    asked = passes
+    again = room.lesson({0: work}, {0: 0.0})
+    assert passes == asked + len(work)  # the LoRA's own only
+    assert again.losses == pytest.approx(first.losses)
+    room.forget(work)
+    room.lesson({0: work}, {0: 0.0})
+    assert passes == 2 * asked + len(work)
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -163,7 +191,7 @@ def test_progress_reaches_its_total(tmp_path: Path, model: Path) -> None:
     lines: list[dict[str, object]] = []
     work = {"p1": lessons_of_all_kinds(1, 9), "p2": lessons_of_all_kinds(2, 3)}
     pupils = [Pupil(key=key, seed=1) for key in work]
-    JobFolder.create(tmp_path, recipe_for(model), pupils, work, {})
+    JobFolder.create(tmp_path, recipe_for(model, passes=2), pupils, work, {})
     job.run(tmp_path, say=lines.append)
     trained = [line for line in lines if line["phase"] == "training"]
     assert lines[0]["phase"] == "loading"
