@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final
 
 from bench.people import SimulatedPerson
-from bench.record import record
+from bench.record import interval, record
 from engine import practice, wording
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
 from engine.judge import probability
@@ -170,7 +171,8 @@ ARMS: Final = {
     "say": Arm(say, {}),
     "distil": Arm(distil, {}),
     "distil reversed": Arm(distil, {"is_reverse_divergence": True}),
-    "distil, one pass": Arm(distil, {"passes": 1}),
+    "distil, two passes": Arm(distil, {"passes": 2}),
+    "distil, batches of 16": Arm(distil, {"batch_lessons": 16}),
     "distil, half the replies": Arm(half(distil), {}),
     "distil, rate 1e-3": Arm(distil, {"learning_rate": 1e-3}),
     "distil + notes in sight": Arm(both(distil, held), {}),
@@ -209,9 +211,9 @@ async def learner(lab: Lab, key: str, count: int, seed: int) -> Learner:
 
 async def measured(
     lab: Lab, learners: Sequence[Learner], loras: Mapping[str, LoraRef], requests: int, seed: int
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Compliance on unseen requests without and with the notes, coherence, and how well the judge judges."""
-    without: list[bool] = []
+    without: list[float] = []
     with_notes: list[bool] = []
     coherent: list[bool] = []
     right: list[bool] = []
@@ -221,13 +223,13 @@ async def measured(
         lora = loras.get(one.key)
         alone = await lab.replies(asked, lora=lora, seed=seed + 100)
         reminded = await lab.replies(asked, one.notes, lora=lora, seed=seed + 200)
-        without += [world.complies(each.text, one.preference) for each in alone]
-        without += [False] * (len(asked) - len(alone))
+        without.append(sum(world.complies(each.text, one.preference) for each in alone) / len(asked))
         with_notes += [world.complies(each.text, one.preference) for each in reminded]
         coherent += [world.is_coherent(each.text, each.request) for each in alone]
         right += await judged(lab, one, lora)
     return {
-        "without_notes": share(without),
+        "without_notes": round(fmean(without), 4),
+        "ci": interval(without, seed=seed),
         "with_notes": share(with_notes),
         "coherent": share(coherent),
         "judge_right": share(right),
@@ -268,14 +270,27 @@ async def scope(lab: Lab, *, people: int, replies: int, requests: int, seed: int
         one = Learner(key, preference, (note,), revised, ())
         plain[key] = say(lab, one)
         ours[key] = distil(lab, replace(one, noted=around))
-    told: dict[str, Any] = {"base": await spread(lab, wanted, {}, requests, seed)}
+    told = {"base": await spread(lab, wanted, {}, requests, seed)}
     told["plain_sft"] = await spread(lab, wanted, await lab.trained(plain, {"passes": 6}), requests, seed)
     told["ours"] = await spread(lab, wanted, await lab.trained(ours, {}), requests, seed)
-    over = {name: told[name]["outside"] - told["base"]["outside"] for name in ("plain_sft", "ours")}
-    told["over_generalisation"] = {name: round(value, 4) for name, value in over.items()}
-    if over["plain_sft"] > 0:
-        told["reduction"] = round(1 - max(0.0, over["ours"]) / over["plain_sft"], 4)
-    return told
+    return {
+        **{name: {where: round(fmean(shares), 4) for where, shares in told[name].items()} for name in told},
+        "over_generalisation": {name: over(told, name, range(people)) for name in ("plain_sft", "ours")},
+        "reduction": reduction(told, range(people)),
+        "ci": {"reduction": interval(range(people), lambda chosen: reduction(told, chosen), seed=seed)},
+    }
+
+
+def over(told: Mapping[str, Mapping[str, Sequence[float]]], name: str, chosen: Sequence[float]) -> float:
+    """How much more often than before these people's answers of other kinds are in the noted manner."""
+    before, after = told["base"]["outside"], told[name]["outside"]
+    return round(fmean(after[int(one)] - before[int(one)] for one in chosen), 4)
+
+
+def reduction(told: Mapping[str, Mapping[str, Sequence[float]]], chosen: Sequence[float]) -> float:
+    """By what share of plain training's spread ours is smaller; 0 where plain training spreads nothing."""
+    plain = over(told, "plain_sft", chosen)
+    return round(1 - max(0.0, over(told, "ours", chosen)) / plain, 4) if plain > 0 else 0.0
 
 
 async def spread(
@@ -284,10 +299,10 @@ async def spread(
     loras: Mapping[str, LoraRef],
     requests: int,
     seed: int,
-) -> dict[str, float]:
-    """The share of replies in the noted manner, inside and outside the note's kind of request."""
-    inside: list[bool] = []
-    outside: list[bool] = []
+) -> dict[str, list[float]]:
+    """Each person's share of replies in the noted manner, inside and outside the note's kind of request."""
+    inside: list[float] = []
+    outside: list[float] = []
     for number, (key, (dimension, value, kind)) in enumerate(wanted.items()):
         rng = random.Random(seed + 9000 + number)
         within = [world.request(rng, held_out=True, kind=kind) for _ in range(requests)]
@@ -295,8 +310,8 @@ async def spread(
         beyond = [asked for asked in others if asked.kind != kind]
         for asked, found in ((within, inside), (beyond, outside)):
             made = await lab.replies(asked, lora=loras.get(key), seed=seed)
-            found += [world.manner_of(each.text)[dimension] == value for each in made]
-    return {"inside": share(inside), "outside": share(outside)}
+            found.append(share([world.manner_of(each.text)[dimension] == value for each in made]))
+    return {"inside": inside, "outside": outside}
 
 
 def prompt(text: str, notes: Sequence[str] = ()) -> Prompt:
@@ -322,14 +337,14 @@ async def run(given: argparse.Namespace) -> dict[str, Any]:
             spreading = await scope(lab, **sizes, seed=given.seed)
     finally:
         await backend.stop()
-    return {"model": backend.model, **sizes, "seed": given.seed, "arms": table, "scope": spreading}
+    return {"model": backend.model, **sizes, "arms": table, "scope": spreading}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=WEIGHTS)
     parser.add_argument("--people", type=int, default=8)
-    parser.add_argument("--replies", type=int, default=120)
+    parser.add_argument("--replies", type=int, default=48)
     parser.add_argument("--requests", type=int, default=16)
     parser.add_argument("--seed", type=int, default=40_000)
     parser.add_argument("--dry", action="store_true", help="print, do not record")
@@ -337,7 +352,7 @@ def main() -> None:
     figures = asyncio.run(run(given))
     print(figures["scope"])
     if not given.dry:
-        print(f"written to {record('recipe', figures)}")
+        print(f"written to {record('recipe', figures, seed=given.seed, n=given.people)}")
 
 
 if __name__ == "__main__":
