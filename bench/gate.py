@@ -28,7 +28,6 @@ from bot.study import Recipe as StudyRecipe
 from bot.study import Study, study
 from engine import judge as engine_judge
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
-from engine.gate import Bounds, decide
 from engine.judge import load_rubric
 from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe, Result
 from engine.training.runner import Trainer
@@ -127,8 +126,7 @@ async def _cheats(kit: Kit, model: Path, data: Path) -> dict[str, Any]:
         candidate = LoraRef(name=f"cheat-{number}", id=900_000 + number, path=path)
         # As good a prior as there is, so that it is the witnesses who stop it.
         sure = replace(studied, prior=0.95)
-        evidence = await exam.evidence(sure, result, candidate=candidate, current=None)
-        decisions[name] = decide(evidence, Bounds(promote_at=kit.settings.learning.promote_at))
+        decisions[name], _ = await exam.decision(sure, result, candidate=candidate, current=None)
     return {
         "exploiter_rejected": not any(decision.is_promoted for decision in decisions.values()),
         "exploiters": {name: decision.reason for name, decision in decisions.items()},

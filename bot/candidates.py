@@ -16,7 +16,7 @@ from bot.kit import Kit
 from bot.night_job import Taught
 from bot.store.loras import LoraState, Version
 from bot.store.nights import NightOutcome, NightPerson
-from engine.gate import Bounds, Decision, Evidence, decide
+from engine.gate import Decision, Evidence
 from engine.loras import Library, person_folder
 from engine.ports import EngineError
 from engine.training.lessons import Result
@@ -50,13 +50,12 @@ class Candidates:
         current = await self.current(key)
         # Loaded, so that it answers without delay from the moment at which the pointer moves.
         candidate = await live.load(kit, version)
-        evidence = await self._exam.evidence(
+        decision, evidence = await self._exam.decision(
             taught.studied,
             taught.result,
             candidate=candidate,
             current=None if current is None else live.reference(kit, current),
         )
-        decision = decide(evidence, Bounds(promote_at=kit.settings.learning.promote_at))
         settled = NightPerson(
             person=key,
             outcome=NightOutcome.PROMOTED if decision.is_promoted else NightOutcome.KEPT,

@@ -1,6 +1,6 @@
 """What the gate is shown of a candidate: replies to held-out and shared requests, judged by the frozen base.
 
-Decides nothing; the decision is engine.gate's.
+What follows from them is engine.gate's to say.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from bot.kit import Kit
 from bot.respond import QUESTION_TOKENS, limits_of
 from bot.study import Study
-from engine.gate import Evidence, Sample
+from engine.gate import Bounds, Decision, Evidence, Sample, decide, looks_worse
 from engine.judge import Judge, combined, note_questions, probability
 from engine.ports import EngineDownError, EngineError
 from engine.requests import requests
@@ -20,7 +20,9 @@ from engine.training.lessons import Result
 from engine.types import Completion, LoraRef, Prompt, Role, Turn
 from engine.wording import last_request
 
-SHARED_REQUESTS = 32  # with half as many, by reckoning, chance looks like a regression one time in six
+# The shared requests are asked of every candidate; the many of those that look worse on the few, which
+# by chance alone one in six does.
+FEW_SHARED, MANY_SHARED = 32, 128
 SHARED_SEED = 20_240_229  # the shared requests are the same for everybody and every night
 MAX_HELD_OUT = 8
 AT_ONCE = 32
@@ -32,13 +34,24 @@ class Exam:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._lock = asyncio.Lock()
-        self._of_base: Sequence[Completion | None] | None = None
+        self._of_base: dict[int, Sequence[Completion | None]] = {}
 
-    async def evidence(
+    async def decision(
         self, studied: Study, result: Result, *, candidate: LoraRef, current: LoraRef | None
+    ) -> tuple[Decision, Evidence]:
+        """Whether a candidate goes live, and what that rests on. One that looks worse is asked more first."""
+        bounds = Bounds(promote_at=self._kit.settings.learning.promote_at)
+        for count in (FEW_SHARED, MANY_SHARED):
+            evidence = await self._evidence(studied, result, candidate, current, count)
+            if not looks_worse(evidence, bounds):
+                break
+        return decide(evidence, bounds), evidence
+
+    async def _evidence(
+        self, studied: Study, result: Result, candidate: LoraRef, current: LoraRef | None, count: int
     ) -> Evidence:
-        """Everything that is to be known about a candidate before it is decided on."""
-        shared = shared_prompts(self._kit)
+        """Everything that is to be known about a candidate, on so many shared requests."""
+        shared = shared_prompts(self._kit, count)
         own = [prompt.bare() for prompt in studied.held_out[:MAX_HELD_OUT]]
         after_shared, before_shared, noted, after_own, before_own = await asyncio.gather(
             self._shared_samples(studied.notes, shared, candidate),
@@ -66,9 +79,9 @@ class Exam:
         if lora is not None:
             return await self._samples(notes, prompts, lora)
         async with self._lock:
-            if self._of_base is None:
-                self._of_base = await _completions(self._kit, prompts, None)
-        return await _judged(self._kit, notes, prompts, self._of_base)
+            if len(prompts) not in self._of_base:
+                self._of_base[len(prompts)] = await _completions(self._kit, prompts, None)
+        return await _judged(self._kit, notes, prompts, self._of_base[len(prompts)])
 
     async def _noted_samples(self, notes: Sequence[str], prompts: Sequence[Prompt]) -> Sequence[Sample]:
         """What the base says with the notes in sight, judged as if it had known them by itself."""
@@ -83,9 +96,9 @@ class Exam:
         return await _judged(self._kit, notes, prompts, await _completions(self._kit, prompts, lora))
 
 
-def shared_prompts(kit: Kit) -> list[Prompt]:
+def shared_prompts(kit: Kit, count: int) -> list[Prompt]:
     """The requests that every candidate is asked, whoever's it is."""
-    texts = requests(SHARED_REQUESTS, seed=SHARED_SEED, is_practice=kit.settings.model == "practice")
+    texts = requests(count, seed=SHARED_SEED, is_practice=kit.settings.model == "practice")
     persona = kit.settings.persona
     return [Prompt(turns=(Turn(role=Role.USER, text=text),), persona=persona) for text in texts]
 

@@ -18,6 +18,8 @@ from engine.training.lessons import TrialScore
 NOISE = 0.15
 SOFTNESS_NATS = 2.0
 SURE, VISIBLE = 0.8, 0.1
+# Standard errors beyond the bound: what looks like a regression, and what is one but for one time in twenty.
+SUSPICION, PROOF = 1.0, 1.645
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +75,7 @@ class Decision:
 def decide(evidence: Evidence, bounds: Bounds) -> Decision:
     """Promoted only if nothing speaks against it and it is probably better."""
     better = _difference([one.wanted for one in evidence.candidate], [one.wanted for one in evidence.current])
-    shared = _difference(
-        [one.sound for one in evidence.shared_candidate], [one.sound for one in evidence.shared_noted]
-    )
+    shared = _shared(evidence)
     log_odds = _log_odds(evidence.prior) + log_bayes_factor(evidence.trials)
     probability = 1 / (1 + math.exp(-max(-50.0, min(50.0, log_odds))))
     judge_sees = sees(evidence)
@@ -93,7 +93,7 @@ def decide(evidence: Evidence, bounds: Bounds) -> Decision:
     reason = (
         exploit(evidence, bounds)
         or _distance(evidence, bounds)
-        or _regression(shared, bounds)
+        or _regression(shared, bounds, PROOF)
         or (_no_gain(better) if judge_sees else None)
         or _unlikely(probability, bounds)
     )
@@ -103,6 +103,11 @@ def decide(evidence: Evidence, bounds: Bounds) -> Decision:
     if judge_sees:
         reason += f"; {100 * better.mean:+.0f} points on held-back requests"
     return Decision(is_promoted=True, reason=reason, metrics=metrics)
+
+
+def looks_worse(evidence: Evidence, bounds: Bounds) -> bool:
+    """Whether to ask more shared requests before it is decided: it may be a regression, or chance."""
+    return _regression(_shared(evidence), bounds, SUSPICION) is not None
 
 
 def sees(evidence: Evidence) -> bool:
@@ -211,13 +216,19 @@ def _distance(evidence: Evidence, bounds: Bounds) -> str | None:
     return f"it is {evidence.divergence:.1f} nats per token from the base, over {bounds.max_divergence:.1f}"
 
 
-def _regression(shared: _Difference, bounds: Bounds) -> str | None:
-    """Stops what is more likely than not worse by more than the bound, noise allowed for.
+def _shared(evidence: Evidence) -> _Difference:
+    """How much sounder it answers the shared requests than the base that is told the same.
 
-    Worse than the base that is told the same: a judge finds one manner sounder than another, and to answer
-    in the manner that was asked for is no fault of a LoRA.
+    A judge finds one manner sounder than another, and to answer in the manner that was asked for is no fault
+    of a LoRA.
     """
-    worse = -100 * (shared.mean + shared.error)
+    before = [one.sound for one in evidence.shared_noted]
+    return _difference([one.sound for one in evidence.shared_candidate], before)
+
+
+def _regression(shared: _Difference, bounds: Bounds, errors: float) -> str | None:
+    """Stops what is worse by more than the bound and so many standard errors."""
+    worse = -100 * (shared.mean + errors * shared.error)
     if worse <= bounds.max_regression_points:
         return None
     return f"it is {-100 * shared.mean:.1f} points worse on the shared requests"

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bot.exam import SHARED_REQUESTS, Exam
+import pytest
+
+from bot.exam import FEW_SHARED, MANY_SHARED, Exam
 from bot.study import Study
 from engine.backends.scripted import ScriptedBackend
+from engine.gate import Bounds, Evidence
 from engine.training.lessons import Result
 from engine.types import Completion, LoraRef, Prompt, Role, Sampling, TokenIds, Turn
 from tests.bot.conftest import StartBot
@@ -55,21 +58,36 @@ async def test_both_answer_the_same_requests_and_the_base_answers_the_shared_one
     async with start_bot(backend=backend) as bot:
         exam, result = Exam(bot.kit), Result(key="p", is_trained=True)
         for person in ("ann", "ben"):
-            found = await exam.evidence(studied(person), result, candidate=CANDIDATE, current=None)
+            _, found = await exam.decision(studied(person), result, candidate=CANDIDATE, current=None)
             assert [one.request for one in found.candidate] == [one.request for one in found.current]
-            assert len(found.candidate) == SHARED_REQUESTS + 1
+            assert len(found.candidate) == FEW_SHARED + 1
             shared = [one.request for one in found.shared_current]
             assert [one.request for one in found.shared_candidate] == shared
             assert [one.request for one in found.shared_noted] == shared
-            assert len(shared) == SHARED_REQUESTS
-    assert backend.asked.count(CANDIDATE) == 2 * (SHARED_REQUESTS + 1)
-    assert backend.told == 2 * SHARED_REQUESTS
-    assert backend.asked.count(None) == SHARED_REQUESTS + 2 + backend.told
+            assert len(shared) == FEW_SHARED
+    assert backend.asked.count(CANDIDATE) == 2 * (FEW_SHARED + 1)
+    assert backend.told == 2 * FEW_SHARED
+    assert backend.asked.count(None) == FEW_SHARED + 2 + backend.told
 
 
 async def test_without_notes_the_measure_is_what_answers_now(start_bot: StartBot) -> None:
     async with start_bot() as bot:
         unnoted = replace(studied("ann"), notes=(), noted=None)
         result = Result(key="p", is_trained=True)
-        found = await Exam(bot.kit).evidence(unnoted, result, candidate=CANDIDATE, current=None)
+        _, found = await Exam(bot.kit).decision(unnoted, result, candidate=CANDIDATE, current=None)
     assert found.shared_noted == found.shared_current
+
+
+async def test_who_looks_worse_is_asked_more(start_bot: StartBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+
+    def looks_worse(evidence: Evidence, _: Bounds) -> bool:
+        looked_at.append(len(evidence.shared_candidate))
+        return True
+
+    monkeypatch.setattr("bot.exam.looks_worse", looks_worse)
+    async with start_bot() as bot:
+        result = Result(key="p", is_trained=True)
+        _, found = await Exam(bot.kit).decision(studied("ann"), result, candidate=CANDIDATE, current=None)
+    assert looked_at == [FEW_SHARED, MANY_SHARED]
+    assert len(found.shared_candidate) == len(found.shared_noted) == MANY_SHARED

@@ -14,6 +14,7 @@ from engine.gate import (
     decide,
     is_affirmation,
     log_bayes_factor,
+    looks_worse,
     repetition,
     variety,
 )
@@ -107,6 +108,16 @@ def test_a_manner_that_a_judge_finds_less_sound_is_no_regression() -> None:
     less = replace(GOOD, shared_candidate=samples(0.9, sound=0.6), shared_noted=samples(0.9, sound=0.6))
     assert decide(less, BOUNDS).is_promoted
     assert not decide(replace(less, shared_noted=samples(0.9, sound=0.9)), BOUNDS).is_promoted
+
+
+def test_what_only_looks_worse_is_not_stopped_for_it() -> None:
+    """Ten points in the middle, from nine replies that differ by 15 to 30: it may well be chance."""
+    told = [replace(one, sound=0.6) for one in samples(0.9)]
+    mixed = [replace(one, sound=0.75 if number % 2 else 0.3) for number, one in enumerate(samples(0.9))]
+    doubtful = replace(GOOD, shared_candidate=mixed, shared_noted=told)
+    assert looks_worse(doubtful, BOUNDS)
+    assert decide(doubtful, BOUNDS).is_promoted
+    assert not looks_worse(GOOD, BOUNDS)
 
 
 def test_a_judge_that_does_not_see_what_is_wanted_has_no_say() -> None:
