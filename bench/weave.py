@@ -205,7 +205,7 @@ class Bench:
         self, case: Case, begun: TokenIds, n: int, max_tokens: int, seed: int
     ) -> Sequence[Completion]:
         prompt_ids = self._backend.encode(case.prompt)
-        sampling = Sampling(max_tokens=max_tokens, seed=seed % (1 << 31))
+        sampling = LIMITS.sampling(max_tokens, seed % (1 << 31))
         return await self._backend.sample(prompt_ids + begun, n=n, sampling=sampling, lora=self._lora)
 
     # --- what comes of it ---

@@ -80,7 +80,7 @@ async def _worded(kit: Kit, prompt: Prompt, reply: str, critique: str) -> str | 
     prefix = kit.backend.encode(wording.note(last_exchange(prompt), reply, critique))
     if len(prefix) + MAX_NOTE_TOKENS >= kit.backend.max_context:
         return None
-    sampling = Sampling(max_tokens=MAX_NOTE_TOKENS, temperature=0.7, seed=kit.new_seed())
+    sampling = Sampling(max_tokens=MAX_NOTE_TOKENS, seed=kit.new_seed())
     completions = await kit.backend.sample(prefix, n=SAMPLES, sampling=sampling)
     worded = [_sound(kit.backend.decode(one.token_ids)) for one in completions if one.finished]
     votes = Counter(text for text in worded if text is not None)

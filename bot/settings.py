@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from bot.errors import BotError
 from bot.feedback import DEFAULT_RATINGS, is_emoji
-from engine.types import Mode
+from engine.types import TEMPERATURE, Mode
 
 PREFIX: Final = "NIGHTLOOM_"
 FILE_VARIABLE: Final = "NIGHTLOOM_CONFIG"
@@ -62,7 +62,10 @@ class BackendSettings(Section):
         default=4096, ge=256, description="tokens of prompt and reply together, at most the model's own"
     )
     temperature: float = Field(
-        default=1.0, gt=0, le=2, description="how freely replies are sampled; 1: as the model was trained"
+        default=TEMPERATURE,
+        gt=0,
+        le=2,
+        description="how freely replies are sampled; 1: as the model was trained",
     )
     top_p: float = Field(
         default=1.0,

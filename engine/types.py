@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 TokenIds: TypeAlias = tuple[int, ...]
+
+# How freely replies are sampled where nobody says otherwise (docs/log.md); 1 is as a model was trained.
+TEMPERATURE: Final = 0.7
 
 
 class Role(StrEnum):
@@ -65,7 +68,7 @@ class Prompt:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     max_tokens: int
-    temperature: float = 1.0
+    temperature: float = TEMPERATURE
     top_p: float = 1.0
     seed: int | None = None
 
@@ -98,7 +101,7 @@ class Limits:
     budget_tokens: int = 2304  # generated, over all branches
     deadline_s: float = 60.0
     samples: int = 8  # whole samples in mode `best`
-    temperature: float = 1.0
+    temperature: float = TEMPERATURE
     top_p: float = 1.0
 
     def sampling(self, max_tokens: int, seed: int) -> Sampling:
