@@ -15,7 +15,6 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Annotated
 
 import typer
@@ -138,7 +137,7 @@ async def _speed(backend: Backend, seed: int, rounds: int = 6) -> float:
 
 
 def _tuned(weights: Path, seed: int) -> dict[str, object]:
-    """Means over the preferences taught, the slowest one's seconds, and each by itself."""
+    """The worst of the preferences taught, in each regard, and each by itself."""
     from engine.practice.tuning import tune
 
     each = {
@@ -149,8 +148,8 @@ def _tuned(weights: Path, seed: int) -> dict[str, object]:
     }
     return {
         "taught": "; ".join(each),
-        "before": fmean(one["before"] for one in each.values()),
-        "after": fmean(one["after"] for one in each.values()),
+        "before": max(one["before"] for one in each.values()),
+        "after": min(one["after"] for one in each.values()),
         "seconds": max(one["seconds"] for one in each.values()),
         "each": each,
     }

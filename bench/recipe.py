@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any, Final
 
 from bench.people import SimulatedPerson
@@ -228,7 +227,7 @@ async def measured(
         coherent += [world.is_coherent(each.text, each.request) for each in alone]
         right += await judged(lab, one, lora)
     return {
-        "without_notes": round(fmean(without), 4),
+        "without_notes": share(without),
         "ci": interval(without, seed=seed),
         "with_notes": share(with_notes),
         "coherent": share(coherent),
@@ -274,7 +273,7 @@ async def scope(lab: Lab, *, people: int, replies: int, requests: int, seed: int
     told["plain_sft"] = await spread(lab, wanted, await lab.trained(plain, {"passes": 6}), requests, seed)
     told["ours"] = await spread(lab, wanted, await lab.trained(ours, {}), requests, seed)
     return {
-        **{name: {where: round(fmean(shares), 4) for where, shares in told[name].items()} for name in told},
+        **{name: {where: share(shares) for where, shares in told[name].items()} for name in told},
         "over_generalisation": {name: over(told, name, range(people)) for name in ("plain_sft", "ours")},
         "reduction": reduction(told, range(people)),
         "ci": {"reduction": interval(range(people), lambda chosen: reduction(told, chosen), seed=seed)},
@@ -284,7 +283,7 @@ async def scope(lab: Lab, *, people: int, replies: int, requests: int, seed: int
 def over(told: Mapping[str, Mapping[str, Sequence[float]]], name: str, chosen: Sequence[float]) -> float:
     """How much more often than before these people's answers of other kinds are in the noted manner."""
     before, after = told["base"]["outside"], told[name]["outside"]
-    return round(fmean(after[int(one)] - before[int(one)] for one in chosen), 4)
+    return share([after[int(one)] - before[int(one)] for one in chosen])
 
 
 def reduction(told: Mapping[str, Mapping[str, Sequence[float]]], chosen: Sequence[float]) -> float:
@@ -322,7 +321,7 @@ def bare(lab: Lab, reply: Reply) -> TokenIds:
     return lab.backend.encode(prompt(reply.request.text))
 
 
-def share(values: Sequence[bool]) -> float:
+def share(values: Sequence[float]) -> float:
     return round(sum(values) / len(values), 4) if values else 0.0
 
 

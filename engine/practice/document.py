@@ -113,7 +113,7 @@ def _targets(figures: Figures) -> list[tuple[str, ...]]:
             _mark(judged["whole"]["all"] >= 0.97),
         ),
         (
-            f"a LoRA on 100 replies, mean over {tuning['taught']}",
+            f"a LoRA on 100 replies, the worst of {tuning['taught']}",
             "under 20% to over 90%, 120 s",
             f"{tuning['before']:.0%} to {tuning['after']:.0%}, {tuning['seconds']:.0f} s",
             _mark(tuning["before"] < 0.2 and tuning["after"] > 0.9 and tuning["seconds"] <= 120),

@@ -176,7 +176,7 @@ class BankOptimizer:
         seats = len(self.steps)
         for seat in rates:
             self.steps[seat] += 1
-        gradients = [part.grad for part in self._parts if part.grad is not None]
+        gradients = [part.grad for part in self._parts]
         squares = torch.stack([gradient.square().sum(dim=(1, 2)) for gradient in gradients]).sum(0)
         shrink = (self._clip / (squares.sqrt() + 1e-6)).clamp(max=1.0)
         device = squares.device

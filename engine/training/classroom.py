@@ -249,16 +249,17 @@ class Classroom:
     @torch.no_grad()
     def _base(self, rows: Sequence[Row], same: Outcome) -> Outcome:
         """What the base says in `rows`, whose replies are those of `same`. Kept for the next pass."""
-        fresh = [row for row in dict.fromkeys(rows) if row not in self._known]
+        known = self._known  # what another thread lets go of meanwhile is still here
+        fresh = [row for row in dict.fromkeys(rows) if row not in known]
         found = {}
         if fresh:
             logits = self._forward(fresh).logits.split([row.reply_tokens for row in fresh])
             found = dict(zip(fresh, logits, strict=True))
         for row, logit in found.items():
             if logit.nbytes <= self._known_room:
-                self._known[row] = logit.clone()  # a mere part would hold on to the whole
+                known[row] = logit.clone()  # a mere part would hold on to the whole
                 self._known_room -= logit.nbytes
-        said = torch.cat([found[row] if row in found else self._known[row] for row in rows])
+        said = torch.cat([found[row] if row in found else known[row] for row in rows])
         return replace(same, logits=said)
 
     def _forward(self, rows: Sequence[Row]) -> Outcome:
