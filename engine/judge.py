@@ -19,8 +19,9 @@ from engine.types import LoraRef, TokenIds
 
 # Beyond this a score says no more than "certain", and a search over it would never look elsewhere.
 MAX_SCORE = 12.0
-# A reply with which nothing more is looked for is answered as wanted with this probability on every question.
-CONTENT_FROM = 0.8
+# Nothing more is looked for once each wish is seen to be met, and no fault is seen. Wishes are often missed,
+# faults are rare: so the former must be probable, and soundness only not improbable.
+WISH_MET_FROM, FAULTLESS_FROM = 0.8, 0.3
 # Of a reply that does the first thing wanted with less than this probability a glance asks nothing more.
 REFUSED_BELOW = 0.1
 ABOUT_NOTE = "note: "
@@ -28,11 +29,15 @@ ABOUT_NOTE = "note: "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A yes/no question about a reply. A negative weight means that no is the good answer."""
+    """A yes/no question about a reply. A negative weight means that no is the good answer.
+
+    `is_wish`: it asks for what one person wants, not for what holds for everybody.
+    """
 
     name: str
     text: str
     weight: float = 1.0
+    is_wish: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +98,7 @@ def load_rubric(path: Path) -> Rubric:
 def note_questions(notes: Sequence[str], *, weight: float = 2.0) -> tuple[Question, ...]:
     """One question for each of a person's notes. They weigh more than what holds for everybody."""
     return tuple(
-        Question(name=ABOUT_NOTE + note, text=wording.note_question(note), weight=weight)
+        Question(name=ABOUT_NOTE + note, text=wording.note_question(note), weight=weight, is_wish=True)
         for note in dict.fromkeys(notes)
     )
 
@@ -178,12 +183,18 @@ class Judge:
         return all(question.name in verdict.answers for question in self.questions)
 
     def is_content(self, verdict: Verdict) -> bool:
-        """Whether nothing is left to wish for: whatever was asked is answered as it should be."""
-        if not any(question.weight for question in self.questions):
-            return self._opinion is not None and verdict.opinion > 0.0
-        questions = self.questions if self.is_complete(verdict) else self._glanced
-        asked = [question for question in questions if question.weight and question.name in verdict.answers]
-        return bool(asked) and all(_wanted(q, verdict.answers[q.name]) >= CONTENT_FROM for q in asked)
+        """Whether nothing is left to wish for: wishes are met, and no fault is seen.
+
+        Where no wish was put into words, the taste must be for it.
+        """
+        asked = [
+            question for question in self.questions if question.weight and question.name in verdict.answers
+        ]
+        if self._opinion is not None and not any(question.is_wish for question in self.questions):
+            is_liked = verdict.opinion > 0.0
+        else:
+            is_liked = bool(asked)
+        return is_liked and all(_suffices(question, verdict.answers[question.name]) for question in asked)
 
     def _is_refused(self, verdict: Verdict) -> bool:
         return any(_wanted(q, verdict.answers[q.name]) < REFUSED_BELOW for q in self._asked_first)
@@ -261,6 +272,10 @@ def probability(log_odds: float) -> float:
 
 def _wanted(question: Question, p_yes: float) -> float:
     return p_yes if question.weight > 0 else 1.0 - p_yes
+
+
+def _suffices(question: Question, p_yes: float) -> bool:
+    return _wanted(question, p_yes) >= (WISH_MET_FROM if question.is_wish else FAULTLESS_FROM)
 
 
 def _tables(document: Mapping[str, object], key: str, path: Path) -> list[Mapping[str, object]]:

@@ -101,7 +101,7 @@ async def test_auto_stops_at_a_few_samples_when_the_judge_is_content() -> None:
 
 
 async def test_auto_spends_more_when_the_judge_is_not_content() -> None:
-    never = Question(name="never", text="Is it good?", weight=-1.0)
+    never = Question(name="never", text="Is it good?", weight=-1.0, is_wish=True)
     samples = await made(Mode.AUTO, questions=[GOOD, never], reliability=0.55)
     assert samples.mode is Mode.BEST
     assert len(samples.others) > LIMITS.samples

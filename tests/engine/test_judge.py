@@ -142,6 +142,30 @@ async def test_a_judge_is_content_by_what_it_has_asked_and_never_by_nothing() ->
     assert not judge.is_content(UNASKED)
 
 
+async def test_a_wish_must_be_seen_met_and_a_fault_must_be_seen() -> None:
+    for probably, is_met, is_faultless in ((0.85, True, True), (0.6, False, True), (0.2, False, False)):
+        backend = Listening(math.log(probably / (1 - probably)))
+        wish = Judge(backend, note_questions(["Be brief."]))
+        virtue = Judge(backend, [Question(name="sound", text="Is it sound?")])
+        fault = Judge(
+            Listening(-math.log(probably / (1 - probably))),
+            [Question(name="rude", text="Is it rude?", weight=-1.0)],
+        )
+        assert wish.is_content((await wish.score(ids(backend), [(20,)]))[0]) is is_met
+        assert virtue.is_content((await virtue.score(ids(backend), [(20,)]))[0]) is is_faultless
+        assert fault.is_content((await fault.score(ids(backend), [(20,)]))[0]) is is_faultless
+
+
+@pytest.mark.parametrize(("opinion", "is_content"), [(0.5, True), (-0.5, False)])
+async def test_where_no_wish_is_in_words_the_taste_must_be_for_it(opinion: float, is_content: bool) -> None:
+    backend = Listening(3.0)
+    sound = Question(name="sound", text="Is it sound?")
+    silent = Judge(backend, [sound], taste=lambda answers, text: opinion)
+    assert silent.is_content((await silent.score(ids(backend), [(20,)]))[0]) is is_content
+    told = Judge(backend, [sound, *note_questions(["Be brief."])], taste=lambda answers, text: opinion)
+    assert told.is_content((await told.score(ids(backend), [(20,)]))[0])
+
+
 async def test_a_judge_without_questions_asks_nothing_and_finds_all_alike() -> None:
     backend = Listening(1.0)
     judge = Judge(backend, ())
