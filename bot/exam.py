@@ -13,7 +13,7 @@ from bot.kit import Kit
 from bot.respond import QUESTION_TOKENS, limits_of
 from bot.study import Study
 from engine.gate import Bounds, Decision, Evidence, Sample, decide, looks_worse
-from engine.judge import Judge, combined, note_questions, probability, suffices
+from engine.judge import Judge, combined, note_questions, probability
 from engine.ports import EngineDownError, EngineError
 from engine.requests import requests
 from engine.training.lessons import Result
@@ -133,7 +133,7 @@ async def _judged(
     judge, gate = Judge(kit.backend, (*sound, *wanted)), asyncio.Semaphore(AT_ONCE)
 
     async def one(prompt: Prompt, completion: Completion | None) -> Sample:
-        nothing = Sample(request=last_request(prompt), text="", wanted=0.0, is_sound=False)
+        nothing = Sample(request=last_request(prompt), text="", wanted=0.0, sound=0.0)
         if completion is None:
             return nothing
         try:
@@ -147,7 +147,7 @@ async def _judged(
             request=nothing.request,
             text=kit.backend.decode(completion.token_ids),
             wanted=probability(combined(wanted, verdict.answers)),
-            is_sound=suffices(sound, verdict.answers),
+            sound=probability(combined(sound, verdict.answers)),
         )
 
     return await asyncio.gather(*map(one, prompts, completions))

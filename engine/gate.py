@@ -37,12 +37,12 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A reply made for the gate. `wanted`: the judge's P(as this person wants it). `is_sound`: no fault."""
+    """A reply made for the gate. `wanted`: the judge's P(as this person wants it); `sound`: P(in order)."""
 
     request: str
     text: str
     wanted: float
-    is_sound: bool
+    sound: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,13 +217,13 @@ def _distance(evidence: Evidence, bounds: Bounds) -> str | None:
 
 
 def _shared(evidence: Evidence) -> _Difference:
-    """In how many more of its answers to the shared requests no fault is seen than in those of the base.
+    """How much sounder it answers the shared requests than the base that is told the same.
 
-    The base is told the person's notes: a judge may see a fault in a manner, and to answer in the manner that
-    was asked for is none of the LoRA's.
+    A judge finds one manner sounder than another, and to answer in the manner that was asked for is no fault
+    of a LoRA.
     """
-    before = [one.is_sound for one in evidence.shared_noted]
-    return _difference([one.is_sound for one in evidence.shared_candidate], before)
+    before = [one.sound for one in evidence.shared_noted]
+    return _difference([one.sound for one in evidence.shared_candidate], before)
 
 
 def _regression(shared: _Difference, bounds: Bounds, errors: float) -> str | None:

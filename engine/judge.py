@@ -187,13 +187,14 @@ class Judge:
 
         Where no wish was put into words, the taste must be for it.
         """
+        asked = [
+            question for question in self.questions if question.weight and question.name in verdict.answers
+        ]
         if self._opinion is not None and not any(question.is_wish for question in self.questions):
             is_liked = verdict.opinion > 0.0
         else:
-            is_liked = any(
-                question.weight and question.name in verdict.answers for question in self.questions
-            )
-        return is_liked and suffices(self.questions, verdict.answers)
+            is_liked = bool(asked)
+        return is_liked and all(_suffices(question, verdict.answers[question.name]) for question in asked)
 
     def _is_refused(self, verdict: Verdict) -> bool:
         return any(_wanted(q, verdict.answers[q.name]) < REFUSED_BELOW for q in self._asked_first)
@@ -263,15 +264,6 @@ def bounded(score: float) -> float:
     return 0.0 if math.isnan(score) else min(max(score, -MAX_SCORE), MAX_SCORE)
 
 
-def suffices(questions: Sequence[Question], answers: Mapping[str, float]) -> bool:
-    """Whether each wish is seen to be met and no fault is seen, by what was asked."""
-    return all(
-        _wanted(question, answers[question.name]) >= (WISH_MET_FROM if question.is_wish else FAULTLESS_FROM)
-        for question in questions
-        if question.weight and question.name in answers
-    )
-
-
 def probability(log_odds: float) -> float:
     if math.isnan(log_odds):
         return 0.5
@@ -280,6 +272,10 @@ def probability(log_odds: float) -> float:
 
 def _wanted(question: Question, p_yes: float) -> float:
     return p_yes if question.weight > 0 else 1.0 - p_yes
+
+
+def _suffices(question: Question, p_yes: float) -> bool:
+    return _wanted(question, p_yes) >= (WISH_MET_FROM if question.is_wish else FAULTLESS_FROM)
 
 
 def _tables(document: Mapping[str, object], key: str, path: Path) -> list[Mapping[str, object]]:

@@ -24,16 +24,16 @@ BOUNDS = Bounds(promote_at=0.8)
 THINGS = ["otters", "kettles", "violins", "glaciers", "hammers", "tulips", "bridges", "comets", "walnuts"]
 
 
-def samples(wanted: float, *, words: int = 12, opening: str = "", faulty: int = 0) -> list[Sample]:
+def samples(wanted: float, *, words: int = 12, opening: str = "", sound: float = 0.97) -> list[Sample]:
     source = random.Random(1)
     return [
         Sample(
             request=f"Tell me about {thing}",
             text=opening + " ".join(source.choice(THINGS) + str(source.randrange(99)) for _ in range(words)),
             wanted=wanted,
-            is_sound=number >= faulty,
+            sound=sound,
         )
-        for number, thing in enumerate(THINGS)
+        for thing in THINGS
     ]
 
 
@@ -83,7 +83,7 @@ def test_a_better_candidate_goes_live_and_says_by_how_much() -> None:
         ({"trials": [rated(5, -9), rated(1, 3), preferred(-4)]}, "probability of only"),
         ({"prior": 0.5, "trials": []}, "probability of only"),
         ({"divergence": 3.0}, "nats per token"),
-        ({"shared_candidate": samples(0.9, faulty=4)}, "worse on the shared requests"),
+        ({"shared_candidate": samples(0.9, sound=0.6)}, "worse on the shared requests"),
         ({"candidate": samples(0.99, opening="Yes! ")}, "agrees"),
         ({"candidate": [replace(one, text="so it is " * 9) for one in samples(0.99)]}, "repeat themselves"),
         ({"candidate": [replace(one, text=" ") for one in samples(0.99)]}, "unanswered"),
@@ -105,14 +105,16 @@ def test_a_candidate_is_stopped_with_the_reason(change: dict[str, object], reaso
 
 def test_a_manner_that_a_judge_finds_less_sound_is_no_regression() -> None:
     """Told the person's notes the base is found no sounder: it is the manner, not the LoRA."""
-    less = replace(GOOD, shared_candidate=samples(0.9, faulty=4), shared_noted=samples(0.9, faulty=4))
+    less = replace(GOOD, shared_candidate=samples(0.9, sound=0.6), shared_noted=samples(0.9, sound=0.6))
     assert decide(less, BOUNDS).is_promoted
-    assert not decide(replace(less, shared_noted=samples(0.9)), BOUNDS).is_promoted
+    assert not decide(replace(less, shared_noted=samples(0.9, sound=0.9)), BOUNDS).is_promoted
 
 
 def test_what_only_looks_worse_is_not_stopped_for_it() -> None:
-    """Two faults in nine replies where the base has none: it may well be chance."""
-    doubtful = replace(GOOD, shared_candidate=samples(0.9, faulty=2), shared_noted=samples(0.9))
+    """Ten points in the middle, from nine replies that differ by 15 to 30: it may well be chance."""
+    told = [replace(one, sound=0.6) for one in samples(0.9)]
+    mixed = [replace(one, sound=0.75 if number % 2 else 0.3) for number, one in enumerate(samples(0.9))]
+    doubtful = replace(GOOD, shared_candidate=mixed, shared_noted=told)
     assert looks_worse(doubtful, BOUNDS)
     assert decide(doubtful, BOUNDS).is_promoted
     assert not looks_worse(GOOD, BOUNDS)
