@@ -21,6 +21,8 @@ COLORS: Final = {
     "both": "#2b9a66",
     "all_feedback_in_prompt": "#8d4bd6",
 }
+# Lines that lie on each other are told apart.
+DASHES: Final = {"memory_only": (0, (4, 3)), "all_feedback_in_prompt": (0, (1, 2))}
 NAMES: Final = {
     "untaught": "untaught",
     "memory_only": "memory alone",
@@ -54,10 +56,11 @@ def _curve(figures: Mapping[str, Any]) -> bytes | None:
         f"{figures['people']} people who rate and remark", across="pieces of feedback", up="as wanted"
     )
     start = figures[f"after_{pieces[0]}"]["untaught"]
-    for condition, color in COLORS.items():
+    for place, (condition, color) in enumerate(COLORS.items()):
         points = [(n, figures[f"after_{n}"].get(condition), _interval(figures, n, condition)) for n in pieces]
         known = [(n, share, interval) for n, share, interval in points if share is not None]
-        _line(axes, [(0, start, None), *known], color, NAMES[condition])
+        beside = [(n + 0.5 * (place - 2), share, interval) for n, share, interval in known]
+        _line(axes, [(0, start, None), *beside], color, NAMES[condition], DASHES.get(condition, "-"))
     axes.set_xlim(-2, 58)
     axes.legend(frameon=False, fontsize=8, ncols=2)
     return png(axes)
@@ -92,8 +95,18 @@ def _flipped(figures: Mapping[str, Any]) -> bytes:
     return png(axes)
 
 
-def _line(axes: Any, points: Sequence[tuple[float, float, Any]], color: str, name: str) -> None:
-    axes.plot([x for x, _, _ in points], [y for _, y, _ in points], color=color, marker="o", label=name)
+def _line(
+    axes: Any, points: Sequence[tuple[float, float, Any]], color: str, name: str, dashes: Any = "-"
+) -> None:
+    axes.plot(
+        [x for x, _, _ in points],
+        [y for _, y, _ in points],
+        color=color,
+        marker="o",
+        label=name,
+        linestyle=dashes,
+        zorder=2 if dashes == "-" else 3,
+    )
     for x, _, interval in points:
         if interval is not None:
             axes.plot([x, x], list(interval), color=color, linewidth=5, alpha=0.25)
