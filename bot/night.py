@@ -194,6 +194,7 @@ class Nights:
         night = await self._store.get(night_id)
         waiting = [one.person for one in night.people if one.outcome is None]
         free = [person for person in waiting if await self._is_free(night_id, person)]
+        problem = None
         async with self._held([_lease_of(person) for person in free], night_id):
             try:
                 await self._prepare_all(night_id, free)
@@ -202,13 +203,15 @@ class Nights:
             except EngineDownError:
                 raise
             except EngineError as error:
-                await self._fail(night_id, str(error))
-                return str(error)
+                problem = str(error)
             finally:
                 for person in free:
                     await self._kit.store.leases.give_back(_lease_of(person), night_id)
-        await self._tell_all(night_id)
-        return None
+        if problem is None:
+            await self._tell_all(night_id)
+        else:  # told when people are free again: somebody may begin the next night at once
+            await self._fail(night_id, problem)
+        return problem
 
     async def _is_free(self, night_id: str, person: str) -> bool:
         """One night per person at a time, however many processes run.

@@ -158,8 +158,17 @@ async def test_who_did_not_agree_or_said_nothing_is_skipped_with_the_reason(star
         assert "nothing clear enough" in (night.people[1].reason or "")
 
 
-async def test_a_training_that_fails_is_told_and_leaves_the_next_night_free(start_bot: StartBot) -> None:
+async def test_a_training_that_fails_is_told_and_leaves_the_next_night_free(
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with _taught(start_bot, "ann") as bot:
+        give_back = bot.store.leases.give_back
+
+        async def slowly(name: str, owner: str) -> None:
+            await asyncio.sleep(1.2)  # longer than it takes to look: who is told before is not free yet
+            await give_back(name, owner)
+
+        monkeypatch.setattr(bot.store.leases, "give_back", slowly)
         trainer = StubbornTrainer()
         nights = nights_of(bot, Heard(), trainer=trainer)
         night = await run_night(nights, ["ann"])

@@ -8,9 +8,12 @@ from engine.judge import Question, Rubric
 from engine.types import Mode, TreeNode
 from tests.bot.conftest import StartBot
 
-# It is never answered as it should be, so that more than a few samples are always made.
+# Wishes that exclude each other, so that more than a few samples are always made.
 NEVER = Rubric(
-    questions=(Question(name="good", text="Is it good?"), Question(name="bad", text="Is it?", weight=-1))
+    questions=(
+        Question(name="good", text="Is it good?", is_wish=True),
+        Question(name="not good", text="Is it good?", weight=-1, is_wish=True),
+    )
 )
 
 
