@@ -170,7 +170,7 @@ async def test_a_training_that_fails_is_told_and_leaves_the_next_night_free(
 
         monkeypatch.setattr(bot.store.leases, "give_back", slowly)
         trainer = StubbornTrainer()
-        nights = nights_of(bot, Heard(), trainer=trainer)
+        nights = nights_of(bot, Heard(), trainer=trainer, lease_s=60.0)
         night = await run_night(nights, ["ann"])
         assert (night.state, night.problem) == (NightState.FAILED, "the disk is full")
         trainer.is_failing = False
