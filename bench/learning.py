@@ -36,7 +36,7 @@ WEIGHTS: Final = Path(practice.__file__).with_name("weights")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is switched on while unseen requests are asked. Without memory `auto` takes one sample."""
+    """What is switched on while unseen requests are asked. Without memory `auto` knows no wish."""
 
     memory: bool
     lora: bool
@@ -50,6 +50,10 @@ CONDITIONS: Final = {
     "lora_only": Condition(memory=False, lora=True),
     "both": Condition(memory=True, lora=True),
     "both_fast": Condition(memory=True, lora=True, mode="fast"),
+}
+PROMPTED: Final = {
+    "all_feedback_in_prompt": Condition(memory=True, lora=False),
+    "all_feedback_in_prompt_fast": Condition(memory=True, lora=False, mode="fast"),
 }
 ALL_IN_PROMPT: Final = {"NIGHTLOOM_MEMORY__MAX_EXAMPLES": "60", "NIGHTLOOM_MEMORY__BUDGET_TOKENS": "100000"}
 AT_ONCE: Final = 12  # so few that a search among them meets its deadline
@@ -154,10 +158,16 @@ def _reasons(bench: Bench, night: Mapping[str, Any]) -> None:
             bench.say(f"   {one['person']}: {one['outcome']}, {one['reason']}")
 
 
-async def _conditions(bench: Bench, api: Api, people: Sequence[SimulatedPerson], name: str) -> dict[str, Any]:
+async def _conditions(
+    bench: Bench,
+    api: Api,
+    people: Sequence[SimulatedPerson],
+    name: str,
+    conditions: Mapping[str, Condition] = CONDITIONS,
+) -> dict[str, Any]:
     """Compliance with all preferences under each condition, the same requests in all of them."""
     told: dict[str, Any] = {}
-    for condition, switched in CONDITIONS.items():
+    for condition, switched in conditions.items():
         measured = await _measured(bench, api, people, f"{name}-{condition}", switched)
         told[condition], told[f"{condition}_cost"] = summed(measured), cost(measured)
         bench.say(f"{name} {condition}: {told[condition]} {told[f'{condition}_cost']}")
@@ -191,19 +201,11 @@ def snapshot(data: Path, copy: Path) -> None:
 
 async def all_in_prompt(bench: Bench, people: Sequence[SimulatedPerson], name: str) -> None:
     """The same people on a service whose prompts hold all that they had said by then, without a LoRA."""
-    told = bench.figures[name]
     service = Running(bench.data / name, bench.settings(ALL_IN_PROMPT))
     await service.start()
     try:
         async with connected(service.url, TOKEN, at_once=AT_ONCE) as api:
-            for condition, mode in (
-                ("all_feedback_in_prompt", "auto"),
-                ("all_feedback_in_prompt_fast", "fast"),
-            ):
-                switched = Condition(memory=True, lora=False, mode=mode)
-                measured = await _measured(bench, api, people, f"{name}-{condition}", switched)
-                told[condition], told[f"{condition}_cost"] = summed(measured), cost(measured)
-                bench.say(f"{name} {condition}: {told[condition]} {told[f'{condition}_cost']}")
+            bench.figures[name] |= await _conditions(bench, api, people, name, PROMPTED)
     finally:
         await service.stop()
 

@@ -18,7 +18,7 @@ from engine.types import Role
 
 @pytest.fixture(scope="module")
 def documents() -> list[Document]:
-    return list(itertools.islice(corpus.documents(seed=1), 2400))
+    return list(itertools.islice(corpus.documents(seed=1), 4800))
 
 
 def test_the_same_seed_gives_the_same_documents(documents: list[Document]) -> None:
@@ -112,7 +112,7 @@ def test_a_critique_leads_to_the_note_of_the_rubric(documents: list[Document]) -
         for branch in document.branches
         if wording.NOTE_REQUEST in branch.said
     ]
-    assert len(notes) > 100
+    assert len(notes) > 200
     assert all(world.value_of_note(note) is not None for note in notes)
 
 
