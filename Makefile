@@ -33,7 +33,7 @@ static:
 	@.venv/bin/mypy --no-error-summary
 
 quick:
-	@OMP_NUM_THREADS=1 $(PYTHON_BIN) -m pytest -q -m "not real" -n 3 --dist worksteal $(ARGS)
+	@OMP_NUM_THREADS=1 $(PYTHON_BIN) -m pytest -q -m "not real" -n 4 --dist worksteal $(ARGS)
 
 # Two files at a time: a started vLLM, Postgres or Chromium serves the whole file, and most tests wait for others.
 test: check ## check, and the tests that start vLLM, Postgres, Chromium and the service
