@@ -205,6 +205,22 @@ async def test_the_deadline_is_kept(mode: Mode) -> None:
     assert loop.time() - started < 3.0  # 0.6 s where the machine is not busy; without a deadline far more
 
 
+async def test_a_slow_model_that_ends_nothing_in_time_is_shown_as_far_as_it_came() -> None:
+    class Rambling(ScriptedBackend):
+        """Begins quickly, and does not come to an end."""
+
+        async def sample(
+            self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        ) -> Sequence[Completion]:
+            await asyncio.sleep(0.0 if sampling.max_tokens > 100 else 5.0)
+            said = self.encode_text("It is so. " * 20)[: sampling.max_tokens]
+            return [Completion(token_ids=said, finished=False)] * n
+
+    limits = Limits(max_reply_tokens=150, budget_tokens=10**6, deadline_s=0.3, samples=4)
+    composed = await made(Mode.AUTO, backend=Rambling(), limits=limits)
+    assert composed.best.text.endswith("It is so.")
+
+
 async def test_a_deadline_that_leaves_nothing_is_an_error_that_says_what_to_do() -> None:
     limits = Limits(max_reply_tokens=64, budget_tokens=1500, deadline_s=0.02, samples=4)
     for mode in Mode:
