@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import random
 from collections import Counter
@@ -399,24 +400,21 @@ async def test_a_deadline_that_nothing_met_is_an_error_that_says_so() -> None:
         await weave(sample, World().judge, shape=SHAPE, bounds=bounds, seed=1)
 
 
-@pytest.mark.parametrize("ticks", range(0, 40, 3))
-async def test_cancelling_it_anywhere_leaves_nothing_running(ticks: int) -> None:
-    world = World(end_chance=0.05)
+async def test_cancelling_it_at_any_await_leaves_nothing_running() -> None:
     before = asyncio.all_tasks()
-    search = asyncio.create_task(grow(world))
-    for _ in range(ticks):
-        await asyncio.sleep(0)
-    was_done = search.done()
-    search.cancel()
-    with pytest.raises(asyncio.CancelledError) if not was_done else _nothing():
-        await search
-    assert world.running == 0
-    assert asyncio.all_tasks() == before
-
-
-class _nothing:  # noqa: N801 - stands where pytest.raises stands
-    def __enter__(self) -> None: ...
-    def __exit__(self, *exception: object) -> None: ...
+    for ticks in itertools.count():
+        world = World(end_chance=0.05)
+        search = asyncio.create_task(grow(world))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        if search.done():
+            break
+        search.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await search
+        assert world.running == 0
+        assert asyncio.all_tasks() == before
+    assert ticks > 20
 
 
 async def test_it_stops_as_soon_as_a_whole_reply_is_enough() -> None:
@@ -476,6 +474,33 @@ def test_the_beam_is_a_sample_without_replacement_with_the_right_probabilities()
                 expected = draws * weights[a] / total * weights[b] / (total - weights[a])
                 chi_square += (seen[a, b] - expected) ** 2 / expected
     assert chi_square < 31.3  # 11 degrees of freedom, p = 0.001
+
+
+async def test_the_beam_of_a_whole_search_is_such_a_sample() -> None:
+    scores = {1: 0.0, 2: 0.7, 3: -1.0, 4: 1.2}
+
+    async def sample(prefix: TokenIds, count: int, max_tokens: int, seed: int) -> list[Completion]:
+        chunks = [(5,)] * count if prefix else [(token,) for token in scores]
+        return [Completion(token_ids=chunk, finished=False) for chunk in chunks]
+
+    async def judge(replies: Sequence[TokenIds]) -> list[Verdict]:
+        return [Verdict(score=scores[reply[0]]) for reply in replies]
+
+    shape = Shape(chunk_tokens=1, children=4, round_children=4, width=1, beam_width=2)
+    bounds = Bounds(budget_tokens=9, max_reply_tokens=4, deadline_s=30)
+    draws = 2000
+    seen: Counter[frozenset[int]] = Counter()
+    for seed in range(draws):
+        woven = await weave(sample, judge, shape=shape, bounds=bounds, seed=seed)
+        seen[frozenset(node.chunk[0] for node in woven.root.children if node.is_committed)] += 1
+    weights = {token: math.exp(score) for token, score in scores.items()}
+    total = sum(weights.values())
+    chi_square = 0.0
+    for a, b in itertools.combinations(scores, 2):
+        either_first = 1 / (total - weights[a]) + 1 / (total - weights[b])
+        expected = draws * weights[a] * weights[b] / total * either_first
+        chi_square += (seen[frozenset((a, b))] - expected) ** 2 / expected
+    assert chi_square < 20.5  # 5 degrees of freedom, p = 0.001
 
 
 def test_a_beam_over_two_parents_is_sampled_as_if_its_leaves_were_one_list() -> None:
