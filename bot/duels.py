@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bot import noting
+from bot import crowd, noting
 from bot.kit import Kit
 from bot.store.people import Known
 from bot.store.replies import Draft
@@ -36,15 +36,15 @@ async def opponent(kit: Kit, person: Known, draft: Draft) -> str | None:
         described = await _described(kit, draft, [draft.text, *(other.text for other in others)])
     except EngineError:  # the answer is what matters
         return None
-    pair = await asyncio.to_thread(most_informative_pair, taste_of(kit, person), described, beside=0)
+    pair = await asyncio.to_thread(most_informative_pair, await taste_of(kit, person), described, beside=0)
     is_worth_it = _is_worth_it(kit, person.key, pair)
     return others[pair.second - 1].id if pair and (is_worth_it or waited >= PATIENCE * one_in) else None
 
 
-def taste_of(kit: Kit, person: Known) -> Taste:
+async def taste_of(kit: Kit, person: Known) -> Taste:
     """What their ratings have told so far; nothing, where the rubric has changed since."""
-    manners = kit.rubric.manners
-    return Taste.restored(person.taste or {}, manners) or Taste.blank(manners)
+    manners, everybody = kit.rubric.manners, await crowd.population(kit)
+    return Taste.restored(person.taste or {}, manners, everybody) or Taste.blank(manners, everybody)
 
 
 def _is_worth_it(kit: Kit, person: str, pair: Pair | None) -> bool:

@@ -15,6 +15,7 @@ from bot.settings import Settings
 from bot.store import Store
 from engine.judge import Rubric
 from engine.ports import Backend
+from engine.taste import Population
 
 ID_ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that looks like something else
 ID_CHARS: Final = 12
@@ -36,6 +37,14 @@ def new_seed() -> int:
     return secrets.randbelow(2**31)
 
 
+@dataclass(slots=True)
+class Crowd:
+    """What everybody wants on the whole, as it was when it was last looked at."""
+
+    population: Population = field(default_factory=Population)
+    looked_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
     """Handed to everything in `bot`. `owner` names this process among those that share an inbox."""
@@ -46,6 +55,7 @@ class Kit:
     rubric: Rubric = field(default_factory=Rubric)
     rubrics: Mapping[tuple[Platform, str], Rubric] = field(default_factory=dict)  # of single channels
     reliability: Reliability = field(default_factory=Reliability)
+    crowd: Crowd = field(default_factory=Crowd)
     # How much the best question "which is better?" would have taught, whenever it was time for one.
     duel_worths: Recent[float] = field(default_factory=lambda: Recent(each=DUELS_WEIGHED))
     clock: Callable[[], datetime] = now

@@ -7,17 +7,17 @@ taste is learned from all of them, and a want that has become clear stands as a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from bot import noting
+from bot import crowd, noting
 from bot.kit import Kit
 from bot.store.choices import Chosen
 from bot.store.notes import NewNote, Note, NoteKind, Origin
 from bot.store.replies import Recorded
 from engine.judge import Judge, manner_questions, plain_features
-from engine.taste import Taste, Want
+from engine.taste import Population, Taste, Want
 
 MAX_RATED: Final = 200  # the newest
 MAX_CHOSEN: Final = 60
@@ -46,17 +46,19 @@ class _Preferred:
 class _Evidence:
     """What a person's ratings and choices say, as far as they may be learned from."""
 
+    everybody: Population
     rated: Sequence[_Rated]
     preferred: Sequence[_Preferred]
 
     def since(self, at: datetime) -> _Evidence:
-        return _Evidence(
+        return replace(
+            self,
             rated=[one for one in self.rated if one.at > at],
             preferred=[one for one in self.preferred if one.at > at],
         )
 
     def taste(self, kit: Kit) -> Taste:
-        taste = Taste.blank(kit.rubric.manners)
+        taste = Taste.blank(kit.rubric.manners, self.everybody)
         for rated in self.rated:
             taste = taste.rated(rated.answers, rated.rating)
         for choice in self.preferred:
@@ -76,7 +78,11 @@ async def rethink(kit: Kit, person: str) -> Sequence[Note]:
     """Learn the person's taste anew; the notes that are new by it. Raises EngineError."""
     if not kit.rubric.manners or await kit.store.people.get(person) is None:
         return ()
-    evidence = _Evidence(rated=await _rated(kit, person), preferred=await _preferred(kit, person))
+    evidence = _Evidence(
+        everybody=await crowd.population(kit),
+        rated=await _rated(kit, person),
+        preferred=await _preferred(kit, person),
+    )
     taste = evidence.taste(kit)
     everything = await kit.store.notes.all(person)
     wanted = [want for want in evidence.clear(taste) if _may_stand(kit, want, evidence, everything)]

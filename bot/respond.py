@@ -63,7 +63,7 @@ async def weave(
     """
     asked = note_questions(prompt.notes) if notes_asked is None else notes_asked
     lora = await live_lora(kit, person)
-    taste = duels.taste_of(kit, person)
+    taste = await duels.taste_of(kit, person)
     has_opinion = person.memory and taste.has_learned
     matters = await asyncio.to_thread(taste.worth_asking) if has_opinion else ()
     judge = Judge(

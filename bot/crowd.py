@@ -1,0 +1,42 @@
+"""What people want on the whole: where the taste of somebody begins who has rated little yet.
+
+Learned from those alone who agreed to be learned from. Only shares of many come out of it, so nothing in it
+is any one person's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from bot import consent
+from bot.kit import Kit
+from engine.taste import Population, Taste
+
+LOOK_AGAIN: Final = timedelta(hours=6)
+FEWEST_PEOPLE: Final = 12  # of fewer, one would weigh too much
+MOST_PEOPLE: Final = 200
+FEWEST_RATINGS: Final = 12  # from which a taste tells something
+
+
+async def population(kit: Kit) -> Population:
+    """What everybody wants, as far as it is known; looked at anew every few hours."""
+    crowd, now = kit.crowd, kit.clock()
+    if crowd.looked_at is None or now - crowd.looked_at > LOOK_AGAIN:
+        crowd.looked_at = now  # whoever asks meanwhile takes what is known
+        crowd.population = await asyncio.to_thread(_of, await _tastes(kit))
+    return crowd.population
+
+
+async def _tastes(kit: Kit) -> list[Taste]:
+    """What those want of whom that is known: the same whatever is known of the others."""
+    manners = kit.rubric.manners
+    agreed = [one for one in await kit.store.people.all() if consent.may_learn(kit.settings, one)]
+    tastes = [Taste.restored(one.taste, manners) for one in agreed if one.taste]
+    known = [one for one in tastes if one is not None and one.ratings >= FEWEST_RATINGS]
+    return known[:MOST_PEOPLE]
+
+
+def _of(tastes: list[Taste]) -> Population:
+    return Population.of(tastes) if len(tastes) >= FEWEST_PEOPLE else Population()

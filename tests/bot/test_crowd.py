@@ -1,0 +1,48 @@
+"""What everybody wants is where a taste begins, learned from those alone who agreed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from bot import crowd
+from bot.crowd import FEWEST_PEOPLE, LOOK_AGAIN
+from bot.events import Person, Platform
+from bot.kit import Kit
+from engine.judge import Manner
+from engine.taste import Population, Taste
+from tests.bot.conftest import Bot, StartBot
+
+RUBRIC_MANNERS = tuple(
+    Manner(name=name, group=name, text=f"Is it {name}?", note=f"Be {name}.") for name in ("warm", "short")
+)
+
+
+async def _met(bot: Bot, kit: Kit, count: int, *, learning: bool | None) -> None:
+    """People who like what is warm."""
+    taste = Taste.blank(kit.rubric.manners)
+    for number in range(20):
+        is_warm = number % 2 == 0
+        taste = taste.rated({"warm": float(is_warm), "short": float(number % 3 == 0)}, 5 if is_warm else 1)
+    for number in range(count):
+        key = f"{learning}{number}"
+        await bot.store.people.meet(Person(key=key, platform=Platform.WEB))
+        await bot.store.people.change(key, learning=learning, taste=taste.state())
+
+
+def _later() -> datetime:
+    return datetime.now(UTC) + 2 * LOOK_AGAIN
+
+
+async def test_a_taste_begins_where_those_are_who_agreed(start_bot: StartBot) -> None:
+    async with start_bot() as bot:
+        kit = replace(bot.kit, rubric=replace(bot.kit.rubric, manners=RUBRIC_MANNERS))
+        await _met(bot, kit, FEWEST_PEOPLE, learning=None)
+        await _met(bot, kit, FEWEST_PEOPLE - 1, learning=True)
+        assert await crowd.population(kit) == Population()
+        await _met(bot, kit, FEWEST_PEOPLE, learning=True)
+        assert await crowd.population(kit) == Population(), "looked at every few hours only"
+        everybody = await crowd.population(replace(kit, clock=_later))
+        assert everybody.wanted["Be warm."] > 2 * everybody.wanted["Be short."]
+        clearest = Taste.blank(kit.rubric.manners, everybody).wants(at_least=0.0)[0]
+        assert clearest.note == "Be warm."
