@@ -15,15 +15,14 @@ from bot.study import Study
 from engine.gate import Bounds, Decision, Evidence, Sample, decide, looks_worse
 from engine.judge import Judge, combined, note_questions, probability
 from engine.ports import EngineDownError, EngineError
-from engine.requests import requests
+from engine.requests import MOST_SHARED, shared
 from engine.training.lessons import Result
 from engine.types import Completion, LoraRef, Prompt, Role, Turn
 from engine.wording import last_request
 
 # The shared requests are asked of every candidate; the many of those that look worse on the few, which
 # by chance alone one in six does.
-FEW_SHARED, MANY_SHARED = 32, 128
-SHARED_SEED = 20_240_229  # the shared requests are the same for everybody and every night
+FEW_SHARED, MANY_SHARED = 32, MOST_SHARED
 MAX_HELD_OUT = 8
 AT_ONCE = 32
 
@@ -60,22 +59,23 @@ class Exam:
             self._samples(studied.notes, own, candidate),
             self._samples(studied.notes, own, current),
         )
+        own_after, own_before = _seen_in_all(after_own, before_own)
+        after, before, with_notes = _seen_in_all(after_shared, before_shared, noted or before_shared)
         # What the person wants holds on any request: the shared ones count there too.
         return Evidence(
             prior=studied.prior,
-            noted=studied.noted,
             trials=result.trials,
-            candidate=(*after_own, *after_shared) if studied.notes else (),
-            current=(*before_own, *before_shared) if studied.notes else (),
-            shared_candidate=after_shared,
-            shared_current=before_shared,
-            shared_noted=noted or before_shared,
+            candidate=(*own_after, *after) if studied.notes else (),
+            current=(*own_before, *before) if studied.notes else (),
+            shared_candidate=after,
+            shared_current=before,
+            shared_noted=with_notes,
             divergence=result.divergence,
         )
 
     async def _shared_samples(
         self, notes: Sequence[str], prompts: Sequence[Prompt], lora: LoraRef | None
-    ) -> Sequence[Sample]:
+    ) -> Sequence[Sample | None]:
         if lora is not None:
             return await self._samples(notes, prompts, lora)
         async with self._lock:
@@ -83,22 +83,31 @@ class Exam:
                 self._of_base[len(prompts)] = await _completions(self._kit, prompts, None)
         return await _judged(self._kit, notes, prompts, self._of_base[len(prompts)])
 
-    async def _noted_samples(self, notes: Sequence[str], prompts: Sequence[Prompt]) -> Sequence[Sample]:
+    async def _noted_samples(
+        self, notes: Sequence[str], prompts: Sequence[Prompt]
+    ) -> Sequence[Sample | None]:
         """What the base says with the notes in sight, judged as if it had known them by itself."""
         if not notes:
             return ()
         told = [replace(prompt, notes=tuple(notes)) for prompt in prompts]
-        return await _judged(self._kit, (), prompts, await _completions(self._kit, told, None))
+        return await _judged(self._kit, notes, prompts, await _completions(self._kit, told, None))
 
     async def _samples(
         self, notes: Sequence[str], prompts: Sequence[Prompt], lora: LoraRef | None
-    ) -> Sequence[Sample]:
+    ) -> Sequence[Sample | None]:
         return await _judged(self._kit, notes, prompts, await _completions(self._kit, prompts, lora))
+
+
+def _seen_in_all(*sides: Sequence[Sample | None]) -> list[tuple[Sample, ...]]:
+    """The samples of those requests that all sides have one of: an error speaks neither for nor against."""
+    rows = [[one for one in row if one is not None] for row in zip(*sides, strict=True)]
+    whole = [row for row in rows if len(row) == len(sides)]
+    return list(zip(*whole, strict=True)) if whole else [()] * len(sides)
 
 
 def shared_prompts(kit: Kit, count: int) -> list[Prompt]:
     """The requests that every candidate is asked, whoever's it is."""
-    texts = requests(count, seed=SHARED_SEED, is_practice=kit.settings.model == "practice")
+    texts = shared(count, is_practice=kit.settings.model == "practice")
     persona = kit.settings.persona
     return [Prompt(turns=(Turn(role=Role.USER, text=text),), persona=persona) for text in texts]
 
@@ -127,24 +136,23 @@ async def _completions(
 
 async def _judged(
     kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt], completions: Sequence[Completion | None]
-) -> Sequence[Sample]:
-    """What the base thinks of each reply. What could not be made or judged counts as nothing good."""
+) -> Sequence[Sample | None]:
+    """What the base thinks of each reply; None where it could not be made or judged."""
     wanted, sound = note_questions(notes), kit.rubric.questions
     judge, gate = Judge(kit.backend, (*sound, *wanted)), asyncio.Semaphore(AT_ONCE)
 
-    async def one(prompt: Prompt, completion: Completion | None) -> Sample:
-        nothing = Sample(request=last_request(prompt), text="", wanted=0.0, sound=0.0)
+    async def one(prompt: Prompt, completion: Completion | None) -> Sample | None:
         if completion is None:
-            return nothing
+            return None
         try:
             async with gate:
                 (verdict,) = await judge.score(kit.backend.encode(prompt), [completion.token_ids])
         except EngineDownError:
             raise
         except EngineError:
-            return nothing
+            return None
         return Sample(
-            request=nothing.request,
+            request=last_request(prompt),
             text=kit.backend.decode(completion.token_ids),
             wanted=probability(combined(wanted, verdict.answers)),
             sound=probability(combined(sound, verdict.answers)),

@@ -13,23 +13,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.events import TeachingKind
+from bot import crowd, gathering
 from bot.kit import Kit
 from bot.liking import FEWEST, rethink
 from bot.noting import manner_of
 from bot.respond import limits_of
-from bot.store.choices import Chosen
 from bot.store.notes import Note, NoteKind, Origin
 from bot.store.people import Known
 from bot.store.replies import Recorded
-from bot.store.teachings import Teaching
 from engine import dataset
 from engine.compose import compose
 from engine.dataset import Dataset, Feedback, Source
-from engine.judge import Judge, Verdict, combined, note_questions, plain_features, probability
+from engine.judge import Judge, Verdict, combined, note_questions, plain_features
 from engine.ports import EngineDownError, EngineError
-from engine.requests import requests
-from engine.taste import Taste, Want
+from engine.requests import near, requests
+from engine.taste import Population, Taste, Want
 from engine.training.lessons import Kind, Lesson, Trial
 from engine.types import Mode, Prompt, Role, TokenIds, Turn
 from engine.wording import last_request, note_question, question
@@ -53,14 +51,12 @@ RATINGS_HALF_LIFE = 40  # so many ratings later a rating counts half
 class Study:
     """One person's part in a night.
 
-    `prior`: how sure it is, before training, that this is what they want. `noted`: the judge's mean P that
-    the replies made under the notes are as wanted.
+    `prior`: how sure it is, before training, that this is what they want.
     """
 
     person: str
     notes: tuple[str, ...]
     prior: float
-    noted: float | None
     used: Mapping[str, int]
     lessons: tuple[Lesson, ...]
     asked: tuple[Lesson, ...]  # the judge's side: the answers to questions about replies
@@ -84,12 +80,12 @@ async def study(
     kit: Kit, person: Known, recipe: Recipe, *, seed: int, on_progress: Callable[[int, int], None]
 ) -> Study | str:
     """What this person's night learns from, or the reason why there is nothing to learn."""
-    feedback = await gather(kit, person)
+    feedback = await gathering.gather(kit, person)
     data = dataset.gather(person.key, feedback, max_chars=kit.backend.max_context * 4)
     everything = [note for note in await kit.store.notes.all(person.key) if note.kind is NoteKind.NOTE]
     said = [one for one in everything if one.origin is not Origin.REACTIONS and one.deleted_at is None]
     rated = await _rated_for_training(kit, person, {one.id for one in data.train})
-    seen = _seen(kit, rated, everything)
+    seen = _seen(kit, rated, everything, await crowd.population(kit))
     notes = (*(note.text for note in said[-kit.settings.memory.max_notes :]), *(want.note for want in seen))
     encode, encode_text = kit.backend.encode, kit.backend.encode_text
     taught: list[Lesson] = []
@@ -101,11 +97,9 @@ async def study(
     own = _own_requests(data.train)
     noted: list[Lesson] = []
     asked: list[Lesson] = []
-    recognised = None
     if notes:
-        noted, asked, recognised = await _noted(kit, person, notes, own, recipe, seed, on_progress)
-        earlier = own[: -(-recipe.judged_pairs // 2)]  # and as many others like them
-        again = _variants(kit, person, earlier, recipe.judged_pairs, seed + 1)
+        noted, asked = await _noted(kit, person, notes, own, recipe, seed, on_progress)
+        again = _again(kit, person, own, recipe.judged_pairs, seed + 1)
         judged = await _judged(kit, notes, again, seed)
         taught += dataset.lessons(judged, encode=encode, encode_text=encode_text)
         if recipe.keeps_judging:
@@ -116,76 +110,16 @@ async def study(
         return "the model gave no reply that keeps to the notes, and there is no other feedback to learn from"
     since = await _since(kit, person)
     fresh = [one for one in data.held_out if since is None or one.at > since]
+    trials = dataset.trials(fresh, encode=encode, encode_text=encode_text)
     return Study(
         person=person.key,
         notes=notes,
         prior=_prior(said, seen),
-        noted=recognised,
         used=_counts(data, notes, seen, lessons),
         lessons=lessons,
         asked=tuple(one for one in asked if _tokens(one) <= room),
-        trials=tuple(dataset.trials(fresh, encode=encode, encode_text=encode_text)),
-        held_out=tuple(_own_requests(data.held_out)),
-    )
-
-
-async def gather(kit: Kit, person: Known) -> list[Feedback]:
-    """All that a person has said about the answers to their own questions, and may be learned from."""
-    recorded = await kit.store.replies.of_person(person.key, limit=MAX_REPLIES)
-    known = {one.reply.id: one for one in recorded if not one.never_learn}
-    feedback = [_rated(one) for one in known.values() if one.reply.rating is not None]
-    deleted = {note.id for note in await kit.store.notes.all(person.key) if note.deleted_at is not None}
-    for teaching in await kit.store.teachings.of_person(person.key):
-        # What somebody has taken back, or replaced by its contrary, is not taught any more.
-        if teaching.never_learn or teaching.note in deleted or teaching.reply not in known:
-            continue
-        made = _taught(teaching, known)
-        if made is not None:
-            feedback.append(made)
-    choices = await kit.store.choices.of_person(person.key)
-    return feedback + [_chosen(one, known[one.reply]) for one in choices if one.reply in known]
-
-
-def _rated(one: Recorded) -> Feedback:
-    return Feedback(
-        id=one.reply.id,
-        source=Source.RATING,
-        thread=one.reply.conversation,
-        at=one.at,
-        prompt=one.prompt,
-        reply=one.reply.text,
-        rating=one.reply.rating,
-    )
-
-
-def _taught(teaching: Teaching, known: Mapping[str, Recorded]) -> Feedback | None:
-    about = known[teaching.reply]
-    if teaching.kind is TeachingKind.CORRECTION and teaching.wanted:
-        source, better = Source.CORRECTION, teaching.wanted
-    elif teaching.kind is TeachingKind.CRITIQUE and teaching.revision and teaching.revision in known:
-        source, better = Source.REVISION, known[teaching.revision].reply.text
-    else:
-        return None
-    return Feedback(
-        id=teaching.id,
-        source=source,
-        thread=about.reply.conversation,
-        at=teaching.at,
-        prompt=about.prompt,
-        reply=about.reply.text,
-        better=better,
-    )
-
-
-def _chosen(chosen: Chosen, about: Recorded) -> Feedback:
-    return Feedback(
-        id=chosen.id,
-        source=Source.CHOICE,
-        thread=about.reply.conversation,
-        at=chosen.at,
-        prompt=about.prompt,
-        reply=chosen.rejected_text,
-        better=chosen.chosen_text,
+        trials=tuple(one for one in trials if _tokens(one) <= room),
+        held_out=tuple(one for one in _own_requests(data.held_out) if len(encode(one)) <= room // 2),
     )
 
 
@@ -197,11 +131,10 @@ async def _noted(
     recipe: Recipe,
     seed: int,
     on_progress: Callable[[int, int], None],
-) -> tuple[list[Lesson], list[Lesson], float | None]:
+) -> tuple[list[Lesson], list[Lesson]]:
     """Replies that the model gives under the notes and that keep to them, as lessons to give them without.
 
-    Beside them the judge's side, and how well the judge recognises what is wanted in all of them, those too
-    that were not kept.
+    Beside them the judge's side.
     """
     prompts = _variants(kit, person, own, recipe.replies, seed)
     judge = Judge(kit.backend, (*kit.rubric.questions, *note_questions(notes)))
@@ -217,8 +150,6 @@ async def _noted(
 
     answers = await asyncio.gather(*(ask(number, prompt) for number, prompt in enumerate(prompts)))
     given = [one for one in answers if one is not None]
-    wanted = note_questions(notes)
-    recognised = [probability(combined(wanted, verdict.answers)) for _, _, verdict in given]
     kept = _kept(given, judge)
     source = random.Random(seed)
     lessons: list[Lesson] = []
@@ -230,7 +161,7 @@ async def _noted(
             lessons.append(Lesson(kind=Kind.HOLD, prefix=distilled.teacher, reply=reply))
         if recipe.keeps_judging and number % ASKED_EVERY == 0:
             asked.append(_asked(kit, distilled, source.choice(notes), verdict))
-    return lessons, asked, sum(recognised) / len(recognised) if recognised else None
+    return lessons, asked
 
 
 async def _judged(kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt], seed: int) -> list[Feedback]:
@@ -349,9 +280,28 @@ def _kept(
 def _variants(kit: Kit, person: Known, own: Sequence[Prompt], count: int, seed: int) -> list[Prompt]:
     """The person's own requests, the newest first, and everyday ones in the same setting."""
     mine = [prompt.bare() for prompt in own[:MAX_OWN_REQUESTS]][:count]
-    others = requests(count - len(mine), seed=seed, is_practice=kit.settings.model == "practice")
     setting = mine[0] if mine else Prompt(turns=(), persona=kit.settings.persona, name=person.name)
-    return mine + [replace(setting, turns=(Turn(role=Role.USER, text=text),)) for text in others]
+    others = requests(count - len(mine), seed=seed, is_practice=_is_practice(kit))
+    return mine + [_asking(setting, text) for text in others]
+
+
+def _again(kit: Kit, person: Known, own: Sequence[Prompt], count: int, seed: int) -> list[Prompt]:
+    """Some of the person's earlier requests, the newest, and for each another that is near it."""
+    earlier = _variants(kit, person, own, -(-count // 2), seed)
+    others = [
+        near(last_request(prompt), seed=seed + number, is_practice=_is_practice(kit))
+        for number, prompt in enumerate(earlier, start=1)
+    ]
+    return [*earlier, *map(_asking, earlier, others)][:count]
+
+
+def _asking(setting: Prompt, text: str) -> Prompt:
+    """The same setting with another request."""
+    return replace(setting, turns=(Turn(role=Role.USER, text=text),))
+
+
+def _is_practice(kit: Kit) -> bool:
+    return kit.settings.model == "practice"
 
 
 def _own_requests(feedback: Sequence[Feedback]) -> list[Prompt]:
@@ -371,13 +321,15 @@ async def _rated_for_training(kit: Kit, person: Known, train: Collection[str]) -
     return [one for one in recorded if one.reply.id in train and one.reply.rating is not None and one.manners]
 
 
-def _seen(kit: Kit, rated: Sequence[Recorded], everything: Sequence[Note]) -> list[Want]:
+def _seen(
+    kit: Kit, rated: Sequence[Recorded], everything: Sequence[Note], everybody: Population
+) -> list[Want]:
     """What the ratings say the person wants, read anew from those that are trained on alone.
 
     The notes that stand by day were seen in all ratings. Were they taken, held-out ratings would vouch for
     what they themselves had suggested. Newer ratings count more, so that who changes their mind is followed.
     """
-    taste, weight = Taste.blank(kit.rubric.manners), 1.0
+    taste, weight = Taste.blank(kit.rubric.manners, everybody), 1.0
     for one in rated:
         described = {**(one.manners or {}), **plain_features(one.reply.text)}
         taste = taste.rated(described, one.reply.rating or 3, weight=weight)
@@ -422,6 +374,6 @@ async def _since(kit: Kit, person: Known) -> datetime | None:
     return None if live is None else live.created_at
 
 
-def _tokens(lesson: Lesson) -> int:
-    longest = max(len(lesson.reply), len(lesson.against))
-    return max(len(lesson.prefix), len(lesson.teacher)) + longest + 1
+def _tokens(one: Lesson | Trial) -> int:
+    teacher = one.teacher if isinstance(one, Lesson) else ()
+    return max(len(one.prefix), len(teacher)) + max(len(one.reply), len(one.against)) + 1

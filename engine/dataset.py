@@ -51,7 +51,10 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback:
-    """What a person thinks of one reply. `better`: the text that is wanted rather than the reply's."""
+    """What a person thinks of one reply. `better`: the text that is wanted rather than the reply's.
+
+    `thread`: what is trained on or held out as a whole.
+    """
 
     id: str
     source: Source
@@ -84,8 +87,8 @@ class Dataset:
     dropped: Mapping[str, Flaw]
 
     def counts(self) -> dict[str, int]:
-        """How much there is of what, for the report: by source, held back, dropped by reason."""
-        counts = Counter(str(one.source) for one in (*self.train, *self.held_out))
+        """How much is learned from, for the report: by source; how much is held back, or dropped and why."""
+        counts = Counter(str(one.source) for one in self.train)
         told = {f"{source}s": count for source, count in sorted(counts.items())}
         told["held_out"] = len(self.held_out)
         for flaw, count in sorted(Counter(self.dropped.values()).items()):
@@ -99,19 +102,15 @@ def gather(person: str, feedback: Iterable[Feedback], *, max_chars: int = MAX_CH
     dropped = _flaws(ordered, max_chars)
     sound = [one for one in ordered if one.id not in dropped]
     return Dataset(
-        train=tuple(one for one in sound if not is_held_out(person, one.thread, one.at)),
-        held_out=tuple(one for one in sound if is_held_out(person, one.thread, one.at)),
+        train=tuple(one for one in sound if not is_held_out(person, one.thread)),
+        held_out=tuple(one for one in sound if is_held_out(person, one.thread)),
         dropped=dropped,
     )
 
 
-def is_held_out(person: str, thread: str, at: datetime, *, share: float = HELD_OUT_SHARE) -> bool:
-    """Whether a thread is kept from training. Says the same for ever, whatever comes later.
-
-    A thread is one unit, a direct message that goes on for ever one unit a week.
-    """
-    year, week, _ = at.isocalendar()
-    digest = hashlib.sha256(f"{person}\n{thread}\n{year}-{week}".encode()).digest()
+def is_held_out(person: str, thread: str, *, share: float = HELD_OUT_SHARE) -> bool:
+    """Whether a thread is kept from training. Says the same for ever, whatever comes later."""
+    digest = hashlib.sha256(f"{person}\n{thread}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 < share
 
 

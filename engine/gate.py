@@ -49,13 +49,11 @@ class Sample:
 class Evidence:
     """What is known of a candidate.
 
-    `prior`: how sure it was, before, that this is what the person wants. `noted`: what the judge makes of
-    replies that were given with the person's notes in sight; None where there are no notes, and then
-    `shared_noted` is `shared_current`.
+    `prior`: how sure it was, before, that this is what the person wants. Where there are no notes, nothing is
+    known to be wanted: `candidate` and `current` are empty, and `shared_noted` is `shared_current`.
     """
 
     prior: float
-    noted: float | None
     trials: Sequence[TrialScore]
     candidate: Sequence[Sample]  # on the person's held-out requests
     current: Sequence[Sample]  # on the same ones, in the same order
@@ -115,10 +113,11 @@ def sees(evidence: Evidence) -> bool:
 
     One that does not recognise it even in replies made with the notes in sight has no say for or against.
     """
-    if evidence.noted is None or not evidence.candidate:
+    if not evidence.candidate:
         return False
-    before = _mean([one.wanted for one in evidence.current])
-    return evidence.noted >= SURE or evidence.noted - before >= VISIBLE
+    noted = _mean([one.wanted for one in evidence.shared_noted])
+    before = _mean([one.wanted for one in evidence.shared_current])
+    return noted >= SURE or noted - before >= VISIBLE
 
 
 def log_bayes_factor(trials: Sequence[TrialScore]) -> float:
@@ -143,7 +142,7 @@ def exploit(evidence: Evidence, bounds: Bounds) -> str | None:
     after = [one.text for one in (*evidence.candidate, *evidence.shared_candidate)]
     before = [one.text for one in (*evidence.current, *evidence.shared_current)]
     if not after or not before:
-        return None
+        return "nothing that it says could be looked at"
     if any(not text.strip() for text in after):
         return "it leaves requests unanswered"
     if _mean([repetition(text) for text in after]) > max(

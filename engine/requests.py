@@ -6,8 +6,10 @@ person. The practice model knows its own world only, and is asked from there.
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 _TOPICS = (
     "bread", "tea", "chess", "the moon", "cats", "old bicycles", "jazz", "rain", "city parks", "volcanoes",
@@ -29,20 +31,46 @@ _FRAMES = (
 )
 
 
-def requests(count: int, *, seed: int, is_practice: bool) -> Sequence[str]:
-    """So many different requests; the same for the same seed."""
-    source = random.Random(seed)
-    if is_practice:
-        # The practice world is large and only the practice model needs it.
-        from engine.practice import world
+MOST_SHARED = 128
+NEAR_AMONG = 64
+_SHARED_SEED = 20_240_229
 
-        drawn = world.requests(source, held_out=False)
-        texts: dict[str, None] = {}
-        for asked in drawn:
-            if len(texts) == count:
-                break
-            if not asked.facts:
-                texts[asked.text] = None
-        return tuple(texts)
-    every = [frame.format(topic=topic) for frame in _FRAMES for topic in _TOPICS]
-    return tuple(source.sample(every, min(count, len(every))))
+
+def requests(count: int, *, seed: int, is_practice: bool) -> Sequence[str]:
+    """So many different requests, none of them shared; the same for the same seed."""
+    kept_back = set(shared(MOST_SHARED, is_practice=is_practice))
+    drawn = _drawn(random.Random(seed), is_practice)
+    return tuple(itertools.islice((text for text in drawn if text not in kept_back), count))
+
+
+def near(text: str, *, seed: int, is_practice: bool) -> str:
+    """The request that has most words in common with another, of some that are drawn."""
+    words = set(text.lower().split())
+    others = (other for other in requests(NEAR_AMONG, seed=seed, is_practice=is_practice) if other != text)
+    return max(others, key=lambda other: len(words & set(other.lower().split())) / len(other.split()))
+
+
+def shared(count: int, *, is_practice: bool) -> Sequence[str]:
+    """So many of the requests that everybody's candidates are examined by, and none is trained on."""
+    return _shared(is_practice)[:count]
+
+
+@lru_cache(maxsize=2)
+def _shared(is_practice: bool) -> tuple[str, ...]:
+    return tuple(itertools.islice(_drawn(random.Random(_SHARED_SEED), is_practice), MOST_SHARED))
+
+
+def _drawn(source: random.Random, is_practice: bool) -> Iterator[str]:
+    """Requests without end of the practice world, or all others that there are; no text twice."""
+    if not is_practice:
+        every = [frame.format(topic=topic) for frame in _FRAMES for topic in _TOPICS]
+        yield from source.sample(every, len(every))
+        return
+    # The practice world is large and only the practice model needs it.
+    from engine.practice import world
+
+    seen: set[str] = set()
+    for asked in world.requests(source, held_out=False):
+        if not asked.facts and asked.text not in seen:
+            seen.add(asked.text)
+            yield asked.text

@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy import Row, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import Unknown
@@ -168,6 +168,16 @@ class Replies:
             rows = (await connection.execute(query)).all()
             ratings = await self._ratings(connection, rows)
         return [_recorded(row, ratings.get(row.id)) for row in rows]
+
+    async def beginnings(self, person: str) -> Mapping[str, datetime]:
+        """When each of a person's conversations began."""
+        query = (
+            select(replies.c.conversation, func.min(replies.c.at).label("began"))
+            .where(replies.c.person == person)
+            .group_by(replies.c.conversation)
+        )
+        async with self._database.reading() as connection:
+            return {row.conversation: row.began for row in await connection.execute(query)}
 
     async def with_feedback(self, person: str, *, limit: int) -> Sequence[Recorded]:
         """The person's replies that they reacted to or corrected, the newest first."""

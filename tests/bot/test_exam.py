@@ -12,6 +12,7 @@ from bot.exam import FEW_SHARED, MANY_SHARED, Exam
 from bot.study import Study
 from engine.backends.scripted import ScriptedBackend
 from engine.gate import Bounds, Evidence
+from engine.ports import RequestError
 from engine.training.lessons import Result
 from engine.types import Completion, LoraRef, Prompt, Role, Sampling, TokenIds, Turn
 from tests.bot.conftest import StartBot
@@ -42,7 +43,6 @@ def studied(person: str) -> Study:
         person=person,
         notes=(NOTE,),
         prior=0.9,
-        noted=0.9,
         used={},
         lessons=(),
         asked=(),
@@ -70,9 +70,30 @@ async def test_both_answer_the_same_requests_and_the_base_answers_the_shared_one
     assert backend.asked.count(None) == FEW_SHARED + 2 + backend.told
 
 
+async def test_what_an_error_hid_speaks_neither_for_nor_against(start_bot: StartBot) -> None:
+    class Stumbling(ScriptedBackend):
+        """Refuses one of the candidate's replies."""
+
+        has_refused = False
+
+        async def sample(
+            self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        ) -> Sequence[Completion]:
+            if lora is not None and not self.has_refused:
+                self.has_refused = True
+                raise RequestError("too long")
+            return await super().sample(prefix, n=n, sampling=sampling, lora=lora)
+
+    async with start_bot(backend=Stumbling()) as bot:
+        result = Result(key="p", is_trained=True)
+        _, found = await Exam(bot.kit).decision(studied("ann"), result, candidate=CANDIDATE, current=None)
+    assert len(found.candidate) == len(found.current) == FEW_SHARED
+    assert [one.request for one in found.candidate] == [one.request for one in found.current]
+
+
 async def test_without_notes_the_measure_is_what_answers_now(start_bot: StartBot) -> None:
     async with start_bot() as bot:
-        unnoted = replace(studied("ann"), notes=(), noted=None)
+        unnoted = replace(studied("ann"), notes=())
         result = Result(key="p", is_trained=True)
         _, found = await Exam(bot.kit).decision(unnoted, result, candidate=CANDIDATE, current=None)
     assert found.shared_noted == found.shared_current

@@ -57,7 +57,6 @@ def preferred(gain: float) -> TrialScore:
 
 GOOD = Evidence(
     prior=0.8,
-    noted=0.9,
     trials=[rated(5, 3), rated(1, -9), rated(4, 1), rated(2, -6), preferred(4)],
     candidate=samples(0.9),
     current=samples(0.2),
@@ -88,6 +87,7 @@ def test_a_better_candidate_goes_live_and_says_by_how_much() -> None:
         ({"candidate": [replace(one, text="so it is " * 9) for one in samples(0.99)]}, "repeat themselves"),
         ({"candidate": [replace(one, text=" ") for one in samples(0.99)]}, "unanswered"),
         ({"candidate": samples(0.99, words=900)}, "times as long"),
+        ({"candidate": (), "shared_candidate": (), "shared_noted": ()}, "could be looked at"),
         (
             {
                 "candidate": [replace(one, text="All things are fine here today") for one in samples(0.99)],
@@ -121,7 +121,9 @@ def test_what_only_looks_worse_is_not_stopped_for_it() -> None:
 
 
 def test_a_judge_that_does_not_see_what_is_wanted_has_no_say() -> None:
-    blind = replace(GOOD, noted=0.25, candidate=samples(0.22), current=samples(0.24))
+    after, before = samples(0.22), samples(0.24)
+    blind = replace(GOOD, candidate=after, current=before, shared_candidate=after, shared_current=before)
+    blind = replace(blind, shared_noted=samples(0.25))
     assert decide(blind, BOUNDS).is_promoted
     assert not decide(replace(blind, trials=[rated(5, -4), rated(1, 5), rated(2, 3)]), BOUNDS).is_promoted
     assert not decide(replace(blind, divergence=9.0), BOUNDS).is_promoted
