@@ -132,9 +132,9 @@ def nights(
 ) -> Nights:
     """What is learned by night. Without an app its progress goes to `hear`, if to anybody."""
 
-    async def tell(person: Person, notice: Notice) -> None:
-        if app is not None:
-            await app.tell(person, None, notice)
+    async def tell(person: Person, notice: Notice) -> bool:
+        # Where no platform is connected, as in the terminal, the service tells them later.
+        return app is not None and await app.tell(person, None, notice)
 
     def pass_on(person: str, progress: NightProgress) -> None:
         if app is not None:

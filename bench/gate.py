@@ -166,5 +166,6 @@ def _counted(night: Night) -> dict[str, int]:
     return told
 
 
-async def _nobody(person: Person, notice: Notice) -> None:
+async def _nobody(person: Person, notice: Notice) -> bool:
     """Planted people read no morning notes."""
+    return True

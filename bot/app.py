@@ -289,9 +289,9 @@ class App:
         """Everything that happens to a person from now on. A slow listener loses progress, nothing else."""
         return self.hub.listen(person)
 
-    async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
-        """Say something to one person alone, where they can be reached."""
-        await self._workers.tell(person, place, notice)
+    async def tell(self, person: Person, place: Place | None, notice: Notice) -> bool:
+        """Say something to one person alone, where they can be reached. False: another time it may arrive."""
+        return await self._workers.tell(person, place, notice)
 
     async def _found(self, ref: Ref, look: Callable[[], Awaitable[T | None]]) -> T | None:
         """What `look` finds at a platform message.

@@ -43,7 +43,7 @@ async def press(kit: Kit, hands: Hands, person: Person, action: Action) -> Notic
         case ActionKind.LEARN_ON | ActionKind.LEARN_OFF:
             return await _consent(kit, person, action)
         case ActionKind.UNDO_LORA:
-            return undone(await hands.undo_lora(person.key))
+            return await _undo(kit, hands, person.key, action.target)
 
 
 async def other_answer(kit: Kit, person: str, target: str) -> Notice:
@@ -72,6 +72,16 @@ async def _night(kit: Kit, person: str, night_id: str) -> Notice:
         if one.person == person:
             return Notice(text=report.more(one))
     raise NotYours("not_yours", "This night was another person's.")
+
+
+async def _undo(kit: Kit, hands: Hands, person: str, target: str) -> Notice:
+    """`target`: the night of a morning note; elsewhere the person, whose newest LoRA is meant."""
+    if target not in ("", person):
+        live = await kit.store.loras.live(person)
+        # An old note's button, or one that is pressed twice, is not to take back another night's.
+        if live is None or live.night != target:
+            return Notice(text="What that night brought does not answer any more: there is nothing to undo.")
+    return undone(await hands.undo_lora(person))
 
 
 def undone(version: Version | None) -> Notice:

@@ -2,28 +2,28 @@
 
 Every step is written down when it is done, so a night that dies, or whose process does, is taken up where
 it was: prepared people stay prepared, the training has its checkpoint, and going live is one transaction.
-Holds one of the product's two broad catches: whatever goes wrong with one night, the next can begin.
+Its broad catches keep what goes wrong small: with one person, with one night, with the database for a while.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from bot import night_job
+from bot import metrics, night_job
 from bot.candidates import Candidates
 from bot.due import is_due
 from bot.errors import Refused, Unknown
-from bot.events import NightProgress, Notice, Person
+from bot.events import NightProgress
 from bot.kit import Kit
-from bot.report import Curve, morning_note
+from bot.leasing import LeaseLost, held
+from bot.morning import Morning, Tell
 from bot.store.loras import Version
 from bot.store.nights import Night, NightOutcome, NightPerson, NightState
 from bot.store.people import Known
@@ -32,7 +32,7 @@ from bot.study import Study, study
 from engine.loras import person_folder
 from engine.ports import BackendState, EngineDownError, EngineError
 from engine.training.lessons import clean
-from engine.training.runner import Step, Trainer, is_begun
+from engine.training.runner import Step, Trainer
 
 log = structlog.get_logger(__name__)
 
@@ -42,9 +42,9 @@ PREPARED_AT_ONCE: Final = 4
 EXAMINED_AT_ONCE: Final = 4
 PROGRESS_EVERY_S: Final = 0.2
 FOLDER: Final = "nights"
+TICK_LEASE: Final = "nights:tick"
 
 Hear = Callable[[str, NightProgress], None]
-Tell = Callable[[Person, Notice], Awaitable[None]]
 MayLearn = Callable[[Known], bool]
 
 
@@ -67,7 +67,8 @@ class Nights:
         self._kit = kit
         self._store = kit.store.nights
         self._model_path = model_path
-        self._hear, self._tell, self._may_learn = hear, tell, may_learn
+        self._morning = Morning(kit, tell)
+        self._hear, self._may_learn = hear, may_learn
         self._trainer = trainer or Trainer()
         self._recipe = recipe or _study_recipe(kit)
         self._lease_s = lease_s
@@ -91,12 +92,19 @@ class Nights:
             raise Refused("nobody", "Name somebody, or leave `people` out for everybody who is due.")
         return await self._start(list(dict.fromkeys(people)), was_asked=True)
 
-    async def start_due(self) -> str | None:
-        """A night for those whose hour has passed; None where there is nobody, or one is running."""
-        if await self._store.running():
+    async def tick(self) -> str | None:
+        """What is due by the clock: morning notes that did not arrive, and a night; its id, if one begins.
+
+        All processes tick at the same minute, and one of them does it.
+        """
+        leases, owner = self._kit.store.leases, self._kit.owner
+        if not await leases.take(TICK_LEASE, owner, for_s=self._lease_s):
             return None
-        people = await self.due()
-        return await self._start(people, was_asked=False) if people else None
+        try:
+            await self._morning.tell_late()
+            return await self._start_due()
+        finally:
+            await leases.give_back(TICK_LEASE, owner)
 
     async def due(self) -> list[str]:
         """Whose night it is: consent, the hour in their zone, enough that is new."""
@@ -150,10 +158,14 @@ class Nights:
         """Carries nights through, until cancelled: those that a dead process left, then what is started."""
         while True:
             self._wake.clear()
-            # While the model loads or restarts, nights wait as messages do.
-            if self._kit.backend.state is BackendState.READY:
-                for night in await self._store.running():
-                    await self._carry(night.id)
+            try:
+                # While the model loads or restarts, nights wait as messages do.
+                if self._kit.backend.state is BackendState.READY:
+                    for night in await self._store.running():
+                        await self._carry(night.id)
+            except Exception as error:  # a database that is away for a while comes back
+                metrics.ERRORS.labels("nights", type(error).__name__).inc()
+                log.exception("nights could not be looked after")
             try:
                 async with asyncio.timeout(min(LOOK_AGAIN_S, self._lease_s)):
                     await self._wake.wait()
@@ -161,6 +173,13 @@ class Nights:
                 continue  # another process may have died in the middle of its night
 
     # --- one night ---
+
+    async def _start_due(self) -> str | None:
+        """A night for those whose hour has passed; None where there is nobody, or one is running."""
+        if await self._store.running():
+            return None
+        people = await self.due()
+        return await self._start(people, was_asked=False) if people else None
 
     async def _start(self, people: Sequence[str], *, was_asked: bool) -> str:
         night = self._kit.new_id()
@@ -170,23 +189,28 @@ class Nights:
 
     async def _carry(self, night_id: str) -> None:
         """One night to its end, unless another process has it."""
-        lease = f"night:{night_id}"
-        if not await self._kit.store.leases.take(lease, self._kit.owner, for_s=self._lease_s):
+        lease, leases = f"night:{night_id}", self._kit.store.leases
+        if not await leases.take(lease, self._kit.owner, for_s=self._lease_s):
             return
         logger = log.bind(night=night_id)
         try:
-            async with self._held([lease], self._kit.owner):
+            async with held(leases, [lease], self._kit.owner, for_s=self._lease_s):
                 problem = await self._through(night_id)
             await self._end(night_id, problem)
             logger.info("night ended", problem=problem)
         except EngineDownError:
             logger.warning("the engine went down; the night goes on when it is back")
             return
+        except LeaseLost:
+            logger.warning("the night was held too long without a sign of life; whoever takes it up goes on")
+            return
         except Exception as error:  # one night's fault: it is written down, and the next one begins anew
             logger.exception("night failed")
-            await self._fail(night_id, f"something unforeseen went wrong: {type(error).__name__}")
+            await self._settle_rest(night_id, _unforeseen(error))
+            await self._free(night_id)
+            await self._end(night_id, _unforeseen(error))
         finally:
-            await self._kit.store.leases.give_back(lease, self._kit.owner)
+            await leases.give_back(lease, self._kit.owner)
         self._ended.set()
 
     async def _through(self, night_id: str) -> str | None:
@@ -195,7 +219,8 @@ class Nights:
         waiting = [one.person for one in night.people if one.outcome is None]
         free = [person for person in waiting if await self._is_free(night_id, person)]
         problem = None
-        async with self._held([_lease_of(person) for person in free], night_id):
+        leases = [_lease_of(person) for person in free]
+        async with held(self._kit.store.leases, leases, night_id, for_s=self._lease_s):
             try:
                 await self._prepare_all(night_id, free)
                 await self._train(night_id)
@@ -204,13 +229,10 @@ class Nights:
                 raise
             except EngineError as error:
                 problem = str(error)
-            finally:
-                for person in free:
-                    await self._kit.store.leases.give_back(_lease_of(person), night_id)
-        if problem is None:
-            await self._tell_all(night_id)
-        else:  # told when people are free again: somebody may begin the next night at once
-            await self._fail(night_id, problem)
+        if problem is not None:
+            await self._settle_rest(night_id, problem)
+        await self._free(night_id)
+        await self._morning.tell_all(night_id)
         return problem
 
     async def _is_free(self, night_id: str, person: str) -> bool:
@@ -223,41 +245,27 @@ class Nights:
         await self._settle(night_id, person, NightOutcome.SKIPPED, "another night of theirs is under way")
         return False
 
-    @asynccontextmanager
-    async def _held(self, leases: Sequence[str], owner: str) -> AsyncIterator[None]:
-        """Renews leases while inside."""
-
-        async def renew() -> None:
-            while True:
-                await asyncio.sleep(self._lease_s / 3)
-                for lease in leases:
-                    await self._kit.store.leases.take(lease, owner, for_s=self._lease_s)
-
-        renewing = asyncio.create_task(renew())
-        try:
-            yield
-        finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
+    async def _free(self, night_id: str) -> None:
+        """Before anybody hears that the night is over: they may begin the next one at once."""
+        for one in (await self._store.get(night_id)).people:
+            await self._kit.store.leases.give_back(_lease_of(one.person), night_id)
 
     # --- preparing ---
 
     async def _prepare_all(self, night_id: str, people: Sequence[str]) -> None:
         """Writes the job folder, whole. A job that was begun is gone on with as it is."""
         folder = self._root / night_id
-        if is_begun(folder):
+        if night_job.is_begun(folder, self._model_path):
             return
         await asyncio.to_thread(clean, folder)
-        gate = asyncio.Semaphore(PREPARED_AT_ONCE)
         studies: list[Study] = []
 
         async def prepare(person: str) -> None:
-            async with gate:
-                made = await self._prepare(night_id, person)
+            made = await self._prepare(night_id, person)
             if made is not None:
                 studies.append(made)
 
-        await asyncio.gather(*(prepare(person) for person in people))
+        await self._for_each(night_id, people, prepare, at_once=PREPARED_AT_ONCE)
         if studies:
             currents = {one.person: await self.candidates.current(one.person) for one in studies}
             write = partial(night_job.write, folder, self._kit, self._model_path)
@@ -287,7 +295,7 @@ class Nights:
 
     async def _train(self, night_id: str) -> None:
         folder = self._root / night_id
-        if not is_begun(folder):
+        if not night_job.is_begun(folder, self._model_path):
             return
         people = [one.person for one in (await self._store.get(night_id)).people if one.outcome is None]
 
@@ -306,13 +314,8 @@ class Nights:
     # --- the gate ---
 
     async def _examine_all(self, night_id: str, people: Sequence[str]) -> None:
-        gate = asyncio.Semaphore(EXAMINED_AT_ONCE)
-
-        async def one(person: str) -> None:
-            async with gate:
-                await self._examine(night_id, person)
-
-        await asyncio.gather(*(one(person) for person in people))
+        examine = partial(self._examine, night_id)
+        await self._for_each(night_id, people, examine, at_once=EXAMINED_AT_ONCE)
 
     async def _examine(self, night_id: str, key: str) -> None:
         """A person's result becomes a version, and the version is judged. Safe to do again."""
@@ -338,6 +341,32 @@ class Nights:
 
     # --- what came of it ---
 
+    async def _for_each(
+        self, night_id: str, people: Sequence[str], work: Callable[[str], Awaitable[None]], *, at_once: int
+    ) -> None:
+        """Work for everybody. What goes wrong with one of them is theirs alone, unless the engine is away."""
+        gate = asyncio.Semaphore(at_once)
+
+        async def one(person: str) -> None:
+            try:
+                async with gate:
+                    await work(person)
+            except EngineDownError:
+                raise
+            except EngineError as error:
+                await self._settle(night_id, person, NightOutcome.FAILED, str(error))
+            except Exception as error:
+                log.exception("a night failed for one person", night=night_id, person=person)
+                await self._settle(night_id, person, NightOutcome.FAILED, _unforeseen(error))
+
+        tasks = [asyncio.create_task(one(person)) for person in people]
+        try:
+            await asyncio.gather(*tasks)
+        finally:  # whatever ends this, nobody goes on alone
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _settle(
         self,
         night_id: str,
@@ -356,26 +385,11 @@ class Nights:
         await asyncio.to_thread(clean, self._root / night_id)
         await self._store.end(night_id, problem=problem)
 
-    async def _fail(self, night_id: str, reason: str) -> None:
+    async def _settle_rest(self, night_id: str, reason: str) -> None:
+        """Whoever has no outcome yet has failed."""
         for one in (await self._store.get(night_id)).people:
             if one.outcome is None:
                 await self._settle(night_id, one.person, NightOutcome.FAILED, reason)
-        await self._end(night_id, reason)
-
-    async def _tell_all(self, night_id: str) -> None:
-        """The morning notes. Who was not told when the process died is told now."""
-        for one in (await self._store.get(night_id)).people:
-            person = await self._kit.store.people.get(one.person)
-            if person is None or one.told_at is not None:
-                continue
-            history = await self._store.of_person(one.person)
-            curve = Curve.of(history)
-            notice = await asyncio.to_thread(
-                morning_note, one, night_id, curve, told_at=person.night_told_at, now=self._kit.clock()
-            )
-            if notice is not None:
-                await self._tell(Person(key=person.key, platform=person.platform, name=person.name), notice)
-                await self._store.told(night_id, one.person)
 
     def _progress(self, night_id: str, person: str, phase: str, done: int, total: int) -> None:
         now = time.monotonic()
@@ -419,3 +433,7 @@ def _study_recipe(kit: Kit) -> StudyRecipe:
 
 def _lease_of(person: str) -> str:
     return f"night of:{person_folder(person)}"
+
+
+def _unforeseen(error: Exception) -> str:
+    return f"something unforeseen went wrong: {type(error).__name__}"

@@ -18,6 +18,7 @@ from bot.store.loras import Version
 from bot.store.snapshots import prompt_json, prompt_of
 from bot.study import Study
 from engine.loras import person_folder
+from engine.training import runner
 from engine.training.lessons import JobFolder, Lesson, Pupil, Recipe, Result, clean, write_whole
 
 
@@ -42,7 +43,9 @@ def write(
     for one in sorted(studies, key=lambda one: one.person):
         write_whole(_plan_path(path, one.person), json.dumps(_plan_json(one)))
         key, current = person_folder(one.person), currents[one.person]
-        answering = None if current is None else str(live.reference(kit, current).path)
+        # A seat has room for the night's rank. What is larger, the judge alone compares with.
+        fits = current is not None and (current.rank or 0) <= settings.rank
+        answering = str(live.reference(kit, current).path) if current is not None and fits else None
         pupils.append(Pupil(key=key, seed=seed_of("lora", one.person), current=answering))
         lessons[key] = one.lessons
         if settings.evaluator == "shared":
@@ -63,6 +66,11 @@ def write(
     )
     trials = {person_folder(one.person): one.trials for one in studies}
     JobFolder.create(path, recipe, pupils, lessons, trials)
+
+
+def is_begun(path: Path, model: str) -> bool:
+    """Whether a job for this base lies there whole. One for another base is of no use any more."""
+    return runner.is_begun(path) and JobFolder(path).job()[0].model == model
 
 
 def read(path: Path, person: str) -> Taught | None:
@@ -108,7 +116,6 @@ def _plan_json(studied: Study) -> dict[str, Any]:
         "person": studied.person,
         "notes": studied.notes,
         "prior": studied.prior,
-        "noted": studied.noted,
         "used": dict(studied.used),
         "held_out": [prompt_json(prompt) for prompt in studied.held_out],
     }
@@ -119,7 +126,6 @@ def _plan_of(data: Mapping[str, Any]) -> Study:
         person=data["person"],
         notes=tuple(data["notes"]),
         prior=data["prior"],
-        noted=data["noted"],
         used=data["used"],
         lessons=(),
         asked=(),

@@ -10,6 +10,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
+from bot import metrics
 from bot.night import Nights
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,11 @@ class Schedule:
 
     async def tick(self) -> None:
         """Start the night of whoever is due."""
-        night = await self._nights.start_due()
+        try:
+            night = await self._nights.tick()
+        except Exception as error:  # a database that is away is back at the next tick
+            metrics.ERRORS.labels("schedule", type(error).__name__).inc()
+            log.exception("nobody could be looked for whose night it is")
+            return
         if night is not None:
             log.info("a night begins", night=night)

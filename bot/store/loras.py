@@ -179,6 +179,12 @@ async def reject(connection: Connection, number: int, reason: str) -> None:
     )
 
 
+async def reject_unjudged(connection: Connection, person: str, night: str, reason: str) -> None:
+    """Keep out what a night had begun for a person and will not judge any more."""
+    begun = (loras.c.person == person) & (loras.c.night == night) & (loras.c.state == LoraState.TRAINING)
+    await connection.execute(update(loras).where(begun).values(state=LoraState.REJECTED, reason=reason))
+
+
 async def _before(connection: Connection, person: str) -> Version | None:
     live = select(people.c.live_lora).where(people.c.key == person).scalar_subquery()
     query = (

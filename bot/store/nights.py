@@ -62,7 +62,7 @@ class Night:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
-    """How much a person has said since their last night, and when that began."""
+    """When a person's last night began, and how much they have said that no night has learned from."""
 
     last_night: datetime | None
     feedback: int
@@ -130,7 +130,10 @@ class Nights:
             changed = await connection.execute(
                 update(night_people).where(mine, night_people.c.outcome.is_(None)).values(**values)
             )
-            if changed.rowcount == 0 or lora is None:
+            if changed.rowcount == 0:
+                return
+            if lora is None:
+                await store_loras.reject_unjudged(connection, settled.person, night, settled.reason or "")
                 return
             metrics = update(tables.loras).where(tables.loras.c.id == lora)
             await connection.execute(metrics.values(metrics=dict(settled.metrics)))
@@ -166,25 +169,41 @@ class Nights:
 
         await self._database.write(work)
 
+    async def untold(self, *, since: datetime) -> Sequence[tuple[str, NightPerson]]:
+        """For whom a night that ended since then changed something, without their knowing."""
+        query = (
+            select(night_people)
+            .join(nights, night_people.c.night == nights.c.id)
+            .where(nights.c.state != NightState.RUNNING, nights.c.ended_at > since)
+            .where(night_people.c.outcome == NightOutcome.PROMOTED, night_people.c.told_at.is_(None))
+            .order_by(nights.c.ended_at, night_people.c.person)
+        )
+        async with self._database.reading() as connection:
+            return [(row.night, _person(row)) for row in await connection.execute(query)]
+
     async def freshness(self, person: str) -> Freshness:
-        """What is new since the person's last night that came to an end for them."""
+        """When a person's last night began, and what is new since the last one that did not fail for them."""
         last = (
             select(func.max(nights.c.started_at))
             .join(night_people, night_people.c.night == nights.c.id)
             .where(night_people.c.person == person)
-            .where(night_people.c.outcome.is_(None) | (night_people.c.outcome != NightOutcome.FAILED))
+        )
+        came_through = last.where(
+            night_people.c.outcome.is_(None) | (night_people.c.outcome != NightOutcome.FAILED)
         )
         async with self._database.reading() as connection:
-            began = (await connection.execute(last)).scalar_one_or_none()
+            last_night = (await connection.execute(last)).scalar_one_or_none()
+            began = (await connection.execute(came_through)).scalar_one_or_none()
             feedback = 0
             for table in (reactions, teachings, choices):
                 query = select(func.count()).select_from(table).where(table.c.person == person)
-                if table is reactions:
-                    query = query.where(table.c.is_on)
+                if table is reactions:  # to answers to others they count for nothing
+                    theirs = replies.c.person == person
+                    query = query.join(replies, table.c.reply == replies.c.id).where(theirs, table.c.is_on)
                 if began is not None:
                     query = query.where(table.c.at > began)
                 feedback += int((await connection.execute(query)).scalar_one())
-        return Freshness(last_night=began, feedback=feedback)
+        return Freshness(last_night=last_night, feedback=feedback)
 
     async def _where(self, condition: Any, *, newest: int | None = None) -> list[Night]:
         # Any: SQLAlchemy's expression

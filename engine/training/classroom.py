@@ -5,8 +5,8 @@ Knows the model and the losses; not who sits where or for how long, and no files
 
 from __future__ import annotations
 
+import re
 import resource
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +32,8 @@ CPU_PASS_TOKENS, GPU_PASS_TOKENS = 1024, 8192
 DIVERGENCE_LESSONS = 16
 # Of the memory that the job is allowed, for what the base says to the lessons: it is the same in every pass.
 KNOWN_SHARE = 0.25
+FORGET_THE_PEAK = "5"  # as proc_pid_clear_refs(5) numbers what can be forgotten
+_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,9 @@ class Classroom:
     @torch.no_grad()
     def divergence(self, seat: int, lessons: Sequence[Lesson]) -> float:
         """How far a seat's LoRA is from the base, in nats per token of replies that it learned to give."""
-        told = [one for one in lessons if one.kind in (Kind.DISTIL, Kind.SAY)][:DIVERGENCE_LESSONS]
+        said = [one for one in lessons if one.kind in (Kind.DISTIL, Kind.SAY)]
+        # Whoever has no words of their own and no notes learns from pairs alone, and may drift all the same.
+        told = (said or [one for one in lessons if one.kind in (Kind.PAIR, Kind.RATED)])[:DIVERGENCE_LESSONS]
         spread, tokens = 0.0, 0
         for chunk in packed([(seat, one) for one in told], self._pass_tokens):
             rows = [Row(one.prefix + one.reply, len(one.prefix), seat) for _, one in chunk]
@@ -203,6 +207,7 @@ class Classroom:
             base = self._forward([Row(row.tokens, row.start, None) for row in rows])
             spread += float(losses.divergence(mine.logits, base.logits).sum())
             tokens += len(mine.targets)
+            self._watch_memory()
         return spread / max(1, tokens)
 
     @torch.no_grad()
@@ -241,6 +246,7 @@ class Classroom:
         size = max(1, self._pass_tokens // max(len(row.tokens) for row in rows))
         for start in range(0, len(rows), size):
             values += self._forward(rows[start : start + size]).row_log_probs().tolist()
+            self._watch_memory()
         others = iter(values[len(trials) :])
         return [
             (values[index], next(others) if trial.against else None) for index, trial in enumerate(trials)
@@ -308,7 +314,7 @@ class Classroom:
             used = float(torch.cuda.max_memory_allocated())
             torch.cuda.reset_peak_memory_stats()
         else:
-            used = resident_bytes()
+            used = peak_bytes()
         if used <= bound:
             return
         if self._known:
@@ -348,14 +354,16 @@ def packed(items: Iterable[tuple[int, Lesson]], tokens_per_pass: int) -> Iterato
         yield chunk
 
 
-def resident_bytes() -> float:
-    """What this process holds now, or its peak where the system does not tell."""
+def peak_bytes() -> float:
+    """The most that this process has held since it was last asked. What a pass needs is gone after it."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        Path("/proc/self/clear_refs").write_text(FORGET_THE_PEAK, encoding="ascii")
     except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return float(peak) if sys.platform == "darwin" else peak * 1024.0
-    return float(pages * resource.getpagesize())
+        return peak  # since the process began
+    found = _PEAK.search(status)
+    return peak if found is None else int(found[1]) * 1024.0
 
 
 def _base_row(lesson: Lesson, reply: TokenIds) -> Row:

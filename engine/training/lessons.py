@@ -157,6 +157,10 @@ class JobFolder:
     def person(self, key: str) -> Path:
         return self.path / "people" / key
 
+    def has(self, key: str) -> bool:
+        """Whether a person's part lies there. It goes when they are forgotten, even during a training."""
+        return (self.person(key) / "trials.jsonl").is_file()
+
     def lora(self, key: str) -> Path:
         return self.person(key) / "lora"
 

@@ -83,6 +83,8 @@ class School:
         """Everybody who still has to learn, the longest first."""
         seats = []
         for pupil in pupils:
+            if not self._folder.has(pupil.key):
+                continue
             lessons = [ended(one, self._recipe.end_ids) for one in self._folder.lessons(pupil.key)]
             plan = batches(len(lessons), self._recipe.batch_lessons, self._recipe.passes, pupil.seed)
             self._total += len(lessons) * self._recipe.passes
@@ -147,19 +149,23 @@ class School:
         for number, seat in list(self._seats.items()):
             if seat.step < len(seat.plan):
                 continue
-            key = seat.pupil.key
-            # A LoRA that was being written when the machine died is written anew.
-            shutil.rmtree(self._folder.lora(key), ignore_errors=True)
-            loras.write(
-                self._folder.lora(key),
-                self._bank.taken(number),
-                rank=self._bank.rank,
-                alpha=self._bank.alpha,
-                base_model=self._recipe.model,
-            )
-            self._folder.write_result(self._result(number, seat))
+            if self._folder.has(seat.pupil.key):
+                self._write(number, seat)
             self._room.forget(seat.lessons)
             del self._seats[number]
+
+    def _write(self, number: int, seat: Seat) -> None:
+        key = seat.pupil.key
+        # A LoRA that was being written when the machine died is written anew.
+        shutil.rmtree(self._folder.lora(key), ignore_errors=True)
+        loras.write(
+            self._folder.lora(key),
+            self._bank.taken(number),
+            rank=self._bank.rank,
+            alpha=self._bank.alpha,
+            base_model=self._recipe.model,
+        )
+        self._folder.write_result(self._result(number, seat))
 
     def _result(self, number: int, seat: Seat) -> Result:
         key = seat.pupil.key
@@ -227,14 +233,14 @@ class School:
             return
         waiting = {seat.pupil.key: seat for seat in queue}
         for name, was in state.items():
-            seat, number = waiting.get(was["key"]), int(name)
-            if seat is None or number >= self._bank.seats:
+            seat, number = waiting.get(was["key"]), len(self._seats)
+            if seat is None or number == self._bank.seats:
                 continue
             queue.remove(seat)
             for index, part in enumerate(self._bank.parameters()):
-                part[number] = tensors[f"{number}.{index}.part"].to(part)
-                self._optimizer.first[index][number] = tensors[f"{number}.{index}.first"].to(part)
-                self._optimizer.second[index][number] = tensors[f"{number}.{index}.second"].to(part)
+                part[number] = tensors[f"{name}.{index}.part"].to(part)
+                self._optimizer.first[index][number] = tensors[f"{name}.{index}.first"].to(part)
+                self._optimizer.second[index][number] = tensors[f"{name}.{index}.second"].to(part)
             self._optimizer.steps[number] = seat.step = was["step"]
             seat.baseline, seat.losses, seat.seconds = was["baseline"], was["losses"], was["seconds"]
             self._done += sum(len(batch) for batch in seat.plan[: seat.step])

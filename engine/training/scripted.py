@@ -29,7 +29,7 @@ class ScriptedTrainer(Trainer):
         _, pupils = made.job()
         on_progress(Step(phase="loading"))
         for number, pupil in enumerate(pupils, start=1):
-            if made.result(pupil.key) is None:
+            if made.has(pupil.key) and made.result(pupil.key) is None:
                 _train(made, pupil)
             on_progress(Step(phase="training", done=number, total=len(pupils)))
         on_progress(Step(phase="done", done=len(pupils), total=len(pupils)))
@@ -39,7 +39,7 @@ def teach(folder: JobFolder, recipe: Recipe, pupils: Sequence[Pupil], say: job.S
     """The same as a job, a moment for each person."""
     del recipe
     for number, pupil in enumerate(pupils, start=1):
-        if folder.result(pupil.key) is None:
+        if folder.has(pupil.key) and folder.result(pupil.key) is None:
             time.sleep(PAUSE_S)
             _train(folder, pupil)
         say({"phase": "training", "done": number, "total": len(pupils)})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,14 @@ from bot.events import NightProgress, Notice, Outcome, Person, Reaction, Ref
 from bot.kit import Kit
 from bot.night import Nights, run_night
 from bot.store.loras import LoraState
-from bot.store.nights import NightOutcome, NightState
+from bot.store.nights import Night, NightOutcome, NightState
 from bot.store.notes import NewNote, NoteKind, Origin
+from bot.store.people import Known
+from bot.study import Study, study
 from engine.backends.scripted import ScriptedBackend
 from engine.loras import JUDGE_FOLDER, check
-from engine.ports import BackendState, TrainingError
+from engine.ports import BackendState, RequestError, TrainingError
+from engine.training.lessons import JobFolder, Result
 from engine.training.runner import Step
 from engine.training.scripted import ScriptedTrainer
 from engine.types import Completion, LoraRef, Mode, Sampling, TokenIds
@@ -54,13 +58,16 @@ class StubbornTrainer(ScriptedTrainer):
 
 @dataclass
 class Heard:
-    """What a night said to people."""
+    """What a night said to people, whose platform may be away."""
 
+    is_away: bool = False
     notes: list[tuple[str, Notice]] = field(default_factory=list)
     progress: list[NightProgress] = field(default_factory=list)
 
-    async def tell(self, person: Person, notice: Notice) -> None:
-        self.notes.append((person.key, notice))
+    async def tell(self, person: Person, notice: Notice) -> bool:
+        if not self.is_away:
+            self.notes.append((person.key, notice))
+        return not self.is_away
 
     def hear(self, person: str, progress: NightProgress) -> None:
         self.progress.append(progress)
@@ -77,6 +84,10 @@ def nights_of(bot: Bot, heard: Heard, **changes: object) -> Nights:
         **changes,
     }
     return Nights(bot.kit, **values)  # type: ignore[arg-type]  # a table of changes
+
+
+def a_day_later() -> datetime:
+    return datetime.now(UTC) + timedelta(days=1)
 
 
 async def teach(bot: Bot, person: str, *, count: int = 6) -> None:
@@ -134,7 +145,7 @@ async def test_after_a_night_the_persons_lora_is_live_loaded_and_told_of(start_b
         night = await run_night(nights, ["ann"])
         (ann,) = night.people
         assert (night.state, ann.outcome) == (NightState.DONE, NightOutcome.PROMOTED), ann
-        assert ann.used["ratings"] == 6
+        assert ann.used["ratings"] + ann.used["held_out"] == 6
         live = await bot.store.loras.live("ann")
         assert live is not None
         assert live.state is LoraState.READY
@@ -142,7 +153,7 @@ async def test_after_a_night_the_persons_lora_is_live_loaded_and_told_of(start_b
         assert live.name in bot.kit.backend.loaded  # type: ignore[attr-defined]  # the scripted one's
         ((person, note),) = heard.notes
         assert person == "ann"
-        assert "6 ratings" in note.text
+        assert f"{ann.used['ratings']} rating" in note.text
         assert {one.phase for one in heard.progress} >= {"practising", "examining", "done"}
         assert not list((bot.kit.settings.data / "nights").glob("*"))
 
@@ -177,6 +188,127 @@ async def test_a_training_that_fails_is_told_and_leaves_the_next_night_free(
         assert (await run_night(nights, ["ann"])).people[0].outcome is NightOutcome.PROMOTED
 
 
+async def test_what_fails_for_one_person_fails_for_nobody_else(
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fragile(kit: Kit, person: Known, *given: object, **more: object) -> Study | str:
+        if person.key == "ann":
+            raise RequestError("a prompt of hers is too long")
+        if person.key == "cid":
+            raise ValueError("his data are odd")
+        return await study(kit, person, *given, **more)  # type: ignore[arg-type]  # handed on as they are
+
+    monkeypatch.setattr("bot.night.study", fragile)
+    async with _taught(start_bot, "ann", "bob", "cid") as bot:
+        heard = Heard()
+        night = await run_night(nights_of(bot, heard), ["ann", "bob", "cid"])
+        outcomes = [one.outcome for one in night.people]
+        assert outcomes == [NightOutcome.FAILED, NightOutcome.PROMOTED, NightOutcome.FAILED]
+        assert night.state is NightState.DONE
+        assert "too long" in (night.people[0].reason or "")
+        assert "ValueError" in (night.people[2].reason or "")
+        assert "bob" in {person for person, _ in heard.notes}
+
+
+async def test_an_exam_that_fails_leaves_no_version_that_is_never_judged(
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*given: object, **more: object) -> None:
+        raise RequestError("the judge is silent")
+
+    monkeypatch.setattr("bot.exam.Exam.decision", fail)
+    async with _taught(start_bot, "ann") as bot:
+        await run_night(nights_of(bot, Heard()), ["ann"])
+        (version,) = await bot.store.loras.of_person("ann")
+        assert (version.state, version.reason) == (LoraState.REJECTED, "the judge is silent")
+
+
+async def test_who_is_forgotten_while_a_training_runs_takes_nobody_with_them(start_bot: StartBot) -> None:
+    class Forgetting(ScriptedTrainer):
+        async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
+            await nights.erase("ann")
+            await bot.store.people.erase("ann")
+            await super().run(folder, on_progress)
+
+    async with _taught(start_bot, "ann", "bob") as bot:
+        nights = nights_of(bot, Heard(), trainer=Forgetting())
+        night = await run_night(nights, ["ann", "bob"])
+        assert [(one.person, one.outcome) for one in night.people] == [("bob", NightOutcome.PROMOTED)]
+
+
+async def test_a_night_that_failed_is_tried_again_at_the_next_hour_and_not_before(
+    start_bot: StartBot,
+) -> None:
+    async with _taught(start_bot, "ann") as bot:
+        nights = nights_of(bot, Heard(), trainer=StubbornTrainer())
+        assert await nights.due() == ["ann"]
+        await run_night(nights, None)
+        assert await nights.due() == []
+        tomorrow = nights_of(replace(bot, kit=replace(bot.kit, clock=a_day_later)), Heard())
+        assert await tomorrow.due() == ["ann"]
+
+
+async def test_a_morning_note_that_did_not_arrive_is_told_at_a_later_tick_and_once(
+    start_bot: StartBot,
+) -> None:
+    async with _taught(start_bot, "ann") as bot:
+        heard = Heard(is_away=True)
+        nights = nights_of(bot, heard)
+        await run_night(nights, ["ann"])
+        await nights.tick()
+        assert not heard.notes
+        heard.is_away = False
+        await nights.tick()
+        await nights.tick()
+        assert [person for person, _ in heard.notes] == ["ann"]
+
+
+async def test_a_night_whose_lease_ran_out_is_left_to_whoever_takes_it_up(
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Endless(ScriptedTrainer):
+        is_broken_off = False
+
+        async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
+            monkeypatch.setattr(bot.store.leases, "take", never)
+            try:
+                await asyncio.sleep(30.0)
+            finally:
+                self.is_broken_off = True
+
+    async def never(name: str, owner: str, *, for_s: float) -> bool:
+        return False
+
+    async with _taught(start_bot, "ann") as bot:
+        take, trainer = bot.store.leases.take, Endless()
+        nights = nights_of(bot, Heard(), trainer=trainer)
+        night = await nights.start(["ann"])
+        async with carried(nights), asyncio.timeout(20.0):
+            while not trainer.is_broken_off:
+                await asyncio.sleep(0.05)
+        assert (await bot.store.nights.get(night)).state is NightState.RUNNING
+        monkeypatch.setattr(bot.store.leases, "take", take)
+        other = nights_of(replace(bot, kit=replace(bot.kit, owner="another")), Heard())
+        async with carried(other), asyncio.timeout(20.0):
+            assert (await other.wait(night)).people[0].outcome is NightOutcome.PROMOTED
+
+
+async def test_a_database_that_is_away_for_a_while_ends_no_nights(
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _taught(start_bot, "ann") as bot:
+        running, failures = bot.store.nights.running, iter(range(2))
+
+        async def away_at_first() -> Sequence[Night]:
+            if next(failures, None) is not None:
+                raise OSError("the database is away")
+            return await running()
+
+        monkeypatch.setattr(bot.store.nights, "running", away_at_first)
+        night = await run_night(nights_of(bot, Heard()), ["ann"])
+        assert night.people[0].outcome is NightOutcome.PROMOTED
+
+
 async def test_undo_brings_back_the_one_before_and_then_the_base(start_bot: StartBot) -> None:
     async with _taught(start_bot, "ann") as bot:
         nights = nights_of(bot, Heard(), trainer=ScriptedTrainer())
@@ -193,6 +325,28 @@ async def test_undo_brings_back_the_one_before_and_then_the_base(start_bot: Star
         assert (await bot.store.people.get("ann")).live_lora is None  # type: ignore[union-attr]
         with pytest.raises(LookupError, match="nothing to undo"):
             await nights.undo("ann")
+
+
+async def test_a_morning_notes_undo_takes_back_its_own_night_and_no_other(start_bot: StartBot) -> None:
+    async with _taught(start_bot, "ann") as bot:
+        heard = Heard()
+        nights = nights_of(bot, heard)
+        bot.app.attach_nights(nights)
+        for _ in range(2):
+            await run_night(nights, ["ann"])
+            await bot.store.people.change("ann", live_lora=None)
+        ((_, first), (_, second)) = heard.notes
+        newest = (await bot.store.loras.of_person("ann"))[-1]
+        await bot.store.people.change("ann", live_lora=newest.id)
+        ann, place = message("", person="ann").person, message("", person="ann").place
+        stale = await bot.app.press(ann, place, first.actions[0])
+        assert stale is not None
+        assert "nothing to undo" in stale.text
+        assert (await bot.store.loras.live("ann")) == newest
+        for expected in ("Version 1 answers now", "nothing to undo"):  # pressed twice
+            told = await bot.app.press(ann, place, second.actions[0])
+            assert told is not None
+            assert expected in told.text
 
 
 async def test_erasing_leaves_no_lora_and_no_words(start_bot: StartBot) -> None:
@@ -262,9 +416,9 @@ async def test_who_is_due_depends_on_consent_news_and_the_hour(start_bot: StartB
         await bot.store.people.change("bob", learning=False)
         nights = nights_of(bot, Heard())
         assert await nights.due() == ["ann"]
-        started = await nights.start_due()
+        started = await nights.tick()
         assert started is not None
-        assert await nights.start_due() is None
+        assert await nights.tick() is None
         async with carried(nights):
             await nights.wait(started)
         assert await nights.due() == []
@@ -295,10 +449,18 @@ async def test_two_processes_never_train_the_same_person_at_once(start_bot: Star
 
 
 async def test_cut_off_at_twenty_random_moments_a_night_ends_promoted_and_never_half(
-    start_bot: StartBot,
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever carries it is stopped, again and again; another goes on. Nobody is trained twice."""
     source = random.Random(5)
+    trainings: Counter[Path] = Counter()
+    write_result = JobFolder.write_result
+
+    def counted(folder: JobFolder, result: Result) -> None:
+        trainings[folder.person(result.key)] += 1
+        write_result(folder, result)
+
+    monkeypatch.setattr(JobFolder, "write_result", counted)
     async with _taught(start_bot, "ann", "bob") as bot:
         heard, cuts, trained = Heard(), 0, 0
         while cuts < 20:
@@ -311,7 +473,7 @@ async def test_cut_off_at_twenty_random_moments_a_night_ends_promoted_and_never_
                 async with carried(nights_of(replace(bot, kit=kit), heard, lease_s=0.05)):
                     await asyncio.sleep(source.uniform(0.0, 0.15))
                 cuts += (await bot.store.nights.get(night_id)).state is NightState.RUNNING
-            last = nights_of(bot, heard, lease_s=0.05)
+            last = nights_of(bot, heard)
             async with carried(last), asyncio.timeout(20):
                 night = await last.wait(night_id)
             for one in night.people:
@@ -322,3 +484,4 @@ async def test_cut_off_at_twenty_random_moments_a_night_ends_promoted_and_never_
                 assert live is not None
                 assert live.version == versions[-1].version
                 check(last.candidates.library.path(one.person, live.version))
+        assert list(trainings.values()) == [1] * (2 * trained)

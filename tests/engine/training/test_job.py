@@ -15,8 +15,8 @@ from transformers.utils import logging
 
 from engine.ports import LoraError, ModelError, TrainingError
 from engine.training import bank, job
-from engine.training.classroom import Classroom, load_model, packed
-from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe, Trial
+from engine.training.classroom import Classroom, load_model, packed, peak_bytes
+from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe, Trial, clean
 from engine.training.school import batches
 from tests.engine.training.tiny import VOCABULARY, save_tiny_model
 
@@ -92,6 +92,21 @@ def test_in_company_everybody_gets_the_lora_they_would_have_got_alone(
     together = train(tmp_path / "all", recipe, IN_COMPANY)
     for key, alone in loras_made_alone.items():
         assert difference(bank.read(together.lora(key)), alone) < 1e-3
+
+
+def test_who_is_forgotten_in_the_midst_leaves_no_trace_and_nobody_alone(tmp_path: Path, model: Path) -> None:
+    work = {key: IN_COMPANY[key] for key in ("p1", "p2", "p3")}
+    pupils = [Pupil(key=key, seed=int(key[1:])) for key in work]
+    made = JobFolder.create(tmp_path / "job", recipe_for(model), pupils, work, {})
+    clean(made.person("p3"))
+
+    def forget(line: dict[str, object]) -> None:
+        if line.get("done"):
+            clean(made.person("p1"))
+
+    job.run(tmp_path / "job", say=forget)
+    assert made.result("p2") is not None
+    assert [path.name for path in (tmp_path / "job" / "people").iterdir()] == ["p2"]
 
 
 def test_people_do_not_learn_from_each_other(tmp_path: Path, model: Path) -> None:
@@ -212,6 +227,14 @@ def test_past_the_deadline_everybody_gets_a_reason(tmp_path: Path, model: Path) 
     assert result is not None
     assert not result.is_trained
     assert "deadline" in result.reason
+
+
+def test_the_peak_is_that_of_the_last_pass_and_is_seen_after_it() -> None:
+    peak_bytes()
+    before = peak_bytes()
+    torch.ones(64 * 2**20 // 4)  # 64 MiB, which are gone at once
+    assert peak_bytes() - before > 48 * 2**20
+    assert peak_bytes() - before < 48 * 2**20
 
 
 def test_over_the_memory_bound_it_ends_with_what_to_do(tmp_path: Path, model: Path) -> None:

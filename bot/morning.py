@@ -1,0 +1,47 @@
+"""Brings people their morning notes: after their night, or later where they could not be reached then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+from bot.events import Notice, Person
+from bot.kit import Kit
+from bot.report import Curve, morning_note
+from bot.store.nights import NightPerson
+
+NEWS_FOR: Final = timedelta(days=1)  # so long a morning note is worth being told
+
+Tell = Callable[[Person, Notice], Awaitable[bool]]  # False: it may arrive another time
+
+
+class Morning:
+    def __init__(self, kit: Kit, tell: Tell) -> None:
+        self._kit, self._tell = kit, tell
+        self._nights = kit.store.nights
+
+    async def tell_all(self, night: str) -> None:
+        """What a night came to for everybody in it. Who was not told when the process died is told now."""
+        for one in (await self._nights.get(night)).people:
+            if one.told_at is None:
+                await self._tell_one(night, one)
+
+    async def tell_late(self) -> None:
+        """What was changed for people of late without their having heard of it."""
+        for night, one in await self._nights.untold(since=self._kit.clock() - NEWS_FOR):
+            await self._tell_one(night, one)
+
+    async def _tell_one(self, night: str, one: NightPerson) -> None:
+        person = await self._kit.store.people.get(one.person)
+        if person is None:
+            return
+        curve = Curve.of(await self._nights.of_person(one.person))
+        notice = await asyncio.to_thread(
+            morning_note, one, night, curve, told_at=person.night_told_at, now=self._kit.clock()
+        )
+        if notice is None:
+            return
+        if await self._tell(Person(key=person.key, platform=person.platform, name=person.name), notice):
+            await self._nights.told(night, one.person)
