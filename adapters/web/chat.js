@@ -34,6 +34,7 @@ export class Chat {
     if (!conversation) return;
     const path = `/api/conversations/${encodeURIComponent(conversation)}?person=${encodeURIComponent(person)}`;
     const { messages } = await api.get(path);
+    await Promise.allSettled([...this.posting]); // what is being sent has its view already
     if (conversation !== this.page.conversation) return;
     for (const message of messages) this.viewOf(message).update(message);
   }

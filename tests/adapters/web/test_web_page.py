@@ -263,6 +263,19 @@ async def test_a_night_is_followed_through_a_break_of_the_connection(
         await expect(page.locator(".night .verdict")).to_contain_text("Nothing was trained.")
 
 
+async def test_what_was_missed_while_a_stream_had_ended_is_read(browser: Browser, tmp_path: Path) -> None:
+    ended = {"content_type": "text/event-stream", "body": ": still here\n\n"}
+    async with serving(tmp_path) as service, opened(browser, service) as page:
+        await page.route("**/api/events?*", lambda route: route.fulfill(**ended))
+        await ask(page, "hello")
+        conversation = page.url.partition("#")[2]
+        async with page.expect_response("**/api/events?*"):
+            await page.reload()
+        await expect(page.locator(".reply")).to_have_count(1)
+        await service.ask("Ana", "from elsewhere", conversation=conversation)
+        await expect(page.locator(".reply").last).to_contain_text("echo: from elsewhere")
+
+
 async def test_everything_is_exported_forgotten_and_imported(browser: Browser, tmp_path: Path) -> None:
     async with serving(tmp_path / "data") as service, opened(browser, service) as page:
         await ask(page, "hello")
