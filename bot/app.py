@@ -379,6 +379,7 @@ class App:
             state=item.state,
             replies=replies,
             problem=item.problem,
+            refused=item.refused,
             kind=item.taught_as,
             note=item.note,
         )

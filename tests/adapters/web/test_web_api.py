@@ -46,6 +46,28 @@ async def test_a_wait_that_is_too_short_gives_the_message_alone(tmp_path: Path) 
     assert (status, set(said)) == (202, {"message"})
 
 
+async def test_a_question_too_long_for_the_model_is_refused_to_who_waits(tmp_path: Path) -> None:
+    long = {**ASKED, "text": "long " * 3000}
+    async with serving(tmp_path, backend=ScriptedBackend(max_context=2048)) as small:
+        status, said = await small.call("POST", "/api/messages?wait=10", long)
+        assert (status, said["error"]["code"]) == (409, "too_long")
+        assert "shorten it" in said["error"]["message"]
+        path = f"/api/messages/{said['message']}"
+        assert (await small.call("GET", path))[1]["problem"] == said["error"]["message"]
+        status, _ = await small.call("PATCH", f"{path}?wait=10", {"person": "ana", "text": "short"})
+        assert status == 200
+
+
+async def test_a_question_that_is_given_up_is_no_fault_of_who_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = ScriptedBackend()
+    monkeypatch.setattr(backend, "encode", lambda prompt: 1 / 0)
+    async with serving(tmp_path, backend=backend, limits={"tries": 1}) as broken:
+        status, said = await broken.call("POST", "/api/messages?wait=10", ASKED)
+    assert (status, said["error"]["code"]) == (503, "failed")
+
+
 async def test_sending_again_under_the_same_key_asks_once(service: Service) -> None:
     headers = {"Idempotency-Key": "k1"}
     first = await service.call("POST", "/api/messages", ASKED, headers=headers)
