@@ -268,14 +268,18 @@ def _checked(
 
 
 async def _read(request: web.Request, max_bytes: int) -> bytes:
-    """The body, or a refusal before more than the limit is held."""
+    """The body, or a refusal: before more than the limit is held, or because it is not as its head says."""
     if (request.content_length or 0) > max_bytes:
         raise _too_large(max_bytes)
     parts = bytearray()
-    async for part in request.content.iter_any():
-        parts += part
-        if len(parts) > max_bytes:
-            raise _too_large(max_bytes)
+    try:
+        async for part in request.content.iter_any():
+            parts += part
+            if len(parts) > max_bytes:
+                raise _too_large(max_bytes)
+    except web.RequestPayloadError as error:
+        said = "The body is not encoded as Content-Encoding and Transfer-Encoding say: send it plain."
+        raise Rejected(400, "bad_encoding", said) from error
     return bytes(parts)
 
 

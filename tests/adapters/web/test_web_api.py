@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from sqlalchemy.exc import OperationalError
 from yarl import URL
 
 from engine.backends.scripted import ScriptedBackend
@@ -222,6 +224,31 @@ async def test_what_is_no_json_object_is_refused(service: Service, raw: bytes) -
     async with service.client.post("/api/messages", data=raw) as response:
         assert response.status in (400, 422)
         assert (await response.json())["error"]["message"]
+
+
+async def test_a_body_that_is_not_encoded_as_it_says_is_refused(service: Service) -> None:
+    async def after_the_head() -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.05)
+        yield b"no gzip at all"
+
+    headers = {"Content-Encoding": "gzip"}
+    async with service.client.post("/api/messages", data=after_the_head(), headers=headers) as response:
+        assert response.status == 400
+        assert (await response.json())["error"]["code"] == "bad_encoding"
+
+
+async def test_without_its_database_a_call_is_refused_and_may_be_sent_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*given: Any, **more: Any) -> None:
+        raise OperationalError("INSERT", {}, OSError("the disk is gone"))
+
+    with monkeypatch.context() as away:
+        away.setattr(service.app.store.inbox, "take", gone)
+        status, said = await service.call("POST", "/api/messages", ASKED)
+        assert (status, said["error"]["code"]) == (503, "database")
+        assert "Send it again" in said["error"]["message"]
+    assert (await service.call("POST", "/api/messages?wait=10", ASKED))[0] == 200
 
 
 async def test_a_body_over_the_limit_is_refused(service: Service) -> None:
