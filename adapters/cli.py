@@ -51,7 +51,10 @@ def demo(
 
 @app.command()
 def check() -> None:
-    """Say everything that is wrong with settings, data folder, database, model and platforms."""
+    """Say everything that is wrong with settings, data folder, database, model and platforms.
+
+    Starts nothing. Like every start it makes the data folder and brings the database up to date.
+    """
     findings = asyncio.run(checks.all_findings())
     for finding in findings:
         mark = "[green]✓[/]" if finding.is_good else "[red]✗[/]"
