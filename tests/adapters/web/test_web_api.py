@@ -273,6 +273,15 @@ async def test_nobody_touches_what_is_anothers(service: Service) -> None:
     assert (message["text"], message["replies"][0]["rating"]) == ("hello", None)
 
 
+async def test_a_reply_that_was_erased_elsewhere_takes_no_reaction(service: Service) -> None:
+    reply = await service.ask("ana", "hello")
+    path, emoji = f"/api/replies/{reply['id']}/reactions", {"person": "ana", "emoji": "👍", "on": True}
+    assert await service.call("POST", path, emoji) == (200, {"rating": 4})
+    await service.app.erase("ana")
+    status, said = await service.call("POST", path, emoji)
+    assert (status, said["error"]["code"]) == (404, "unknown_reply")
+
+
 async def test_what_is_no_emoji_is_no_reaction(service: Service) -> None:
     reply = await service.ask("ana", "hello")
     body = {"person": "ana", "emoji": "nonsense", "on": True}
