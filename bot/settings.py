@@ -90,7 +90,9 @@ class BackendSettings(Section):
         default=8, ge=1, description="LoRAs that answer at the same time; more are swapped in as needed"
     )
     max_lora_rank: Rank = Field(default=16, description="the largest rank that is served")
-    start_timeout_s: float = Field(default=900, gt=0, description="how long the model may take to load")
+    start_timeout_s: float = Field(
+        default=900, gt=0, description="with `servers`: seconds within which the first of them must answer"
+    )
     delay_s: float = Field(default=0.0, ge=0, description="with `scripted`: seconds that each call takes")
 
 
