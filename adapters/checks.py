@@ -1,4 +1,8 @@
-"""`nightloom check`: everything that is wrong at once, each with what to do. Starts and changes nothing."""
+"""`nightloom check`: everything that is wrong at once, each with what to do.
+
+Starts no model and no platform, and sends nothing. Like every start it makes the data folder and brings the
+database to this version's schema.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,22 @@ import errno
 import importlib.util
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+import aiohttp
 
 from adapters import wiring
 from bot import settings as settings_module
 from bot.errors import StoreError
-from bot.settings import Settings, SettingsError
+from bot.settings import Settings
 from engine.backends.model_folder import open_model
 from engine.judge import RubricError, load_rubric
 from engine.ports import ModelError
+
+SERVER_TIMEOUT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,18 +38,20 @@ class Finding:
 
 
 async def all_findings() -> list[Finding]:
-    """What there is to say about the settings; where those can be read, about all that they name."""
-    try:
-        settings = settings_module.load()
-    except SettingsError as error:
-        return [_bad(problem) for problem in error.problems]
-    return [_good(f"settings: {_origin()}"), *[finding async for finding in _findings(settings)]]
+    """What there is to say about the settings, and about all that they name as far as they can be read."""
+    settings, problems = settings_module.read()
+    told = [_bad(problem) for problem in problems] or [_good(f"settings: {_origin()}")]
+    return [*told, *[finding async for finding in _findings(settings)]]
 
 
 async def _findings(settings: Settings) -> AsyncIterator[Finding]:
     yield await _store(settings)
     yield await asyncio.to_thread(_model, settings)
-    yield _rubric(settings)
+    if settings.backend.kind == "servers":
+        for finding in await _servers(settings):
+            yield finding
+    for finding in _rubrics(settings):
+        yield finding
     yield _web(settings)
     for finding in _platforms(settings):
         yield finding
@@ -72,11 +83,7 @@ def _model(settings: Settings) -> Finding:
     kind = settings.backend.kind
     if kind == "scripted":
         return _good("model: none, the scripted backend echoes")
-    if kind == "servers":
-        if not settings.backend.urls:
-            return _bad("model: backend.kind is `servers`; set NIGHTLOOM_BACKEND__URLS to their addresses.")
-        return _good(f"model: {settings.model} on {', '.join(settings.backend.urls)}")
-    if importlib.util.find_spec("vllm") is None:
+    if kind == "vllm" and importlib.util.find_spec("vllm") is None:
         return _bad("model: vLLM is not installed. Run `make demo`, which installs it, or set backend.kind.")
     name = wiring.model_of(settings)
     if not Path(name).expanduser().is_dir() and os.sep not in name.lstrip("./"):
@@ -88,12 +95,41 @@ def _model(settings: Settings) -> Finding:
     return _good(f"model: {folder.id}, {folder.weight_bytes / 2**20:.0f} MiB")
 
 
-def _rubric(settings: Settings) -> Finding:
+async def _servers(settings: Settings) -> list[Finding]:
+    urls = settings.backend.urls
+    if not urls:
+        return [_bad("servers: backend.kind is `servers`; set NIGHTLOOM_BACKEND__URLS to their addresses.")]
+    timeout = aiohttp.ClientTimeout(total=SERVER_TIMEOUT_S)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        return list(await asyncio.gather(*(_server(session, url) for url in urls)))
+
+
+async def _server(session: aiohttp.ClientSession, url: str) -> Finding:
     try:
-        rubric = load_rubric(settings.rubric or wiring.OWN_RUBRIC)
+        async with session.get(f"{url.rstrip('/')}/v1/models") as response:
+            response.raise_for_status()
+    except aiohttp.ClientResponseError as error:
+        return _bad(f"server: {url} answers {error.status}; is it vLLM? See NIGHTLOOM_BACKEND__URLS.")
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        return _bad(
+            f"server: {url} does not answer ({reason}). Start it, or correct NIGHTLOOM_BACKEND__URLS."
+        )
+    return _good(f"server: {url} answers")
+
+
+def _rubrics(settings: Settings) -> Iterator[Finding]:
+    yield _rubric("rubric", settings.rubric or wiring.OWN_RUBRIC)
+    for (platform, channel), file in wiring.channel_rubric_files(settings).items():
+        yield _rubric(f"rubric of {platform} {channel}", file)
+
+
+def _rubric(name: str, file: Path) -> Finding:
+    try:
+        rubric = load_rubric(file)
     except RubricError as error:
-        return _bad(f"rubric: {error}")
-    return _good(f"rubric: {len(rubric.questions)} questions")
+        return _bad(f"{name}: {error}")
+    return _good(f"{name}: {len(rubric.questions)} questions")
 
 
 def _web(settings: Settings) -> Finding:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-import webbrowser
 from typing import Annotated
 
 import typer
 
-from adapters import checks, cli_night, cli_person, wiring
+from adapters import browser, checks, cli_night, cli_person, wiring
 from adapters.terminal import WRONG_CONFIGURATION, carry_out, console, settings_or_exit
 from bot.ports import ChatError
 from bot.settings import Settings
@@ -41,16 +40,21 @@ def run() -> None:
 
 @app.command()
 def demo(
-    browser: Annotated[bool, typer.Option(help="Open the page in a browser, if there is one.")] = True,
+    opens_browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in a browser, if there is one.")
+    ] = True,
 ) -> None:
     """Chat in the browser with the practice model: no token, no GPU, no network."""
     settings = settings_or_exit(model="practice")
-    carry_out(lambda: _served(settings, is_demo=True, opens_browser=browser))
+    carry_out(lambda: _served(settings, is_demo=True, opens_browser=opens_browser))
 
 
 @app.command()
 def check() -> None:
-    """Say everything that is wrong with settings, data folder, database, model and platforms."""
+    """Say everything that is wrong with settings, data folder, database, model and platforms.
+
+    Starts nothing. Like every start it makes the data folder and brings the database up to date.
+    """
     findings = asyncio.run(checks.all_findings())
     for finding in findings:
         mark = "[green]✓[/]" if finding.is_good else "[red]✗[/]"
@@ -98,7 +102,7 @@ async def _served(settings: Settings, *, is_demo: bool, opens_browser: bool = Fa
             await service.web.start()
             console.print(f"Nightloom is at {service.web.address}", soft_wrap=True)
             if opens_browser and sys.stdout.isatty():
-                webbrowser.open(service.web.address)
+                browser.show(service.web.address)
         if not service.chats:
             raise ChatError("No platform is on: set NIGHTLOOM_WEB__ENABLED, or a token of Discord or Slack.")
         await service.run(report)

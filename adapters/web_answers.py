@@ -99,6 +99,8 @@ def refusal_of(outcome: Outcome) -> web.Response:
     """What became of a message that has no answer."""
     if outcome.state is MessageState.FAILED:
         said = outcome.problem or "The answer could not be made. Ask again."
+        if outcome.refused is not None:
+            return refusal(409, outcome.refused, said, about=outcome.message)
         return refusal(503, "failed", said, about=outcome.message)
     said = "The question was withdrawn, or a newer one took its place."
     return refusal(409, "cancelled", said, about=outcome.message)

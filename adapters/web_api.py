@@ -31,7 +31,7 @@ from adapters.web_people import People
 from adapters.web_teaching import Teaching
 from bot import feedback
 from bot.app import App
-from bot.errors import NotYours, Unknown
+from bot.errors import NotYours, Refused, Unknown
 from bot.events import (
     Deletion,
     Edit,
@@ -106,6 +106,8 @@ class Api:
         self, request: web.Request, given: schema.OfIdAndWait, body: schema.ChangedMessage
     ) -> web.StreamResponse:
         item = await self._own_item(given.id, body.person)
+        if item.kind is ItemKind.THREAD_REPLY:
+            raise Refused("no_question", "What was said under an answer stays as it was: say it anew there.")
         await self._app.edit(
             Edit(
                 event=event_of(request, body.person),
@@ -186,6 +188,8 @@ class Api:
                 at=datetime.now(UTC),
             )
         )
+        if rating is None:  # none there any more to rate, perhaps: whose it was is remembered here for longer
+            await self._app.store.replies.get(given.id)
         return shown(schema.Rating(rating=rating))
 
     def _forget(self, person: str) -> None:
@@ -268,14 +272,18 @@ def _checked(
 
 
 async def _read(request: web.Request, max_bytes: int) -> bytes:
-    """The body, or a refusal before more than the limit is held."""
+    """The body, or a refusal: before more than the limit is held, or because it is not as its head says."""
     if (request.content_length or 0) > max_bytes:
         raise _too_large(max_bytes)
     parts = bytearray()
-    async for part in request.content.iter_any():
-        parts += part
-        if len(parts) > max_bytes:
-            raise _too_large(max_bytes)
+    try:
+        async for part in request.content.iter_any():
+            parts += part
+            if len(parts) > max_bytes:
+                raise _too_large(max_bytes)
+    except web.RequestPayloadError as error:
+        said = "The body is not encoded as Content-Encoding and Transfer-Encoding say: send it plain."
+        raise Rejected(400, "bad_encoding", said) from error
     return bytes(parts)
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from adapters import web_schema as schema
+from adapters.web_answers import reply_of
 from bot.app import App
 from bot.errors import TooMany
 from bot.events import NightProgress, Notice, Progress, Reply
@@ -71,12 +72,26 @@ class EventStreams:
                 event = coming.result()
                 if event is None:
                     return
-                await _write(response, written(event))
+                await _write(response, await self._written(event))
                 coming = asyncio.ensure_future(_next(heard))
         finally:
             closing.cancel()
             coming.cancel()
             await asyncio.wait({closing, coming})
+
+    async def _written(self, event: Heard) -> bytes:
+        """An event as it goes over the line."""
+        kind, shown = await self._shown(event)
+        return f"event: {kind}\ndata: {shown.model_dump_json(by_alias=True)}\n\n".encode()
+
+    async def _shown(self, event: Heard) -> tuple[str, schema.Shown]:
+        if isinstance(event, Reply):
+            return "reply", await reply_of(self._app, event)
+        if isinstance(event, Progress):
+            return "progress", schema.Progress.model_validate(event)
+        if isinstance(event, NightProgress):
+            return "night", schema.NightProgress.model_validate(event)
+        return "notice", shown_notice(event)
 
     def _counted(self, person: str) -> _Place:
         if self._closing.is_set():
@@ -104,22 +119,6 @@ class _Place:
         self._streams[self._person] -= 1
         if not self._streams[self._person]:
             del self._streams[self._person]
-
-
-def written(event: Heard) -> bytes:
-    """An event as it goes over the line."""
-    kind, shown = _shown(event)
-    return f"event: {kind}\ndata: {shown.model_dump_json(by_alias=True)}\n\n".encode()
-
-
-def _shown(event: Heard) -> tuple[str, schema.Shown]:
-    if isinstance(event, Reply):
-        return "reply", schema.Reply.model_validate(event)
-    if isinstance(event, Progress):
-        return "progress", schema.Progress.model_validate(event)
-    if isinstance(event, NightProgress):
-        return "night", schema.NightProgress.model_validate(event)
-    return "notice", shown_notice(event)
 
 
 def shown_notice(notice: Notice) -> schema.Notice:

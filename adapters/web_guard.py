@@ -13,6 +13,7 @@ from aiohttp.typedefs import Middleware
 
 from adapters.web_operations import Rejected
 from bot.errors import BotError, NotYours, Refused, StoreError, TooMany, Unknown
+from bot.store.database import AWAY
 from engine.ports import EngineError
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+NO_STORE = (
+    "The database or the disk does not answer, so this was not done, or not known to be done. Send it again "
+    "in a moment; under the same Idempotency-Key it is done once."
+)
 STATUS_OF = ((Unknown, 404), (NotYours, 403), (TooMany, 429), (Refused, 409), (StoreError, 503))
 
 
@@ -83,9 +88,13 @@ async def _in_json(request: web.Request, handler: Handler) -> web.StreamResponse
         return _refused_by_the_server(request, error)
     except ConnectionResetError:
         raise
+    except AWAY:
+        log.exception("web.store", method=request.method, path=request.match_info.route.name)
+        return refusal(503, "database", NO_STORE)
     except Exception:  # a fault of ours: the client gets the one shape of answer, the log gets the rest
         log.exception("web.fault", method=request.method, path=request.match_info.route.name)
-        return refusal(500, "fault", "The service made a mistake; its log says which. Nothing was lost.")
+        said = "The service made a mistake; its log says which. This was not done, or not to its end."
+        return refusal(500, "fault", said)
 
 
 def _refused_by_the_bot(error: BotError) -> web.Response:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy.exc import SQLAlchemyError
 
 from bot.kit import Kit
+from bot.store.database import AWAY
 from engine.ports import BackendState
 
 WORDS = {
@@ -53,7 +53,7 @@ class Health:
     async def _is_store_reachable(self) -> bool:
         try:
             await self._kit.store.people.get("")
-        except (SQLAlchemyError, OSError):
+        except AWAY:
             return False
         return True
 

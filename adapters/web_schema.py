@@ -450,5 +450,7 @@ class About(Shown):
     model: str
     ratings: dict[str, int]
     never_learn: str
-    max_text_chars: int
+    max_text_chars: int = Field(
+        description="The model may have room for less: such a question is refused with 409 `too_long`."
+    )
     mode: Mode

@@ -188,9 +188,12 @@ def backend(settings: Settings) -> Backend:
 
 def channel_rubrics(settings: Settings) -> dict[tuple[Platform, str], judge.Rubric]:
     """Of the channels that have their own. Raises RubricError."""
+    return {channel: judge.load_rubric(file) for channel, file in channel_rubric_files(settings).items()}
+
+
+def channel_rubric_files(settings: Settings) -> dict[tuple[Platform, str], Path]:
     files = {(Platform.DISCORD, str(id)): file for id, file in settings.discord.channel_rubrics.items()}
-    files |= {(Platform.SLACK, id): file for id, file in settings.slack.channel_rubrics.items()}
-    return {channel: judge.load_rubric(file) for channel, file in files.items()}
+    return files | {(Platform.SLACK, id): file for id, file in settings.slack.channel_rubrics.items()}
 
 
 def make_data_folder(settings: Settings) -> None:

@@ -211,10 +211,11 @@ class App:
         reply = await self.store.replies.get(choice.reply)
         if reply.person != choice.person.key:
             raise NotYours("not_yours", "This answer was given to another person.")
+        place = await self._place_of(reply)
         is_kept = choice.alternative == reply.id
         choose = self.store.choices.keep if is_kept else self.store.choices.take
         if await choose(choice, owner=self.kit.owner):
-            self._workers.send(reply.id, await self._place_of(reply))
+            self._workers.send(reply.id, place)
         self._rethinking.put(choice.person)
         return await self.store.replies.get(choice.reply)
 
@@ -379,6 +380,7 @@ class App:
             state=item.state,
             replies=replies,
             problem=item.problem,
+            refused=item.refused,
             kind=item.taught_as,
             note=item.note,
         )

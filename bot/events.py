@@ -261,6 +261,7 @@ class Outcome:
     state: MessageState
     replies: tuple[Reply, ...] = ()
     problem: str | None = None
+    refused: str | None = None  # the refusal's code, where it failed because it cannot be done as asked
     kind: TeachingKind | None = None  # of a thread reply
     note: str | None = None
 

@@ -12,11 +12,13 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -37,6 +39,13 @@ class SettingsError(BotError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("settings", "\n".join(problems))
         self.problems = tuple(problems)
+
+
+def _number(written: Any) -> Any:  # Any: whatever is written
+    return int(written) if isinstance(written, str) and written.isdecimal() else written
+
+
+Rank: TypeAlias = Annotated[Literal[8, 16, 32, 64, 128, 256], BeforeValidator(_number)]
 
 
 class Section(BaseModel):
@@ -80,10 +89,10 @@ class BackendSettings(Section):
     max_loras: int = Field(
         default=8, ge=1, description="LoRAs that answer at the same time; more are swapped in as needed"
     )
-    max_lora_rank: Literal[8, 16, 32, 64, 128, 256] = Field(
-        default=16, description="the largest rank that is served"
+    max_lora_rank: Rank = Field(default=16, description="the largest rank that is served")
+    start_timeout_s: float = Field(
+        default=900, gt=0, description="with `servers`: seconds within which the first of them must answer"
     )
-    start_timeout_s: float = Field(default=900, gt=0, description="how long the model may take to load")
     delay_s: float = Field(default=0.0, ge=0, description="with `scripted`: seconds that each call takes")
 
 
@@ -235,9 +244,7 @@ class LearningSettings(Section):
         description="on a GPU, while a training runs: vLLM may `share` the memory with it, or `sleep`",
     )
     passes: int = Field(default=4, ge=1, description="how often a night goes through what there is to learn")
-    rank: Literal[8, 16, 32, 64, 128, 256] = Field(
-        default=8, description="rank of a LoRA; at most backend.max_lora_rank"
-    )
+    rank: Rank = Field(default=8, description="rank of a LoRA; at most backend.max_lora_rank")
     rate: float | None = Field(
         default=None, gt=0, description="learning rate; default: by the width of the model"
     )
@@ -282,7 +289,7 @@ def _ratings(ratings: Mapping[str, int]) -> Mapping[str, int]:
 
 
 class Settings(BaseSettings):
-    """Everything that an operator decides."""
+    """Everything that an operator decides. `load` reads it; made by hand, it is what is given and no more."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", validate_default=True
@@ -325,24 +332,54 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The command line's own wishes, then the environment, then nightloom.toml."""
-        file = TomlConfigSettingsSource(settings_cls, toml_file=settings_file())
-        return init_settings, env_settings, file
+        return (init_settings,)
+
+
+class _Environment(EnvSettingsSource):
+    """The environment. A list that is no JSON is handed on as it is written, to be refused with its name."""
+
+    def decode_complex_value(
+        self, field_name: str, field: FieldInfo, value: Any
+    ) -> Any:  # Any: as in the base
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
 
 
 def load(**wishes: Any) -> Settings:  # Any: values of settings, validated here
     """The settings of this process. Raises SettingsError with everything that is wrong at once."""
-    problems = [*_unknown_variables(os.environ), *_unknown_keys(settings_file())]
-    try:
-        settings = Settings(**wishes)
-    except ValidationError as error:
-        problems += [text for text in map(_worded, error.errors()) if text is not None]
-        raise SettingsError(problems) from None  # the cause would show the values, secrets among them
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, ValueError) as error:
-        raise SettingsError([*problems, f"The settings cannot be read: {error}"]) from None
+    settings, problems = read(**wishes)
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def read(**wishes: Any) -> tuple[Settings, Sequence[str]]:  # Any: values of settings, validated here
+    """The settings of this process, with defaults in place of what is wrong; and everything that is wrong.
+
+    The command line's own wishes go before the environment, that before nightloom.toml.
+    """
+    problems = [*_unknown_variables(os.environ), *_unknown_keys(settings_file())]
+    values: dict[str, Any] = {}
+    try:
+        values = TomlConfigSettingsSource(Settings, toml_file=settings_file())()
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        problems.append(f"The settings cannot be read: {error}")
+    values = _merged(values, _merged(_Environment(Settings)(), wishes))
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:  # it would show the values, secrets among them: it goes no further
+        wrong = error.errors()
+        problems += [text for text in map(_worded, wrong) if text is not None]
+        for one in wrong:
+            _drop(values, one["loc"])
+        settings = Settings(**values)
+    rank, most = settings.learning.rank, settings.backend.max_lora_rank
+    if rank > most:
+        ways = f"lower {variable('learning.rank')} or raise {variable('backend.max_lora_rank')}"
+        problems.append(f"LoRAs of rank {rank} are trained, and of rank {most} at most are served: {ways}.")
+    return settings, problems
 
 
 def settings_file() -> Path:
@@ -367,6 +404,24 @@ def _described(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, 
             yield from _described(section, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", field.description or "", field.default
+
+
+def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:  # Any: values of settings
+    """Both, section by section; where both say something, `high` wins."""
+    merged = dict(low)
+    for name, value in high.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merged(merged[name], value) if both else value
+    return merged
+
+
+def _drop(values: dict[str, Any], where: Sequence[str | int]) -> None:  # Any: values of settings
+    """Without the setting, or the table's entry, in which a problem lies."""
+    name, *rest = where
+    if rest and isinstance(values.get(str(name)), dict):
+        _drop(values[str(name)], rest)
+    else:
+        values.pop(str(name), None)
 
 
 def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
@@ -419,6 +474,13 @@ def _keys(document: Mapping[str, Any], prefix: str) -> Iterator[str]:  # Any: a 
             yield key
 
 
+HOW_TO_WRITE: Final = {
+    "tuple_type": 'write a list, in the environment as JSON: [1, 2] or ["A", "B"]',
+    "dict_type": 'write a table, in the environment as JSON: {"ID": "VALUE"}',
+    "mapping_type": 'write a table, in the environment as JSON: {"KEY": VALUE}',
+}
+
+
 def _nearest(name: str, known: Mapping[str, str]) -> str:
     last = re.split(r"__|\.", name)[-1]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
@@ -432,4 +494,5 @@ def _worded(error: Any) -> str | None:  # Any: pydantic's ErrorDetails, whose ke
     if error["type"] == "extra_forbidden":
         return None
     key = ".".join(str(part) for part in error["loc"])
-    return f"{key} ({variable(key)}): {error['msg'].removeprefix('Value error, ')}."
+    said = HOW_TO_WRITE.get(error["type"], error["msg"].removeprefix("Value error, "))
+    return f"{key} ({variable(key)}): {said}."

@@ -166,7 +166,7 @@ class Workers:
             try:
                 draft = await self._made(item, status)
             except BotError as error:
-                await self._fail(item, error.message)
+                await self._fail(item, error.message, refused=error.code)
                 return True
             status.is_answered = True
             # An edit may cancel us here: what is being recorded is recorded, and then sent.
@@ -214,7 +214,7 @@ class Workers:
             return False
         return True
 
-    async def _fail(self, item: Item, problem: str) -> None:
-        if await self._kit.store.inbox.fail(item.id, problem, owner=self._kit.owner):
+    async def _fail(self, item: Item, problem: str, *, refused: str | None = None) -> None:
+        if await self._kit.store.inbox.fail(item.id, problem, refused=refused, owner=self._kit.owner):
             log.info("given up", kind=item.kind)
             await self.tell(item.person, item.place, Notice(text=problem))

@@ -34,12 +34,24 @@ stamp=".venv/nightloom-$build-$sum"
 if [ -e "$stamp" ] && .venv/bin/python -c 'import sys' 2>/dev/null; then exit 0; fi
 
 started=$SECONDS
+# Both builds of vLLM own the same folder of packages, and pip takes one build of PyTorch for the other.
+other=cpu; [ "$build" = cuda ] || other=cuda
+if compgen -G ".venv/nightloom-$other-*" >/dev/null; then
+    say "removing .venv, which holds the $other build"
+    rm -rf .venv
+fi
 if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
     python="$(find_python)"
     say "making .venv with $("$python" --version)"
     rm -rf .venv
     "$python" -m venv .venv || fail "the virtual environment could not be made; on Debian: apt-get install python3-venv"
 fi
+
+if [ "$build" = cpu ] && ! .venv/bin/python -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null; then
+    fail "vLLM's CPU build needs the system library libnuma; on Debian: apt-get install libnuma1"
+fi
+rm -f .venv/nightloom-*
+touch ".venv/nightloom-$build-unfinished"
 
 install() { .venv/bin/python -m pip install --disable-pip-version-check -qq --no-deps "$@"; }
 
@@ -54,9 +66,6 @@ fi
 say "installing $(grep -c == "locks/$build.txt") packages of locks/$build.txt"
 install -r "locks/$build.txt" || fail "the packages could not be installed: pip's own lines above say why."
 install --no-build-isolation -e . || fail "Nightloom itself could not be installed: pip's own lines above say why."
-if [ "$build" = cpu ] && ! .venv/bin/python -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null; then
-    fail "vLLM's CPU build needs the system library libnuma; on Debian: apt-get install libnuma1"
-fi
 rm -f .venv/nightloom-*
 touch "$stamp"
 say "done in $((SECONDS - started)) s ($build build)"

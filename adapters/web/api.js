@@ -62,6 +62,7 @@ export class Api {
         pause = 500;
         opened();
         await read(response.body, heard);
+        throw new Problem(0, "ended", "The stream of events has ended.");
       } catch (error) {
         if (stop.aborted) return;
         broken(error);

@@ -6,6 +6,7 @@ import { Composer } from "./composer.js";
 import { byId, h, ICONS, iconButton, put, toast } from "./dom.js";
 import { Drawer } from "./drawer.js";
 import { askName, askToken } from "./gate.js";
+import { newId } from "./ids.js";
 import { keepKeys } from "./keys.js";
 import { Panel } from "./panel.js";
 import { Sidebar } from "./sidebar.js";
@@ -90,7 +91,7 @@ class Page {
     if (!this.conversation) {
       const now = new Date();
       const day = now.toISOString().slice(0, 10);
-      this.conversation = `${day}-${crypto.randomUUID().slice(0, 6)}`;
+      this.conversation = `${day}-${newId().slice(0, 6)}`;
       history.replaceState(null, "", `#${encodeURIComponent(this.conversation)}`);
     }
     return this.conversation;

@@ -1,6 +1,7 @@
 // The conversation that is open: its questions, what is being made for them, and the answers.
 
 import { button, byId, drawing, h, ICONS, iconButton, put, toast } from "./dom.js";
+import { newId } from "./ids.js";
 import { ReplyView } from "./reply.js";
 
 const POLL_MS = 4000;
@@ -33,6 +34,7 @@ export class Chat {
     if (!conversation) return;
     const path = `/api/conversations/${encodeURIComponent(conversation)}?person=${encodeURIComponent(person)}`;
     const { messages } = await api.get(path);
+    await Promise.allSettled([...this.posting]); // what is being sent has its view already
     if (conversation !== this.page.conversation) return;
     for (const message of messages) this.viewOf(message).update(message);
   }
@@ -59,7 +61,7 @@ export class Chat {
     view.wait();
     this.toEnd(true);
     const body = { person: page.person, conversation, text, ...(mode ? { mode } : {}) };
-    const post = page.api.post("/api/messages", body, { key: crypto.randomUUID() });
+    const post = page.api.post("/api/messages", body, { key: newId() });
     this.posting.add(post);
     view.posted = post;
     try {

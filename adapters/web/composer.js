@@ -62,10 +62,14 @@ export class Composer {
     if (!text) return this.field.focus();
     this.field.value = "";
     this.grow();
-    const sent = await this.page.chat.ask(text, this.mode.value || null);
-    if (!sent) {
-      this.field.value = text; // nothing that was written is lost
-      this.grow();
+    let isSent = false;
+    try {
+      isSent = await this.page.guard(() => this.page.chat.ask(text, this.mode.value || null));
+    } finally {
+      if (!isSent) {
+        this.field.value = text; // nothing that was written is lost
+        this.grow();
+      }
     }
     return this.drawConsent();
   }

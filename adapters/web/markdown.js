@@ -50,7 +50,8 @@ function fenced(lines, at, [, mark, language]) {
   let end = at + 1;
   while (end < lines.length && !(lines[end].trim().startsWith(mark) && /^[`~]+$/.test(lines[end].trim()))) end += 1;
   const code = lines.slice(at + 1, end).join("\n");
-  const copy = button("Copy", async () => {
+  // There is no clipboard where the page came over plain HTTP.
+  const copy = navigator.clipboard && button("Copy", async () => {
     await navigator.clipboard.writeText(code);
     toast("Copied");
   }, { kind: "link" });

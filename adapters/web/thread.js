@@ -1,6 +1,7 @@
 // The thread under an answer: what the person said there, what it was understood as, and the new tries.
 
 import { button, h, put, toast } from "./dom.js";
+import { newId } from "./ids.js";
 
 const WAIT_S = 180;
 export class Thread {
@@ -55,7 +56,7 @@ export class Thread {
     this.sending.add(text);
     try {
       const body = { person: page.person, text, ...(kind ? { kind } : {}) };
-      const outcome = await page.api.post(`/api/replies/${view.reply.id}/thread`, body, { wait: WAIT_S, key: crypto.randomUUID() });
+      const outcome = await page.api.post(`/api/replies/${view.reply.id}/thread`, body, { wait: WAIT_S, key: newId() });
       pending.remove();
       this.sending.delete(text);
       const isDone = outcome.reply !== null || outcome.kind === "question";

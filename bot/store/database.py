@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import URL, CursorResult, Dialect, Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 
 T = TypeVar("T")
+
+# What reading or writing raises when the database, or the disk under it, is away.
+AWAY: Final = (SQLAlchemyError, OSError)
 
 
 # Any: rows and parameters are described by columns, not by types.

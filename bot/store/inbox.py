@@ -65,6 +65,7 @@ class Item:
     at: datetime
     state: MessageState
     problem: str | None
+    refused: str | None
     attempts: int
     revision: int
     never_learn: bool
@@ -239,11 +240,12 @@ class Inbox:
 
         return await self._database.write(work)
 
-    async def fail(self, item_id: str, problem: str, *, owner: str) -> bool:
-        """It is given up. False: it was settled meanwhile."""
+    async def fail(self, item_id: str, problem: str, *, refused: str | None = None, owner: str) -> bool:
+        """It is given up. `refused`: the refusal's code, if it was one. False: it was settled meanwhile."""
+        outcome = None if refused is None else {"refused": refused}
 
         async def work(connection: Connection) -> bool:
-            failed = MINE.values(state=MessageState.FAILED, problem=problem)
+            failed = MINE.values(state=MessageState.FAILED, problem=problem, outcome=outcome)
             return (await connection.execute(failed, {"item": item_id, "by": owner})).rowcount == 1
 
         return await self._database.write(work)
@@ -417,6 +419,7 @@ def _item(row: Row[Any]) -> Item:  # Any: a row that is described by columns, no
         at=row.at,
         state=MessageState(row.state),
         problem=row.problem,
+        refused=outcome.get("refused"),
         attempts=row.attempts,
         revision=row.revision,
         never_learn=row.never_learn,

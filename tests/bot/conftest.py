@@ -17,7 +17,7 @@ from bot import feedback
 from bot.app import App
 from bot.events import Message, MessageState, Outcome, Person, Place, Platform, Ref
 from bot.kit import Kit, new_id, now
-from bot.settings import Settings
+from bot.settings import load
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
 from engine.judge import Rubric
@@ -85,7 +85,7 @@ def start_bot(tmp_path: Path) -> StartBot:
         rubric: Rubric | None = None,
         **settings: Any,
     ) -> AsyncIterator[Bot]:
-        read = Settings(data=tmp_path, **settings)
+        read = load(data=tmp_path, **settings)
         store = await Store.open(
             migrated(read),
             clock=now,

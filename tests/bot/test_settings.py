@@ -85,6 +85,51 @@ def test_lists_and_tables_are_written_as_json(monkeypatch: pytest.MonkeyPatch) -
     assert dict(read.reactions) == {"🦙": 5}
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("NIGHTLOOM_DISCORD__ALLOWED_SERVERS", "123,456", "write a list, in the environment as JSON: [1, 2]"),
+        ("NIGHTLOOM_SLACK__ALLOWED_TEAMS", "T1", "write a list"),
+        ("NIGHTLOOM_SLACK__CHANNEL_MODES", "C1=fast", "write a table"),
+        ("NIGHTLOOM_REACTIONS", "👍", "write a table"),
+    ],
+)
+def test_a_list_or_table_that_is_no_json_is_told_with_how_to_write_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, advice: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    (problem,) = problems()
+    assert f"({name}): {advice}" in problem
+
+
+def test_what_is_right_is_read_beside_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("nightloom.toml").write_text(
+        'model = "m"\n[web]\nport = "many"\nhost = "h"\nhots = "i"\n[reactions]\n"🦙" = 9\n', encoding="utf-8"
+    )
+    monkeypatch.setenv("NIGHTLOOM_DISCORD__ALLOWED_SERVERS", "[1, true, {}]")
+    monkeypatch.setenv("NIGHTLOOM_DISCORD__CHANNEL_MODES", '{"1": "fast", "2": "slow"}')
+    read, told = settings.read()
+    assert (read.model, read.web.host, read.web.port) == ("m", "h", 8765)
+    assert (read.discord.allowed_servers, read.discord.channel_modes) == ((), {1: Mode.FAST})
+    assert len(told) == 5
+
+
+def test_without_a_file_that_can_be_read_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("nightloom.toml").write_text("model = ", encoding="utf-8")
+    monkeypatch.setenv("NIGHTLOOM_WEB__PORT", "2")
+    read, told = settings.read()
+    assert (read.web.port, len(told)) == (2, 1)
+
+
+def test_a_rank_that_is_not_served_is_told_before_it_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTLOOM_LEARNING__RANK", "32")
+    (problem,) = problems()
+    assert "NIGHTLOOM_LEARNING__RANK" in problem
+    assert "NIGHTLOOM_BACKEND__MAX_LORA_RANK" in problem
+    monkeypatch.setenv("NIGHTLOOM_BACKEND__MAX_LORA_RANK", "32")
+    assert load().learning.rank == 32
+
+
 def test_every_setting_has_a_help_line() -> None:
     assert [key for key, text, _ in settings.described() if not text] == []
 

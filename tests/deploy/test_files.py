@@ -147,26 +147,44 @@ def test_the_set_up_says_what_is_wrong_with_what_it_is_told(tmp_path: Path) -> N
     assert "GPU is '2'" in said.stderr
 
 
+# Makes environments that hold itself; finds PyTorch on its own index alone, and libnuma unless told not to.
 FAKE_PYTHON = """#!/usr/bin/env bash
 echo "$*" >>"$CALLS"
+if [[ "$*" == "-m venv .venv" ]]; then mkdir -p .venv/bin && cp "$0" .venv/bin/python; exit; fi
+if [[ "$*" == *libnuma* ]]; then [ -z "${NO_LIBNUMA:-}" ]; exit; fi
 [[ "$*" != *torch-cpu.txt* || "$*" == *--index-url* ]]
 """
+
+
+def set_up(folder: Path, **environment: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Set up in this folder with the fake Python; what it installed."""
+    for name in (
+        "deploy/setup.sh",
+        "locks/cpu.txt",
+        "locks/cuda.txt",
+        "locks/torch-cpu.txt",
+        "pyproject.toml",
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    python, calls = folder / "fake-python", folder / "calls"
+    python.write_text(FAKE_PYTHON)
+    python.chmod(0o755)
+    calls.write_text("")
+    ended = subprocess.run(
+        ["bash", folder / "deploy" / "setup.sh"],
+        env={"PATH": "/usr/bin:/bin", "PYTHON": str(python), "CALLS": str(calls), **environment},
+        capture_output=True,
+        text=True,
+    )
+    return ended, [line for line in calls.read_text().splitlines() if "pip install" in line]
 
 
 def test_pytorchs_own_index_is_named_for_pytorch_alone_and_only_where_pip_finds_no_cpu_build(
     tmp_path: Path,
 ) -> None:
-    for name in ("deploy/setup.sh", "locks/cpu.txt", "locks/torch-cpu.txt", "pyproject.toml"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    python, calls = tmp_path / ".venv" / "bin" / "python", tmp_path / "calls"
-    python.parent.mkdir(parents=True)
-    python.write_text(FAKE_PYTHON)
-    python.chmod(0o755)
-    environment = {"PATH": "/usr/bin:/bin", "GPU": "0", "CALLS": str(calls)}
-    for _ in range(2):  # the second installs nothing
-        subprocess.run(["bash", tmp_path / "deploy" / "setup.sh"], env=environment, check=True)
-    installs = [line for line in calls.read_text().splitlines() if "pip install" in line]
+    ended, installs = set_up(tmp_path, GPU="0")
+    assert ended.returncode == 0, ended
     assert [re.findall(r"-r (\S+)|-e (\S+)", line) for line in installs] == [
         [("locks/torch-cpu.txt", "")],
         [("locks/torch-cpu.txt", "")],
@@ -175,3 +193,20 @@ def test_pytorchs_own_index_is_named_for_pytorch_alone_and_only_where_pip_finds_
     ]
     assert ["--index-url" in line for line in installs] == [False, True, False, False]
     assert all("--no-deps" in line for line in installs)
+    assert set_up(tmp_path, GPU="0")[1] == []  # the second installs nothing
+
+
+def test_an_environment_of_the_other_build_is_made_anew(tmp_path: Path) -> None:
+    set_up(tmp_path, GPU="0")
+    left = tmp_path / ".venv" / "left-by-the-cpu-build"
+    left.touch()
+    ended, _ = set_up(tmp_path, GPU="1")
+    assert ended.returncode == 0, ended
+    assert not left.exists()
+    assert [path.name.split("-")[1] for path in (tmp_path / ".venv").glob("nightloom-*")] == ["cuda"]
+
+
+def test_a_missing_system_library_is_told_before_anything_is_downloaded(tmp_path: Path) -> None:
+    ended, installs = set_up(tmp_path, GPU="0", NO_LIBNUMA="1")
+    assert (ended.returncode, installs) == (2, [])
+    assert "apt-get install libnuma1" in ended.stderr

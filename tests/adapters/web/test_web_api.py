@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from sqlalchemy.exc import OperationalError
 from yarl import URL
 
 from engine.backends.scripted import ScriptedBackend
@@ -44,6 +46,28 @@ async def test_a_wait_that_is_too_short_gives_the_message_alone(tmp_path: Path) 
     async with serving(tmp_path, backend=ScriptedBackend(delay_s=2)) as slow:
         status, said = await slow.call("POST", "/api/messages?wait=0.05", ASKED)
     assert (status, set(said)) == (202, {"message"})
+
+
+async def test_a_question_too_long_for_the_model_is_refused_to_who_waits(tmp_path: Path) -> None:
+    long = {**ASKED, "text": "long " * 3000}
+    async with serving(tmp_path, backend=ScriptedBackend(max_context=2048)) as small:
+        status, said = await small.call("POST", "/api/messages?wait=10", long)
+        assert (status, said["error"]["code"]) == (409, "too_long")
+        assert "shorten it" in said["error"]["message"]
+        path = f"/api/messages/{said['message']}"
+        assert (await small.call("GET", path))[1]["problem"] == said["error"]["message"]
+        status, _ = await small.call("PATCH", f"{path}?wait=10", {"person": "ana", "text": "short"})
+        assert status == 200
+
+
+async def test_a_question_that_is_given_up_is_no_fault_of_who_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = ScriptedBackend()
+    monkeypatch.setattr(backend, "encode", lambda prompt: 1 / 0)
+    async with serving(tmp_path, backend=backend, limits={"tries": 1}) as broken:
+        status, said = await broken.call("POST", "/api/messages?wait=10", ASKED)
+    assert (status, said["error"]["code"]) == (503, "failed")
 
 
 async def test_sending_again_under_the_same_key_asks_once(service: Service) -> None:
@@ -202,6 +226,31 @@ async def test_what_is_no_json_object_is_refused(service: Service, raw: bytes) -
         assert (await response.json())["error"]["message"]
 
 
+async def test_a_body_that_is_not_encoded_as_it_says_is_refused(service: Service) -> None:
+    async def after_the_head() -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.05)
+        yield b"no gzip at all"
+
+    headers = {"Content-Encoding": "gzip"}
+    async with service.client.post("/api/messages", data=after_the_head(), headers=headers) as response:
+        assert response.status == 400
+        assert (await response.json())["error"]["code"] == "bad_encoding"
+
+
+async def test_without_its_database_a_call_is_refused_and_may_be_sent_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*given: Any, **more: Any) -> None:
+        raise OperationalError("INSERT", {}, OSError("the disk is gone"))
+
+    with monkeypatch.context() as away:
+        away.setattr(service.app.store.inbox, "take", gone)
+        status, said = await service.call("POST", "/api/messages", ASKED)
+        assert (status, said["error"]["code"]) == (503, "database")
+        assert "Send it again" in said["error"]["message"]
+    assert (await service.call("POST", "/api/messages?wait=10", ASKED))[0] == 200
+
+
 async def test_a_body_over_the_limit_is_refused(service: Service) -> None:
     async with service.client.post("/api/messages", data=b"x" * 300_000) as response:
         assert response.status == 413
@@ -222,6 +271,15 @@ async def test_nobody_touches_what_is_anothers(service: Service) -> None:
         assert (status, said["error"]["code"]) == (403, "not_yours"), path
     _, message = await service.call("GET", f"/api/messages/{reply['message']}")
     assert (message["text"], message["replies"][0]["rating"]) == ("hello", None)
+
+
+async def test_a_reply_that_was_erased_elsewhere_takes_no_reaction(service: Service) -> None:
+    reply = await service.ask("ana", "hello")
+    path, emoji = f"/api/replies/{reply['id']}/reactions", {"person": "ana", "emoji": "👍", "on": True}
+    assert await service.call("POST", path, emoji) == (200, {"rating": 4})
+    await service.app.erase("ana")
+    status, said = await service.call("POST", path, emoji)
+    assert (status, said["error"]["code"]) == (404, "unknown_reply")
 
 
 async def test_what_is_no_emoji_is_no_reaction(service: Service) -> None:

@@ -38,6 +38,19 @@ async def test_progress_and_then_the_reply_are_heard(service: Service) -> None:
     assert (reply["text"], reply["message"]) == ("echo: hello", taken["message"])
 
 
+async def test_a_reply_is_told_with_the_emoji_that_are_on_it(tmp_path: Path) -> None:
+    async with serving(tmp_path, limits={"mode": "best"}) as service:
+        reply = await service.ask("ana", "hello")
+        path, heart = f"/api/replies/{reply['id']}", {"person": "ana", "emoji": "❤️", "on": True}
+        await service.call("POST", f"{path}/reactions", heart)
+        async with service.client.get("/api/events?person=ana") as stream:
+            other = {"person": "ana", "alternative": reply["alternatives"][0]["id"]}
+            await service.call("POST", f"{path}/choose", other)
+            _, told = await _until(stream, "reply")
+    assert (told["text"], told["rating"]) == (reply["alternatives"][0]["text"], 5)
+    assert len(told["reactions"]) == 1
+
+
 async def test_nothing_of_another_person_is_heard(service: Service) -> None:
     async with service.client.get("/api/events?person=ben") as stream:
         await service.ask("ana", "secret")

@@ -32,6 +32,8 @@ FLAGS = (
     "--disable-sync",
 )
 SHORTER = "Shorter, please."
+# What a browser keeps from a page that came over plain HTTP from another machine.
+PLAIN_HTTP = "delete Crypto.prototype.randomUUID; delete Navigator.prototype.clipboard;"
 
 expect.set_options(timeout=20_000)
 
@@ -45,8 +47,13 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def opened(browser: Browser, service: Service, **options: Any) -> AsyncIterator[Page]:
-    """The page, with whoever looks named Ana. No request may leave the service, no script may fail."""
+async def opened(
+    browser: Browser, service: Service, *, script: str = "", **options: Any
+) -> AsyncIterator[Page]:
+    """The page, with whoever looks named Ana. No request may leave the service, no script may fail.
+
+    `script` runs before the page's own.
+    """
     foreign: list[str] = []
     faults: list[str] = []
 
@@ -55,6 +62,7 @@ async def opened(browser: Browser, service: Service, **options: Any) -> AsyncIte
             foreign.append(request.url)
 
     context = await browser.new_context(**options)
+    await context.add_init_script(script)
     page = await context.new_page()
     page.set_default_timeout(20_000)
     page.on("request", look)
@@ -85,6 +93,26 @@ async def test_a_person_chats_and_the_token_leaves_the_address(browser: Browser,
         await page.reload()
         await expect(page.locator(".reply")).to_contain_text("echo: hello <b>there</b>")
         await expect(page.locator(".conversation")).to_have_count(1)
+
+
+async def test_a_person_chats_and_teaches_over_plain_http(browser: Browser, tmp_path: Path) -> None:
+    async with serving(tmp_path) as service, opened(browser, service, script=PLAIN_HTTP) as page:
+        await ask(page, "hello\n```\ncode\n```")
+        await expect(page.locator("figure.code")).to_be_visible()
+        await expect(page.get_by_role("button", name="Copy")).to_have_count(0)
+        await page.get_by_role("button", name="Teach").first.click()
+        await page.get_by_label("What should be different").fill(SHORTER)
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".reply .reply")).to_contain_text(f"Noted: “{SHORTER}”")
+
+
+async def test_a_question_that_cannot_be_sent_stays_in_the_field(browser: Browser, tmp_path: Path) -> None:
+    breaks = "crypto.getRandomValues = () => { throw new Error('no randomness here'); };"
+    async with serving(tmp_path) as service, opened(browser, service, script=breaks) as page:
+        await page.get_by_label("Message", exact=True).fill("hello")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".toast.error")).to_contain_text("no randomness here")
+        await expect(page.get_by_label("Message", exact=True)).to_have_value("hello")
 
 
 async def test_an_answer_is_rated_and_the_rating_taken_back(browser: Browser, tmp_path: Path) -> None:
@@ -235,6 +263,19 @@ async def test_a_night_is_followed_through_a_break_of_the_connection(
         await expect(page.locator(".night .verdict")).to_contain_text("Nothing was trained.")
 
 
+async def test_what_was_missed_while_a_stream_had_ended_is_read(browser: Browser, tmp_path: Path) -> None:
+    ended = {"content_type": "text/event-stream", "body": ": still here\n\n"}
+    async with serving(tmp_path) as service, opened(browser, service) as page:
+        await page.route("**/api/events?*", lambda route: route.fulfill(**ended))
+        await ask(page, "hello")
+        conversation = page.url.partition("#")[2]
+        async with page.expect_response("**/api/events?*"):
+            await page.reload()
+        await expect(page.locator(".reply")).to_have_count(1)
+        await service.ask("Ana", "from elsewhere", conversation=conversation)
+        await expect(page.locator(".reply").last).to_contain_text("echo: from elsewhere")
+
+
 async def test_everything_is_exported_forgotten_and_imported(browser: Browser, tmp_path: Path) -> None:
     async with serving(tmp_path / "data") as service, opened(browser, service) as page:
         await ask(page, "hello")
@@ -329,7 +370,11 @@ async def test_everything_is_done_with_the_keyboard_alone(browser: Browser, tmp_
 
 
 async def test_on_a_phone_nothing_sticks_out(browser: Browser, tmp_path: Path) -> None:
-    phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True}
+    phone: dict[str, Any] = {
+        "viewport": {"width": 390, "height": 844},
+        "color_scheme": "dark",
+        "has_touch": True,
+    }
     async with serving(tmp_path) as service, opened(browser, service, **phone) as page:
         await ask(page, "a " + "long" * 40 + "\n```\n" + "code " * 60 + "\n```")
         await page.get_by_role("button", name="React: rate this answer").click()

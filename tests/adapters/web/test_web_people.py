@@ -152,6 +152,20 @@ async def test_what_was_exported_is_taken_in_again_once(service: Service) -> Non
     assert shown["ratings"]["count"] == 1
 
 
+async def test_an_imported_answer_stays_as_it_is_where_no_other_can_be_taken(service: Service) -> None:
+    await service.ask("ana", "hello", mode="best")
+    async with service.client.get("/api/people/ana/export") as response:
+        archive = await response.read()
+    await service.client.post("/api/people/ben/import", data=archive)
+    replies = service.app.store.replies
+    (before,) = await replies.of_person("ben")
+    body = {"person": "ben", "alternative": before.reply.alternatives[0].id}
+    status, _ = await service.call("POST", f"/api/replies/{before.reply.id}/choose", body)
+    assert status == 404
+    assert await replies.of_person("ben") == [before]
+    assert await service.app.store.choices.of_person("ben") == []
+
+
 @pytest.mark.parametrize("archive", [b"", b"PK\x03\x04 broken", b"\x00\xff\x00"])
 async def test_a_bad_archive_is_refused_and_leaves_nobody_behind(service: Service, archive: bytes) -> None:
     async with service.client.post("/api/people/ben/import", data=archive) as response:

@@ -68,3 +68,11 @@ async def test_remarks_of_another_conversation_are_not_listed(service: Service) 
     await remark(service, "better: Hello there!", under=reply["id"])
     await service.ask("ana", "hello")
     assert await remarks(service) == []
+
+
+async def test_a_remark_is_not_changed_like_a_question(service: Service) -> None:
+    reply = await service.ask("ana", "hello")
+    message = await remark(service, "Keep it short.", under=reply["id"])
+    body = {"person": "ana", "text": "Keep it long."}
+    status, said = await service.call("PATCH", f"/api/messages/{message}?wait=10", body)
+    assert (status, said["error"]["code"]) == (409, "no_question")

@@ -132,11 +132,11 @@ async def test_each_beginning_is_counted(store: Store) -> None:
 
 async def test_a_given_up_item_says_why_and_is_not_begun_again(store: Store) -> None:
     item = await taken(store)
-    assert await store.inbox.fail(item.id, "too long", owner=OWNER)
+    assert await store.inbox.fail(item.id, "too long", refused="too_long", owner=OWNER)
     assert not await store.inbox.fail(item.id, "again", owner=OWNER)
     failed = await store.inbox.get(item.id)
     assert failed is not None
-    assert (failed.state, failed.problem) == (MessageState.FAILED, "too long")
+    assert (failed.state, failed.problem, failed.refused) == (MessageState.FAILED, "too long", "too_long")
     assert await store.inbox.begin(item.id, owner=OWNER) is None
 
 
