@@ -130,9 +130,7 @@ inbox = Table(
     Column("owner", Id),  # the process that works on it
     Column("revision", Integer, nullable=False, server_default="0"),  # how often the question was edited
     Column("never_learn", Boolean, nullable=False, server_default=false()),
-    Column(
-        "outcome", Json
-    ),  # of a thread reply: {"kind", "note"}; of what was refused: {"refused": its code}
+    Column("outcome", Json),  # of a remark: {"kind", "note"}; of what was refused: {"refused": its code}
     Index("ix_inbox_ref", "platform", "ref_channel", "ref_id"),
     Index("ix_inbox_state", "state", "seq"),
     Index("ix_inbox_conversation", "person", "conversation", "seq"),
