@@ -102,7 +102,7 @@ def refusal_of(outcome: Outcome) -> web.Response:
         if outcome.refused is not None:
             return refusal(409, outcome.refused, said, about=outcome.message)
         return refusal(503, "failed", said, about=outcome.message)
-    said = "The question was withdrawn, or a newer one took its place."
+    said = "The question was withdrawn."
     return refusal(409, "cancelled", said, about=outcome.message)
 
 
