@@ -120,10 +120,16 @@ class Page {
     await this.refreshSelf();
   }
 
-  /** A button under an answer or a notice. */
-  async press({ kind, target }) {
+  /** A button under an answer or a notice; what is said to that is given back. */
+  async act({ kind, target }) {
     const conversation = this.conversation ?? "page";
     const { notice } = await this.api.post("/api/actions", { person: this.person, conversation, kind, target });
+    return notice;
+  }
+
+  /** The same, and what is said to it is shown for a moment. */
+  async press(action) {
+    const notice = await this.act(action);
     if (notice) toast(notice.text);
     return notice;
   }
@@ -199,6 +205,7 @@ class Page {
       if (this.api.token) {
         try {
           this.about = await this.api.get("/api/about");
+          this.composer.field.maxLength = this.about.max_text_chars;
           stored.set("token", this.api.token);
           return;
         } catch (error) {

@@ -2,6 +2,7 @@
 
 import { button, byId, drawing, h, ICONS, iconButton, put, toast } from "./dom.js";
 import { newId } from "./ids.js";
+import { rendered } from "./markdown.js";
 import { ReplyView } from "./reply.js";
 
 const POLL_MS = 4000;
@@ -101,10 +102,16 @@ export class Chat {
     if (actions.some((action) => action.kind === "learn_on")) return; // asked above the composer
     const card = h("section", { class: "notice" }, h("p", {}, text));
     if (image) card.append(h("img", { src: `data:image/png;base64,${image}`, alt: "The learning curve so far" }));
-    card.append(h("div", { class: "row" }, actions.map((action) => button(action.label, async () => {
+    const more = h("div", {});
+    const pressed = (action) => this.page.guard(async () => {
+      if (action.kind === "show_more") return put(more, rendered((await this.page.act(action)).text));
       await this.page.press(action);
       card.remove();
-    }, { kind: "plain" })), button("Dismiss", () => card.remove(), { kind: "link" })));
+      return this.page.refreshSelf();
+    });
+    card.append(more, h("div", { class: "row" },
+      actions.map((action) => button(action.label, () => pressed(action), { kind: "plain" })),
+      button("Dismiss", () => card.remove(), { kind: "link" })));
     this.log.append(card);
     this.toEnd();
   }
@@ -171,7 +178,7 @@ class MessageView {
     put(
       this.question,
       h("div", { class: "bubble" }, this.text),
-      h("div", { class: "own-actions" },
+      !this.isWithdrawn && h("div", { class: "own-actions" },
         iconButton("Edit this question", ICONS.edit, () => this.edit()),
         iconButton("Withdraw this question: it is not learned from", ICONS.bin, () => this.withdraw())),
     );
@@ -252,6 +259,7 @@ class MessageView {
     this.settle();
     this.isWithdrawn = true;
     this.element.classList.add("withdrawn");
+    this.drawQuestion();
     put(this.status, h("p", { class: "faint" }, "Withdrawn: not answered, and not learned from."));
   }
 

@@ -12,7 +12,7 @@ const percent = (share) => `${Math.round(100 * share)}%`;
 const FIGURES = [
   ["wanted_before", "As wanted before", percent],
   ["wanted_after", "As wanted after", percent],
-  ["probability_better", "Surely better", percent],
+  ["probability_better", "Probably better", percent],
   ["train_s", "Training", (seconds) => `${seconds.toFixed(0)} s`],
 ];
 
@@ -98,7 +98,7 @@ export class Panel {
     return section("Nights",
       drawCurve(self.curve),
       versions.length ? h("ol", { class: "versions", reversed: true }, [...versions].reverse().map((each) => this.version(each, live)))
-        : h("p", { class: "faint" }, "No night yet. About twenty reactions and remarks are enough for a first LoRA."),
+        : h("p", { class: "faint" }, "No LoRA yet. About twenty reactions and remarks are enough for a first one."),
       h("div", { class: "row" },
         button("Learn now", () => this.learnNow(), { icon: ICONS.moon, kind: "primary" }),
         live !== null && button("Undo the last night", () => this.undo(), { kind: "plain" })),
@@ -126,6 +126,7 @@ export class Panel {
     put(this.nightPlace, this.nightLine("Looking at what you taught…", null));
     const begun = await page.guard(() => page.api.post("/api/nights", { people: [page.person] }));
     if (!begun) return put(this.nightPlace);
+    this.followed = begun.id;
     let night = begun;
     while (night?.state === "running") {
       await new Promise((wake) => setTimeout(wake, NIGHT_WAIT_MS));
@@ -146,8 +147,13 @@ export class Panel {
     }
   }
 
-  night({ phase, done, total }) {
-    put(this.nightPlace, this.nightLine(`${phase[0].toUpperCase()}${phase.slice(1)}`, total ? done / total : null));
+  /** What is heard of a night. The end of one that nobody follows here is looked up. */
+  async night({ night, phase, done, total }) {
+    if (phase === "done" && night !== this.followed) {
+      const ended = await this.howFar({ id: night, people: [] });
+      return ended && this.nightEnded(ended);
+    }
+    return put(this.nightPlace, this.nightLine(`${phase[0].toUpperCase()}${phase.slice(1)}`, total ? done / total : null));
   }
 
   nightLine(words, share) {

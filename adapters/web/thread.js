@@ -17,7 +17,7 @@ export class Thread {
 
   write() {
     if (this.form.firstChild) return this.form.querySelector("textarea").focus();
-    const field = h("textarea", { rows: "2", maxlength: "16000", "aria-label": "What should be different", placeholder: "“Shorter, and no lists.”  Or  “better: …” with the text you wanted" });
+    const field = h("textarea", { rows: "2", maxlength: String(this.page.about.max_text_chars), "aria-label": "What should be different", placeholder: "“Shorter, and no lists.”  Or  “better: …” with the text you wanted" });
     const send = (kind) => {
       const text = field.value.trim();
       if (text) this.teach(text, kind);

@@ -13,6 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Request, async_playwright, expect
 from sqlalchemy import update
 
+from bot.events import Action, ActionKind, Notice, Person, Platform
 from bot.store import tables
 from engine.backends.scripted import ScriptedBackend
 from tests.adapters.web.service import TOKEN, Service, serving
@@ -250,6 +251,27 @@ async def test_learn_now_says_what_came_of_it(browser: Browser, tmp_path: Path) 
         await expect(page.locator(".night .verdict")).to_contain_text("Nothing was trained.")
 
 
+async def test_a_night_that_began_elsewhere_ends_on_the_page_and_its_note_shows_more(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with serving(tmp_path) as service, opened(browser, service) as page:
+        await ask(page, "hello")
+        await page.get_by_role("button", name="Yes, learn from me").click()
+        await page.locator("#me").click()
+        _, night = await service.call("POST", "/api/nights", {"people": ["Ana"]})
+        await expect(page.locator(".night .verdict")).to_contain_text("Nothing was trained.")
+        await page.keyboard.press("Escape")
+        more = Action(kind=ActionKind.SHOW_MORE, label="Show me more", target=night["id"])
+        undo = Action(kind=ActionKind.UNDO_LORA, label="Undo", target=night["id"])
+        ana = Person(key="Ana", platform=Platform.WEB)
+        await service.app.tell(ana, None, Notice(text="Good morning.", actions=(more, undo)))
+        note = page.locator(".notice").last
+        await note.get_by_role("button", name="Show me more").click()
+        await expect(note).to_contain_text("nothing clear enough")
+        await note.get_by_role("button", name="Undo").click()
+        await expect(page.locator(".toast").last).to_contain_text("nothing to undo")
+
+
 async def test_a_night_is_followed_through_a_break_of_the_connection(
     browser: Browser, tmp_path: Path
 ) -> None:
@@ -330,6 +352,7 @@ async def test_a_question_is_stopped(browser: Browser, tmp_path: Path) -> None:
         await page.keyboard.press("Enter")
         await page.get_by_role("button", name="Stop: withdraw this question").click()
         await expect(page.locator(".exchange")).to_contain_text("Withdrawn")
+        await expect(page.get_by_role("button", name="Edit this question")).to_have_count(0)
 
 
 async def test_an_edited_question_is_answered_anew(browser: Browser, tmp_path: Path) -> None:
