@@ -211,10 +211,11 @@ class App:
         reply = await self.store.replies.get(choice.reply)
         if reply.person != choice.person.key:
             raise NotYours("not_yours", "This answer was given to another person.")
+        origin = await self._origin(reply)
         is_kept = choice.alternative == reply.id
         choose = self.store.choices.keep if is_kept else self.store.choices.take
         if await choose(choice, owner=self.kit.owner):
-            self._workers.send(reply.id, await self._place_of(reply))
+            self._workers.send(reply.id, origin.place)
         self._rethinking.put(choice.person)
         return await self.store.replies.get(choice.reply)
 
@@ -353,12 +354,13 @@ class App:
             raise Unknown("unknown_message", "There is no such message.")
         return item
 
-    async def _place_of(self, reply: Reply) -> Place:
+    async def _origin(self, reply: Reply) -> Item:
+        """What the reply was made for. Raises Unknown for an imported one."""
         recorded = await self.store.replies.recorded(reply.id)
         item = await self.store.inbox.get(recorded.cause or reply.message)
         if item is None:
             raise Unknown("unknown_message", "This answer was imported and stands nowhere.")
-        return item.place
+        return item
 
     def _rating(self, emoji: frozenset[str]) -> int | None:
         return feedback.rating(emoji, self.kit.settings.reactions)
