@@ -215,7 +215,7 @@ class App:
         is_kept = choice.alternative == reply.id
         choose = self.store.choices.keep if is_kept else self.store.choices.take
         if await choose(choice, owner=self.kit.owner):
-            self._workers.send(reply.id, origin.place)
+            self._workers.send(reply.id, origin.place, message=origin.id)
         self._rethinking.put(choice.person)
         return await self.store.replies.get(choice.reply)
 

@@ -208,7 +208,7 @@ class Inbox:
     async def adopt(self, owner: str, *, limit: int) -> Sequence[Item]:
         """Take up what waits and is owned by nobody alive, oldest first."""
 
-        async def work(connection: Connection) -> Sequence[str]:
+        async def work(connection: Connection) -> Sequence[Item]:
             orphans = (
                 select(inbox.c.id)
                 .where(inbox.c.state == MessageState.WAITING, is_orphan(inbox, self._clock()))
@@ -219,12 +219,11 @@ class Inbox:
             ids = list((await connection.execute(orphans)).scalars())
             if ids:
                 await connection.execute(update(inbox).where(inbox.c.id.in_(ids)).values(owner=owner))
-            return ids
-
-        ids = await self._database.write(work)
-        async with self._database.reading() as connection:
+            # Read here: what is ours already and could not be read would be taken up by nobody.
             rows = await connection.execute(_ITEMS.where(inbox.c.id.in_(ids)).order_by(inbox.c.seq))
             return [_item(row) for row in rows]
+
+        return await self._database.write(work)
 
     async def begin(self, item_id: str, *, owner: str) -> Item | None:
         """Work on it begins: it is counted, so that what kills a process is not tried for ever.
@@ -387,6 +386,15 @@ def is_orphan(table: Any, now: datetime) -> Any:  # Any: the inbox or the replie
     return or_(table.c.owner.is_(None), table.c.owner.not_in(alive))
 
 
+def place_of(row: Row[Any]) -> Place:  # Any: a row with the inbox's columns for it
+    return Place(
+        platform=Platform(row.platform),
+        channel=row.place_channel,
+        thread=row.place_thread,
+        is_private=row.is_private,
+    )
+
+
 async def _subject(connection: Connection, platform: Platform, event: str) -> str:
     events = tables.events
     found = await connection.execute(
@@ -399,16 +407,13 @@ def _item(row: Row[Any]) -> Item:  # Any: a row that is described by columns, no
     platform = Platform(row.platform)
     outcome = row.outcome or {}
     person = Person(key=row.person, platform=Platform(row.person_platform), name=row.person_name)
-    place = Place(
-        platform=platform, channel=row.place_channel, thread=row.place_thread, is_private=row.is_private
-    )
     return Item(
         seq=row.seq,
         id=row.id,
         kind=ItemKind(row.kind),
         person=person,
         ref=Ref(platform=platform, channel=row.ref_channel, id=row.ref_id),
-        place=place,
+        place=place_of(row),
         conversation=row.conversation,
         text=row.text,
         mode=None if row.mode is None else Mode(row.mode),

@@ -20,7 +20,7 @@ from bot.errors import Unknown
 from bot.events import Action, Outgoing, Person, Place, Platform, Ref, Reply
 from bot.store import tables
 from bot.store.database import Connection, Database, insert
-from bot.store.inbox import SETTLED, is_orphan
+from bot.store.inbox import SETTLED, is_orphan, place_of
 from bot.store.snapshots import (
     Branch,
     actions_json,
@@ -100,6 +100,15 @@ class Recorded:
     delivery: Delivery
     delivery_problem: str | None
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsent:
+    """A recorded reply that is still to be sent. `cause`: the inbox row that it was made for."""
+
+    reply: str
+    cause: str
+    place: Place
 
 
 class Replies:
@@ -237,21 +246,30 @@ class Replies:
 
         await self._database.write(work)
 
-    async def adopt_unsent(self, owner: str, *, limit: int) -> Sequence[str]:
+    async def adopt_unsent(self, owner: str, *, limit: int) -> Sequence[Unsent]:
         """Take up replies that are to be sent and are owned by nobody alive, oldest first."""
 
-        async def work(connection: Connection) -> Sequence[str]:
+        async def work(connection: Connection) -> Sequence[Unsent]:
             orphans = (
-                select(replies.c.id)
+                select(
+                    replies.c.id.label("reply"),
+                    replies.c.cause,
+                    inbox.c.platform,
+                    inbox.c.place_channel,
+                    inbox.c.place_thread,
+                    inbox.c.is_private,
+                )
+                .join(inbox, inbox.c.id == replies.c.cause)
                 .where(replies.c.delivery == Delivery.STORED, is_orphan(replies, self._clock()))
                 .order_by(replies.c.seq)
                 .limit(limit)
-                .with_for_update(skip_locked=True)
+                .with_for_update(skip_locked=True, of=replies)
             )
-            ids = list((await connection.execute(orphans)).scalars())
+            found = (await connection.execute(orphans)).all()
+            ids = [row.reply for row in found]
             if ids:
                 await connection.execute(update(replies).where(replies.c.id.in_(ids)).values(owner=owner))
-            return ids
+            return [Unsent(reply=row.reply, cause=row.cause, place=place_of(row)) for row in found]
 
         return await self._database.write(work)
 
@@ -266,13 +284,10 @@ class Replies:
             replaced = () if is_first else await self._replaced(connection, row)
         platform = Platform(row.platform)
         person = Person(key=row.person, platform=platform, name=row.person_name)
-        place = Place(
-            platform=platform, channel=row.place_channel, thread=row.place_thread, is_private=row.is_private
-        )
         outgoing = Outgoing(
             key=f"{row.id}.{row.posting}",
             reply=_recorded(row, rating).reply,
-            place=place,
+            place=place_of(row),
             question=Ref(platform=platform, channel=row.ref_channel, id=row.ref_id),
             actions=actions_of(row.actions),
             replaces=replaced,
@@ -319,18 +334,7 @@ class Replies:
         )
         async with self._database.reading() as connection:
             rows = (await connection.execute(query)).all()
-        return [
-            (
-                Ref(platform=platform, channel=row.channel, id=row.id),
-                Place(
-                    platform=platform,
-                    channel=row.place_channel,
-                    thread=row.place_thread,
-                    is_private=row.is_private,
-                ),
-            )
-            for row in rows
-        ]
+        return [(Ref(platform=platform, channel=row.channel, id=row.id), place_of(row)) for row in rows]
 
     async def pieces(self, reply_id: str) -> tuple[Ref, ...]:
         """Where the reply stands on its platform, in order."""
