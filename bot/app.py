@@ -59,6 +59,8 @@ log = structlog.get_logger(__name__)
 LIFE_SIGN_S: Final = 5.0
 DEAD_AFTER_S: Final = 20.0
 SENDING_MAY_TAKE_S: Final = 6.0
+STOPPING_MAY_TAKE_S: Final = 4.0  # for all of it: platforms and model end after this, before 10 s are over
+DYING_MAY_TAKE_S: Final = 0.5
 NOTED_WITHIN_S: Final = 2.0  # Slack sends an event again unless it is acknowledged within 3 s
 LOOK_AGAIN_S: Final = 1.0
 LOOKS_RARER: Final = 1.5  # from look to look: five hundred who wait must not keep the store busy
@@ -107,12 +109,13 @@ class App:
                     running.append(tasks.create_task(self._nights.run()))
                     running.append(tasks.create_task(Schedule(self._nights).run()))
                 await self._stopping.wait()
-                await self._workers.stop()
-                drained = [outbox.drain(SENDING_MAY_TAKE_S) for outbox in self._outboxes.values()]
-                await asyncio.gather(*drained)
+                stop_by = time.monotonic() + STOPPING_MAY_TAKE_S
+                await self._workers.stop(STOPPING_MAY_TAKE_S)
+                left_s = max(0.0, stop_by - time.monotonic())
+                await asyncio.gather(*(outbox.drain(left_s) for outbox in self._outboxes.values()))
                 for task in running:
                     task.cancel()
-            await store.leases.die(owner)
+            await self._die()
         finally:
             self._ended.set()
 
@@ -384,6 +387,15 @@ class App:
             kind=item.taught_as,
             note=item.note,
         )
+
+    async def _die(self) -> None:
+        """What is left is free at once; where that cannot be said, once this process's lease runs out."""
+        try:
+            async with asyncio.timeout(DYING_MAY_TAKE_S):
+                await self.store.leases.die(self.kit.owner)
+        except Exception as error:  # a database that is away must not make a stop a fault
+            metrics.ERRORS.labels("die", type(error).__name__).inc()
+            log.exception("the lease could not be given back")
 
     async def _live(self) -> None:
         """Say that this process lives, and take up what dead ones left."""

@@ -95,15 +95,15 @@ class Workers:
             for _ in range(self._kit.settings.limits.at_once):
                 tasks.create_task(self._work_for_ever(tasks))
 
-    async def stop(self) -> None:
-        """Break off all work; it stays in the inbox. What is being recorded is recorded."""
+    async def stop(self, timeout_s: float) -> None:
+        """Break off all work; it stays in the inbox. What is being recorded is recorded, if there is time."""
         self._is_stopping = True
         running = list(self._running.values())
         for task in running:
             task.cancel()
         unfinished = [*running, *self._recording]
         if unfinished:
-            await asyncio.wait(unfinished)
+            await asyncio.wait(unfinished, timeout=timeout_s)
 
     async def adopt(self) -> None:
         """Take up what is to be worked on or sent and belongs to no process that lives."""

@@ -137,10 +137,9 @@ async def test_what_is_given_up_is_waited_for_no_longer(
 async def test_what_a_dead_process_had_posted_is_noted_before_it_is_read_back(
     start_bot: StartBot, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "SENDING_MAY_TAKE_S", 0.05)
+    monkeypatch.setattr(app, "STOPPING_MAY_TAKE_S", 0.05)
     async with start_bot(chat=chat) as bot:
         await ask_untold(bot)
-    monkeypatch.setattr(app, "SENDING_MAY_TAKE_S", 6.0)
     async with start_bot(chat=chat) as bot:
         reading = asyncio.create_task(bot.app.posted(Platform.DISCORD, since=LONG_AGO, limit=9))
         await asyncio.wait([reading], timeout=0.1)
