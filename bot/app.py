@@ -149,7 +149,7 @@ class App:
             self._workers.put(item.person.key, item.id)
 
     async def delete(self, deletion: Deletion) -> None:
-        """The question was withdrawn: cancelled, never learned from. Raises Unknown."""
+        """What was said was withdrawn: cancelled, never learned from. Raises Unknown."""
         item = await self._item_at(deletion.ref)
         if await self.store.inbox.delete(deletion, item.id):
             self._workers.cancel(item.person.key, item.id)

@@ -31,6 +31,7 @@ from bot.events import (
 from bot.store import tables
 from bot.store.database import Connection, Database, insert
 from bot.store.people import meet
+from bot.store.teachings import take_back
 from engine.types import Mode
 
 inbox = tables.inbox
@@ -109,7 +110,7 @@ class Inbox:
     async def edit(self, edit: Edit, item_id: str, *, owner: str) -> bool:
         """The question has another text and waits again; its old replies are no longer current.
 
-        False: the event was here before, or the text is the same, and nothing was changed.
+        False: the event was here before, the text is the same or was withdrawn, and nothing was changed.
         """
 
         async def work(connection: Connection) -> bool:
@@ -118,7 +119,11 @@ class Inbox:
                 return False
             changed = await connection.execute(
                 update(inbox)
-                .where(inbox.c.id == item_id, inbox.c.text != edit.text)
+                .where(
+                    inbox.c.id == item_id,
+                    inbox.c.text != edit.text,
+                    inbox.c.state != MessageState.CANCELLED,
+                )
                 .values(
                     text=edit.text,
                     revision=inbox.c.revision + 1,
@@ -139,7 +144,10 @@ class Inbox:
         return await self._database.write(work)
 
     async def delete(self, deletion: Deletion, item_id: str) -> bool:
-        """The question is withdrawn: cancelled, its unsent replies too, and nothing of it is learned from."""
+        """What was said is withdrawn: cancelled, its unsent replies too, and nothing of it is learned from.
+
+        What it taught, if it was said under an answer, is taken back.
+        """
 
         async def work(connection: Connection) -> bool:
             is_new = await first_time(
@@ -150,17 +158,17 @@ class Inbox:
             withdrawn = {"state": MessageState.CANCELLED, "never_learn": True, "problem": "withdrawn"}
             await connection.execute(update(inbox).where(inbox.c.id == item_id).values(**withdrawn))
             replies, teachings = tables.replies, tables.teachings
-            of_it = select(replies.c.id).where(replies.c.message == item_id)
+            is_to_it = or_(replies.c.message == item_id, replies.c.cause == item_id)
+            of_it = select(replies.c.id).where(is_to_it)
             await connection.execute(
                 update(teachings).where(teachings.c.reply.in_(of_it)).values(never_learn=True)
             )
+            taught = select(teachings.c.id).where(teachings.c.message == item_id)
+            for teaching in (await connection.execute(taught)).scalars().all():
+                await take_back(connection, teaching, self._clock())
+            await connection.execute(update(replies).where(is_to_it).values(never_learn=True))
             await connection.execute(
-                update(replies).where(replies.c.message == item_id).values(never_learn=True)
-            )
-            await connection.execute(
-                update(replies)
-                .where(replies.c.message == item_id, replies.c.delivery == "stored")
-                .values(delivery="withdrawn")
+                update(replies).where(is_to_it, replies.c.delivery == "stored").values(delivery="withdrawn")
             )
             return True
 

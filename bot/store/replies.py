@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy import Row, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import Unknown
@@ -235,13 +235,14 @@ class Replies:
         await self._database.write(work)
 
     async def never_learn(self, reply_id: str, is_never: bool) -> None:
-        """Whether this reply may be learned from. One whose question was withdrawn never may."""
-        withdrawn = select(inbox.c.id).where(inbox.c.never_learn)
+        """Whether this reply may be learned from. One to what was withdrawn never may."""
+        is_its_own = or_(inbox.c.id == replies.c.message, inbox.c.id == replies.c.cause)
+        is_withdrawn = select(inbox.c.id).where(inbox.c.never_learn, is_its_own).exists()
 
         async def work(connection: Connection) -> None:
             change = update(replies).where(replies.c.id == reply_id)
             if not is_never:
-                change = change.where(replies.c.message.is_(None) | replies.c.message.not_in(withdrawn))
+                change = change.where(~is_withdrawn)
             await connection.execute(change.values(never_learn=is_never))
 
         await self._database.write(work)
