@@ -342,7 +342,10 @@ class App:
             raise TooMany("too_fast", "That was too much at once: wait a little.", retry_after_s=wait_s)
         if self._workers.waiting(person.key) >= limits.waiting_per_person:
             raise TooMany("too_many", "Too much of yours waits already: wait a little.", retry_after_s=5.0)
-        if len(self._workers) >= limits.waiting:
+        # A platform may hand over questions faster than it takes answers: what is not sent yet waits too.
+        outbox = self._outboxes.get(person.platform)
+        unsent = outbox.unsent if outbox else 0
+        if len(self._workers) + unsent >= limits.waiting:
             raise TooMany("busy", "I am very busy: ask again in a minute.", retry_after_s=60.0)
 
     def _take_up(self, taken: Taken, person: Person, place: Place, kind: ItemKind) -> None:

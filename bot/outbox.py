@@ -63,6 +63,11 @@ class Outbox:
         self._is_idle = asyncio.Event()
         self._is_stopping = False
 
+    @property
+    def unsent(self) -> int:
+        """How much is to be sent, here."""
+        return len(self._on_their_way)
+
     def put(self, place: Place, reply_id: str, *, message: str) -> None:
         """To be sent, after what is on its way to the same place."""
         sending = Sending(reply=reply_id, message=message, place=place)

@@ -31,7 +31,7 @@ class Rethinking:
     def __init__(self, kit: Kit, tell: Tell) -> None:
         self._kit = kit
         self._tell = tell
-        self._people: dict[str, Person] = {}
+        self._people: dict[str, Person] = {}  # however much they rate, no longer than there are people
         self._arrived = asyncio.Event()
 
     def put(self, person: Person) -> None:

@@ -48,7 +48,8 @@ class Sqlite(Database):
     def __init__(self, url: URL) -> None:
         self.url = url
         self.is_sqlite = True
-        self._jobs: asyncio.Queue[_Job[Any]] = asyncio.Queue()  # Any: each job has a result of its own type
+        # Needs no size, as whoever puts a write in waits for it. Any: each job has a result of its own type.
+        self._jobs: asyncio.Queue[_Job[Any]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._lines: list[Line] = []
         self._readers: asyncio.Queue[Line] = asyncio.Queue()  # those that nobody reads by now

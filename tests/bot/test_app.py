@@ -257,6 +257,18 @@ async def test_no_more_waits_than_the_limits_allow(start_bot: StartBot) -> None:
         backend.go.set()
 
 
+async def test_answers_that_cannot_be_sent_wait_within_the_same_limit(start_bot: StartBot) -> None:
+    async with start_bot(limits={"waiting": 3}) as bot:
+        bot.chat.hold.clear()
+        for number in range(3):
+            assert is_answered(await bot.ask(f"question {number}", conversation=f"c{number}"))
+        with pytest.raises(TooMany) as refused:
+            await bot.app.message(message("one too many"))
+        assert refused.value.code == "busy"
+        bot.chat.hold.set()
+        await bot.sent(3)
+
+
 async def test_a_blocked_person_is_refused(bot: Bot) -> None:
     await bot.ask("hello")
     await bot.store.people.change("ann", is_blocked=True)
