@@ -65,11 +65,13 @@ def leave(code: int) -> None:
     """End this process within a second, whatever of a model's loading still runs in threads and children."""
 
     def end_now() -> None:
-        for child in multiprocessing.active_children():
-            child.kill()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        try:
+            for child in multiprocessing.active_children():
+                child.kill()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:  # nobody may read any more what is flushed
+            os._exit(code)
 
     timer = threading.Timer(ENDING_MAY_TAKE_S, end_now)
     timer.daemon = True
