@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from adapters import browser, checks, cli_night, cli_person, wiring
-from adapters.terminal import WRONG_CONFIGURATION, carry_out, console, settings_or_exit
+from adapters.terminal import WRONG_CONFIGURATION, carry_out, console, leave, settings_or_exit
 from bot.ports import ChatError
 from bot.settings import Settings
 from bot.store import schema
@@ -28,7 +28,14 @@ app.add_typer(database, name="db")
 
 def main() -> None:
     """The command's entry."""
-    app()
+    code = 1
+    try:
+        app()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+        raise
+    finally:
+        leave(code)
 
 
 @app.command()

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import os
+import sys
+import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NoReturn, TypeVar
 
 import typer
@@ -20,6 +25,7 @@ from engine.ports import EngineError
 T = TypeVar("T")
 
 WRONG_CONFIGURATION: Final = 2
+ENDING_MAY_TAKE_S: Final = 1.0
 # What a person at the terminal can mend; anything else is a fault of ours and shows where.
 MENDABLE: Final = (BotError, ChatError, EngineError, RubricError)
 
@@ -41,6 +47,7 @@ def carry_out(work: Callable[[], Awaitable[T]]) -> T:
     """Run it to its end; or say what is wrong, and exit."""
 
     async def carried_out() -> T:
+        asyncio.get_running_loop().set_default_executor(_Unawaited())
         return await work()
 
     try:
@@ -54,10 +61,35 @@ def carry_out(work: Callable[[], Awaitable[T]]) -> T:
         complain(*(str(error) for error in _leaves(mendable)))
 
 
+def leave(code: int) -> None:
+    """End this process within a second, whatever of a model's loading still runs in threads and children."""
+
+    def end_now() -> None:
+        try:
+            for child in multiprocessing.active_children():
+                child.kill()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:  # nobody may read any more what is flushed
+            os._exit(code)
+
+    timer = threading.Timer(ENDING_MAY_TAKE_S, end_now)
+    timer.daemon = True
+    timer.start()
+
+
 def complain(*problems: str) -> NoReturn:
     for problem in problems:
         _complaints.print(f"nightloom: {problem}", markup=False)
     raise typer.Exit(WRONG_CONFIGURATION)
+
+
+class _Unawaited(ThreadPoolExecutor):
+    """Threads that the loop's end does not wait for: nothing can stop one that loads a model."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        del wait, cancel_futures
+        super().shutdown(wait=False, cancel_futures=True)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

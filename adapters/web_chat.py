@@ -26,7 +26,7 @@ from bot.settings import WebSettings
 
 PAGE = Path(__file__).parent / "web"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-SHUTDOWN_S = 2.0  # for calls that wait for an outcome; what they asked is in the inbox
+SHUTDOWN_S = 1.0  # aiohttp waits for calls twice; those that wait for an outcome have it in the inbox
 
 
 class WebChat(Chat):

@@ -74,6 +74,7 @@ class Service:
             serving = [tasks.create_task(chat.run()) for chat in self.chats]
             loading = tasks.create_task(self._load(report))
             await self._stopping.wait()
+            # An init system kills after 10 s: 4 are the app's, 2 web calls', 2 vLLM's, 1 is for what is left.
             loading.cancel()
             # The doors stay open while the app ends: what comes in now is stored, and answered next time.
             await self.app.stop()

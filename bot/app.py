@@ -59,6 +59,8 @@ log = structlog.get_logger(__name__)
 LIFE_SIGN_S: Final = 5.0
 DEAD_AFTER_S: Final = 20.0
 SENDING_MAY_TAKE_S: Final = 6.0
+STOPPING_MAY_TAKE_S: Final = 3.0  # with what follows 4: platforms and model have to end too within 10 s
+DYING_MAY_TAKE_S: Final = 1.0
 NOTED_WITHIN_S: Final = 2.0  # Slack sends an event again unless it is acknowledged within 3 s
 LOOK_AGAIN_S: Final = 1.0
 LOOKS_RARER: Final = 1.5  # from look to look: five hundred who wait must not keep the store busy
@@ -107,12 +109,13 @@ class App:
                     running.append(tasks.create_task(self._nights.run()))
                     running.append(tasks.create_task(Schedule(self._nights).run()))
                 await self._stopping.wait()
-                await self._workers.stop()
-                drained = [outbox.drain(SENDING_MAY_TAKE_S) for outbox in self._outboxes.values()]
-                await asyncio.gather(*drained)
+                stop_by = time.monotonic() + STOPPING_MAY_TAKE_S
+                await self._workers.stop(STOPPING_MAY_TAKE_S)
+                left_s = max(0.0, stop_by - time.monotonic())
+                await asyncio.gather(*(outbox.drain(left_s) for outbox in self._outboxes.values()))
                 for task in running:
                     task.cancel()
-            await store.leases.die(owner)
+            await self._die()
         finally:
             self._ended.set()
 
@@ -146,7 +149,7 @@ class App:
             self._workers.put(item.person.key, item.id)
 
     async def delete(self, deletion: Deletion) -> None:
-        """The question was withdrawn: cancelled, never learned from. Raises Unknown."""
+        """What was said was withdrawn: cancelled, never learned from. Raises Unknown."""
         item = await self._item_at(deletion.ref)
         if await self.store.inbox.delete(deletion, item.id):
             self._workers.cancel(item.person.key, item.id)
@@ -211,11 +214,11 @@ class App:
         reply = await self.store.replies.get(choice.reply)
         if reply.person != choice.person.key:
             raise NotYours("not_yours", "This answer was given to another person.")
-        place = await self._place_of(reply)
+        origin = await self._origin(reply)
         is_kept = choice.alternative == reply.id
         choose = self.store.choices.keep if is_kept else self.store.choices.take
         if await choose(choice, owner=self.kit.owner):
-            self._workers.send(reply.id, place)
+            self._workers.send(reply.id, origin.place, message=origin.id)
         self._rethinking.put(choice.person)
         return await self.store.replies.get(choice.reply)
 
@@ -339,7 +342,10 @@ class App:
             raise TooMany("too_fast", "That was too much at once: wait a little.", retry_after_s=wait_s)
         if self._workers.waiting(person.key) >= limits.waiting_per_person:
             raise TooMany("too_many", "Too much of yours waits already: wait a little.", retry_after_s=5.0)
-        if len(self._workers) >= limits.waiting:
+        # A platform may hand over questions faster than it takes answers: what is not sent yet waits too.
+        outbox = self._outboxes.get(person.platform)
+        unsent = outbox.unsent if outbox else 0
+        if len(self._workers) + unsent >= limits.waiting:
             raise TooMany("busy", "I am very busy: ask again in a minute.", retry_after_s=60.0)
 
     def _take_up(self, taken: Taken, person: Person, place: Place, kind: ItemKind) -> None:
@@ -354,12 +360,13 @@ class App:
             raise Unknown("unknown_message", "There is no such message.")
         return item
 
-    async def _place_of(self, reply: Reply) -> Place:
+    async def _origin(self, reply: Reply) -> Item:
+        """What the reply was made for. Raises Unknown for an imported one."""
         recorded = await self.store.replies.recorded(reply.id)
         item = await self.store.inbox.get(recorded.cause or reply.message)
         if item is None:
             raise Unknown("unknown_message", "This answer was imported and stands nowhere.")
-        return item.place
+        return item
 
     def _rating(self, emoji: frozenset[str]) -> int | None:
         return feedback.rating(emoji, self.kit.settings.reactions)
@@ -384,6 +391,15 @@ class App:
             kind=item.taught_as,
             note=item.note,
         )
+
+    async def _die(self) -> None:
+        """What is left is free at once; where that cannot be said, once this process's lease runs out."""
+        try:
+            async with asyncio.timeout(DYING_MAY_TAKE_S):
+                await self.store.leases.die(self.kit.owner)
+        except Exception as error:  # a database that is away must not make a stop a fault
+            metrics.ERRORS.labels("die", type(error).__name__).inc()
+            log.exception("the lease could not be given back")
 
     async def _live(self) -> None:
         """Say that this process lives, and take up what dead ones left."""

@@ -76,7 +76,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """The question was withdrawn: what runs for it is cancelled, and it is not learned from."""
+    """What was said was withdrawn: what runs for it is cancelled, and it is not learned from."""
 
     event: str
     ref: Ref

@@ -11,13 +11,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+import structlog
+
 from bot import crowd, noting
 from bot.kit import Kit
 from bot.store.choices import Chosen
 from bot.store.notes import NewNote, Note, NoteKind, Origin
 from bot.store.replies import Recorded
 from engine.judge import Judge, manner_questions, plain_features
+from engine.ports import RequestError
 from engine.taste import Population, Taste, Want
+
+log = structlog.get_logger(__name__)
 
 MAX_RATED: Final = 200  # the newest
 MAX_CHOSEN: Final = 60
@@ -99,13 +104,18 @@ async def _rated(kit: Kit, person: str) -> list[_Rated]:
     """The person's own answers that they rated and that may be learned from, the newest first."""
     recorded = await kit.store.replies.with_feedback(person, limit=MAX_RATED)
     theirs = [one for one in recorded if one.reply.rating and one.is_current and not one.never_learn]
-    return [await _described(kit, one) for one in theirs]
+    described = [await _described(kit, one) for one in theirs]
+    return [one for one in described if one is not None]
 
 
-async def _described(kit: Kit, one: Recorded) -> _Rated:
+async def _described(kit: Kit, one: Recorded) -> _Rated | None:
+    """None: the judge cannot be asked about it."""
     answers = one.manners
     if answers is None or not _is_complete(kit, answers):
-        (answers,) = await _asked(kit, one, [one.reply.text])
+        asked = await _asked(kit, one, [one.reply.text])
+        if asked is None:
+            return None
+        (answers,) = asked
         await kit.store.replies.describe(one.reply.id, one.reply.text, answers)
     return _Rated(at=one.at, rating=one.reply.rating or 3, answers=_with_plain(answers, one.reply.text))
 
@@ -114,14 +124,19 @@ async def _preferred(kit: Kit, person: str) -> list[_Preferred]:
     """The person's choices. Who chooses between the same two again changed their mind: the last one holds."""
     made = await kit.store.choices.telling(person, limit=MAX_CHOSEN)
     last = {(one.reply, frozenset((one.chosen_text, one.rejected_text))): one for one in made}
-    return [await _compared(kit, one) for one in last.values()]
+    compared = [await _compared(kit, one) for one in last.values()]
+    return [one for one in compared if one is not None]
 
 
-async def _compared(kit: Kit, one: Chosen) -> _Preferred:
+async def _compared(kit: Kit, one: Chosen) -> _Preferred | None:
+    """None: the judge cannot be asked about one of the two."""
     manners = one.manners
     if manners is None or not all(_is_complete(kit, answers) for answers in manners.values()):
         about = await kit.store.replies.recorded(one.reply)
-        chosen, rejected = await _asked(kit, about, [one.chosen_text, one.rejected_text])
+        asked = await _asked(kit, about, [one.chosen_text, one.rejected_text])
+        if asked is None:
+            return None
+        chosen, rejected = asked
         manners = {"chosen": chosen, "rejected": rejected}
         await kit.store.choices.describe(one.id, manners)
     return _Preferred(
@@ -131,11 +146,18 @@ async def _compared(kit: Kit, one: Chosen) -> _Preferred:
     )
 
 
-async def _asked(kit: Kit, one: Recorded, texts: Sequence[str]) -> list[dict[str, float]]:
-    """The rubric's manners in answers, read without memory: no note is to colour what is seen."""
+async def _asked(kit: Kit, one: Recorded, texts: Sequence[str]) -> list[dict[str, float]] | None:
+    """The rubric's manners in answers, read without memory: no note is to colour what is seen.
+
+    None where the model cannot take them, as an imported text that is longer than its context.
+    """
     judge = Judge(kit.backend, manner_questions(kit.rubric.manners))
     prefix = kit.backend.encode(noting.last_exchange(one.prompt))
-    verdicts = await judge.score(prefix, [kit.backend.encode_text(text) for text in texts])
+    try:
+        verdicts = await judge.score(prefix, [kit.backend.encode_text(text) for text in texts])
+    except RequestError as error:
+        log.info("an answer is left out of the taste", reply=one.reply.id, error=str(error))
+        return None
     return [dict(verdict.answers) for verdict in verdicts]
 
 

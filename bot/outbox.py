@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Final
 import structlog
 
 from bot import conversation, metrics
+from bot.backoff import pause_s
 from bot.events import Notice, Outgoing, Person, Place, Platform
 from bot.hub import Hub
 from bot.kit import Kit
@@ -35,11 +35,16 @@ SETTLES_S: Final = 10.0  # what is not recorded by then is tried again and again
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Sending:
-    """A reply on its way. `over` is done when it is noted where it stands, or that it never will."""
+    """A reply on its way. `over` is done when it is noted where it stands, or that it never will.
+
+    `message`: what it was made for, as the log names it.
+    """
 
     reply: str
+    message: str
     place: Place
     tries: int = 0
+    faults: int = 0
     began: float = math.inf  # on the monotonic clock; until then it waits for its turn
     over: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -58,9 +63,14 @@ class Outbox:
         self._is_idle = asyncio.Event()
         self._is_stopping = False
 
-    def put(self, place: Place, reply_id: str) -> None:
+    @property
+    def unsent(self) -> int:
+        """How much is to be sent, here."""
+        return len(self._on_their_way)
+
+    def put(self, place: Place, reply_id: str, *, message: str) -> None:
         """To be sent, after what is on its way to the same place."""
-        sending = Sending(reply=reply_id, place=place)
+        sending = Sending(reply=reply_id, message=message, place=place)
         self._on_their_way.add(sending)
         self._queue.put(conversation.name_of(place), sending)
         metrics.UNSENT.inc()
@@ -103,80 +113,84 @@ class Outbox:
                 return
             self._sending += 1
             try:
-                pause_s = await self._try(sending)
+                wait_s = await self._try(sending)
             finally:
                 self._sending -= 1
                 self._is_idle.set()
-            if pause_s is None:
+            if wait_s is None:
                 self._on_their_way.discard(sending)
                 self._begun.discard(sending)
                 sending.over.set_result(None)
                 metrics.UNSENT.dec()
                 self._queue.done(place)
             else:
-                tasks.create_task(self._again(place, sending, pause_s))
+                tasks.create_task(self._again(place, sending, wait_s))
 
-    async def _again(self, place: str, sending: Sending, pause_s: float) -> None:
-        """After the pause; until then nothing else goes to that place."""
-        await asyncio.sleep(pause_s)
+    async def _again(self, place: str, sending: Sending, wait_s: float) -> None:
+        """After the wait; until then nothing else goes to that place."""
+        await asyncio.sleep(wait_s)
         self._queue.put_first(place, sending)
         self._queue.done(place)
 
     async def _try(self, sending: Sending) -> float | None:
-        """Send it now. The seconds to wait before the next try; None: it is dealt with."""
+        """Send it now. The seconds to wait before the next try; None: it is dealt with. Never raises."""
         sending.tries += 1
         if sending not in self._begun:
             sending.began = time.monotonic()
             self._begun.add(sending)
-        reply_id, tries = sending.reply, sending.tries
-        platform = self._chat.platform
-        outgoing = None
-        try:
-            found = await self._kit.store.replies.outgoing(reply_id, owner=self._kit.owner)
-            if found is None:
+        platform, tries = self._chat.platform, sending.tries
+        with structlog.contextvars.bound_contextvars(message=sending.message, reply=sending.reply):
+            try:
+                await self._deal_with(sending)
+            except RateLimited as error:
+                metrics.DELIVERIES.labels(platform, "rate_limited").inc()
+                return error.retry_after_s
+            except (ChatError, TimeoutError) as error:
+                metrics.DELIVERIES.labels(platform, "unreachable").inc()
+                log.warning("not sent, will be tried again", tries=tries, error=str(error))
+            except Exception as error:  # one reply's fault, or a store that is away, must not stop the others
+                metrics.ERRORS.labels("send", type(error).__name__).inc()
+                log.exception("sending failed", tries=tries)
+            else:
                 return None
-            outgoing, person = found
-            await self._send(outgoing, person)
-        except Undeliverable as error:
-            await self._give_up(reply_id, outgoing, str(error))
-            return None
-        except RateLimited as error:
-            metrics.DELIVERIES.labels(platform, "rate_limited").inc()
-            return error.retry_after_s
-        except (ChatError, TimeoutError) as error:
-            metrics.DELIVERIES.labels(platform, "unreachable").inc()
-            log.warning("not sent, will be tried again", reply=reply_id, tries=tries, error=str(error))
-        except Exception as error:  # one reply's fault, in an adapter or the store, must not stop the others
-            metrics.ERRORS.labels("send", type(error).__name__).inc()
-            log.exception("sending failed", reply=reply_id, tries=tries)
-            if tries >= FAULTS and outgoing is not None:
-                await self._give_up(reply_id, outgoing, "sending it failed again and again")
-                return None
-        else:
-            return None
-        return min(FIRST_PAUSE_S * 2.0 ** (tries - 1), LONGEST_PAUSE_S) * random.uniform(0.8, 1.2)
+        return pause_s(tries, first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S)
 
-    async def _send(self, outgoing: Outgoing, person: Person) -> None:
+    async def _deal_with(self, sending: Sending) -> None:
+        """Post it and note where it stands, or give it up. Raises whatever chat and store raise."""
+        found = await self._kit.store.replies.outgoing(sending.reply, owner=self._kit.owner)
+        if found is None:
+            return
+        outgoing, person = found
+        if sending.faults >= FAULTS:
+            await self._give_up(outgoing, "sending it failed again and again")
+            return
         with metrics.PHASES.labels("send").time():
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                pieces = await self._chat.post(outgoing)
+            try:
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    pieces = await self._chat.post(outgoing)
+            except Undeliverable as error:
+                await self._give_up(outgoing, str(error))
+                return
+            except (ChatError, TimeoutError):
+                raise
+            except Exception:
+                sending.faults += 1
+                raise
             await self._kit.store.replies.sent(outgoing, pieces)
         metrics.DELIVERIES.labels(self._chat.platform, "sent").inc()
-        log.info("reply sent", reply=outgoing.reply.id, message=outgoing.reply.message, pieces=len(pieces))
+        log.info("reply sent", pieces=len(pieces))
         self._hub.tell(person.key, outgoing.reply)
 
-    async def _give_up(self, reply_id: str, outgoing: Outgoing | None, problem: str) -> None:
+    async def _give_up(self, outgoing: Outgoing, problem: str) -> None:
+        await self._kit.store.replies.undeliverable(outgoing.reply.id, problem)
         metrics.DELIVERIES.labels(self._chat.platform, "undeliverable").inc()
-        log.warning("reply cannot be delivered", reply=reply_id, problem=problem)
-        await self._kit.store.replies.undeliverable(reply_id, problem)
-        if outgoing is None:
-            return
+        log.warning("reply cannot be delivered", problem=problem)
         person = Person(key=outgoing.reply.person, platform=outgoing.place.platform)
         said = Notice(text=f"My answer could not be posted: {problem}")
         try:
             await self._chat.tell(person, None, said)
         except ChatError as error:
-            log.info("person could not be told", reply=reply_id, error=str(error))
+            log.info("person could not be told", error=str(error))
 
 
 Outboxes = Mapping[Platform, Outbox]

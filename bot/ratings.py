@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from bot import consent, liking
+from bot import consent, liking, metrics
 from bot.events import Action, ActionKind, Notice, Person, Place
 from bot.kit import Kit
 from engine.ports import EngineError
@@ -31,7 +31,7 @@ class Rethinking:
     def __init__(self, kit: Kit, tell: Tell) -> None:
         self._kit = kit
         self._tell = tell
-        self._people: dict[str, Person] = {}
+        self._people: dict[str, Person] = {}  # however much they rate, no longer than there are people
         self._arrived = asyncio.Event()
 
     def put(self, person: Person) -> None:
@@ -49,10 +49,11 @@ class Rethinking:
                 began_s = time.thread_time()
                 try:
                     await self._rethink(person)
-                except (
-                    EngineError
-                ) as error:  # the engine restarts by itself; the next rating comes here again
+                except EngineError as error:  # it restarts by itself; the next rating comes here again
                     log.info("ratings are thought about later", person=person.key, error=str(error))
+                except Exception as error:  # the store is away, or they are forgotten now: the others go on
+                    metrics.ERRORS.labels("rethink", type(error).__name__).inc()
+                    log.exception("ratings could not be thought about", person=person.key)
                 # In a flood of ratings most of the time is left to those who wait for something.
                 await asyncio.sleep(LEFT_TO_OTHERS * (time.thread_time() - began_s))
 

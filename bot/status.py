@@ -12,7 +12,7 @@ from bot.hub import Hub
 from bot.ports import Chat
 from bot.store.inbox import Item
 
-IDLE_MAY_TAKE_S: Final = 3.0
+IDLE_MAY_TAKE_S: Final = 2.0
 
 
 class Status:

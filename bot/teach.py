@@ -12,7 +12,7 @@ from typing import Final
 
 from bot import feedback, memory, noting, statements
 from bot.errors import NotYours, Refused
-from bot.events import Action, ActionKind, TeachingKind
+from bot.events import Action, ActionKind, MessageState, TeachingKind
 from bot.kit import Kit
 from bot.respond import QUESTION_TOKENS, Woven, actions, limits_of, mode_of, weave
 from bot.store.inbox import Item
@@ -72,6 +72,9 @@ async def was_question(kit: Kit, person: str, revision: str) -> str:
         raise Refused("no_teaching", "There is nothing here that could have been a question.")
     if teaching.person != person:
         raise NotYours("not_yours", "Only the person who said this can say how it was meant.")
+    said = await kit.store.inbox.get(teaching.message)
+    if said is None or said.state is MessageState.CANCELLED:
+        raise Refused("withdrawn", "You took this back. Ask it anew.")
     if teaching.kind is not TeachingKind.QUESTION:
         await kit.store.teachings.take_back(teaching, owner=kit.owner)
     return teaching.message
@@ -100,7 +103,7 @@ async def _keep(kit: Kit, item: Item, about: Recorded, said: feedback.Teaching) 
         note, note_id, note_text = await _noted(kit, item, about, teaching.id)
     await kit.store.teachings.keep(replace(teaching, note=note_id), note, note_text=note_text)
     kept = await kit.store.teachings.of_message(item.id)
-    if kept is None:  # the person was erased in this very moment
+    if kept is None:  # it was withdrawn, or the person erased, in this very moment
         raise LookupError(item.id)
     return kept
 

@@ -7,13 +7,13 @@ answered. Knows no platform and no SQL.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Mapping
 from typing import Final
 
 import structlog
 
 from bot import metrics
+from bot.backoff import pause_s
 from bot.errors import BotError
 from bot.events import Notice, Person, Place, Platform
 from bot.hub import Hub
@@ -69,11 +69,11 @@ class Workers:
         if task is not None:
             task.cancel()
 
-    def send(self, reply_id: str, place: Place) -> None:
-        """A recorded reply is to be sent. Where its platform is off now, it stays stored."""
+    def send(self, reply_id: str, place: Place, *, message: str) -> None:
+        """A recorded reply, made for `message`, is to be sent. Where its platform is off it stays stored."""
         outbox = self._outboxes.get(place.platform)
         if outbox is not None:
-            outbox.put(place, reply_id)
+            outbox.put(place, reply_id, message=message)
 
     async def tell(self, person: Person, place: Place | None, notice: Notice) -> bool:
         """Say something to one person alone, if they can be reached. False: another time it may arrive."""
@@ -95,15 +95,15 @@ class Workers:
             for _ in range(self._kit.settings.limits.at_once):
                 tasks.create_task(self._work_for_ever(tasks))
 
-    async def stop(self) -> None:
-        """Break off all work; it stays in the inbox. What is being recorded is recorded."""
+    async def stop(self, timeout_s: float) -> None:
+        """Break off all work; it stays in the inbox. What is being recorded is recorded, if there is time."""
         self._is_stopping = True
         running = list(self._running.values())
         for task in running:
             task.cancel()
         unfinished = [*running, *self._recording]
         if unfinished:
-            await asyncio.wait(unfinished)
+            await asyncio.wait(unfinished, timeout=timeout_s)
 
     async def adopt(self) -> None:
         """Take up what is to be worked on or sent and belongs to no process that lives."""
@@ -111,10 +111,8 @@ class Workers:
         for item in await store.inbox.adopt(owner, limit=ADOPTED_AT_ONCE):
             log.info("taken up again", message=item.id, person=item.person.key)
             self.put(item.person.key, item.id)
-        for reply_id in await store.replies.adopt_unsent(owner, limit=ADOPTED_AT_ONCE):
-            found = await store.replies.outgoing(reply_id, owner=owner)
-            if found is not None:
-                self.send(reply_id, found[0].place)
+        for unsent in await store.replies.adopt_unsent(owner, limit=ADOPTED_AT_ONCE):
+            self.send(unsent.reply, unsent.place, message=unsent.cause)
 
     async def _work_for_ever(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -145,8 +143,7 @@ class Workers:
                     if failures >= self._kit.settings.limits.tries and await self._gave_up(item_id):
                         break
                 pauses += 1
-                pause_s = min(FIRST_PAUSE_S * 2.0 ** (pauses - 1), LONGEST_PAUSE_S)
-                await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
+                await asyncio.sleep(pause_s(pauses, first_s=FIRST_PAUSE_S, longest_s=LONGEST_PAUSE_S))
             self._hub.settled(item_id)
 
     async def _attempt(self, item_id: str, *, is_first: bool) -> bool:
@@ -201,7 +198,7 @@ class Workers:
             seconds=round(draft.seconds, 2),
         )
         self._hub.settled(item.id)
-        self.send(draft.id, item.place)
+        self.send(draft.id, item.place, message=item.id)
 
     async def _gave_up(self, item_id: str) -> bool:
         """After too many tries the person is told, and may ask again. False: not even that worked."""

@@ -31,6 +31,7 @@ from bot.events import (
 from bot.store import tables
 from bot.store.database import Connection, Database, insert
 from bot.store.people import meet
+from bot.store.teachings import take_back
 from engine.types import Mode
 
 inbox = tables.inbox
@@ -110,7 +111,7 @@ class Inbox:
     async def edit(self, edit: Edit, item_id: str, *, owner: str) -> bool:
         """The question has another text and waits again; its old replies are no longer current.
 
-        False: the event was here before, or the text is the same, and nothing was changed.
+        False: the event was here before, the text is the same or was withdrawn, and nothing was changed.
         """
 
         async def work(connection: Connection) -> bool:
@@ -119,7 +120,11 @@ class Inbox:
                 return False
             changed = await connection.execute(
                 update(inbox)
-                .where(inbox.c.id == item_id, inbox.c.text != edit.text)
+                .where(
+                    inbox.c.id == item_id,
+                    inbox.c.text != edit.text,
+                    inbox.c.state != MessageState.CANCELLED,
+                )
                 .values(
                     text=edit.text,
                     revision=inbox.c.revision + 1,
@@ -140,7 +145,10 @@ class Inbox:
         return await self._database.write(work)
 
     async def delete(self, deletion: Deletion, item_id: str) -> bool:
-        """The question is withdrawn: cancelled, its unsent replies too, and nothing of it is learned from."""
+        """What was said is withdrawn: cancelled, its unsent replies too, and nothing of it is learned from.
+
+        What it taught, if it was said under an answer, is taken back.
+        """
 
         async def work(connection: Connection) -> bool:
             is_new = await first_time(
@@ -151,17 +159,17 @@ class Inbox:
             withdrawn = {"state": MessageState.CANCELLED, "never_learn": True, "problem": "withdrawn"}
             await connection.execute(update(inbox).where(inbox.c.id == item_id).values(**withdrawn))
             replies, teachings = tables.replies, tables.teachings
-            of_it = select(replies.c.id).where(replies.c.message == item_id)
+            is_to_it = or_(replies.c.message == item_id, replies.c.cause == item_id)
+            of_it = select(replies.c.id).where(is_to_it)
             await connection.execute(
                 update(teachings).where(teachings.c.reply.in_(of_it)).values(never_learn=True)
             )
+            taught = select(teachings.c.id).where(teachings.c.message == item_id)
+            for teaching in (await connection.execute(taught)).scalars().all():
+                await take_back(connection, teaching, self._clock())
+            await connection.execute(update(replies).where(is_to_it).values(never_learn=True))
             await connection.execute(
-                update(replies).where(replies.c.message == item_id).values(never_learn=True)
-            )
-            await connection.execute(
-                update(replies)
-                .where(replies.c.message == item_id, replies.c.delivery == "stored")
-                .values(delivery="withdrawn")
+                update(replies).where(is_to_it, replies.c.delivery == "stored").values(delivery="withdrawn")
             )
             return True
 
@@ -209,7 +217,7 @@ class Inbox:
     async def adopt(self, owner: str, *, limit: int) -> Sequence[Item]:
         """Take up what waits and is owned by nobody alive, oldest first."""
 
-        async def work(connection: Connection) -> Sequence[str]:
+        async def work(connection: Connection) -> Sequence[Item]:
             orphans = (
                 select(inbox.c.id)
                 .where(inbox.c.state == MessageState.WAITING, is_orphan(inbox, self._clock()))
@@ -220,12 +228,11 @@ class Inbox:
             ids = list((await connection.execute(orphans)).scalars())
             if ids:
                 await connection.execute(update(inbox).where(inbox.c.id.in_(ids)).values(owner=owner))
-            return ids
-
-        ids = await self._database.write(work)
-        async with self._database.reading() as connection:
+            # Read here: what is ours already and could not be read would be taken up by nobody.
             rows = await connection.execute(_ITEMS.where(inbox.c.id.in_(ids)).order_by(inbox.c.seq))
             return [_item(row) for row in rows]
+
+        return await self._database.write(work)
 
     async def begin(self, item_id: str, *, owner: str) -> Item | None:
         """Work on it begins: it is counted, so that what kills a process is not tried for ever.
@@ -389,6 +396,15 @@ def is_orphan(table: Any, now: datetime) -> Any:  # Any: the inbox or the replie
     return or_(table.c.owner.is_(None), table.c.owner.not_in(alive))
 
 
+def place_of(row: Row[Any]) -> Place:  # Any: a row with the inbox's columns for it
+    return Place(
+        platform=Platform(row.platform),
+        channel=row.place_channel,
+        thread=row.place_thread,
+        is_private=row.is_private,
+    )
+
+
 async def _subject(connection: Connection, platform: Platform, event: str) -> str:
     events = tables.events
     found = await connection.execute(
@@ -401,16 +417,13 @@ def _item(row: Row[Any]) -> Item:  # Any: a row that is described by columns, no
     platform = Platform(row.platform)
     outcome = row.outcome or {}
     person = Person(key=row.person, platform=Platform(row.person_platform), name=row.person_name)
-    place = Place(
-        platform=platform, channel=row.place_channel, thread=row.place_thread, is_private=row.is_private
-    )
     return Item(
         seq=row.seq,
         id=row.id,
         kind=ItemKind(row.kind),
         person=person,
         ref=Ref(platform=platform, channel=row.ref_channel, id=row.ref_id),
-        place=place,
+        place=place_of(row),
         conversation=row.conversation,
         text=row.text,
         mode=None if row.mode is None else Mode(row.mode),

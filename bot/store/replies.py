@@ -13,14 +13,14 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Row, bindparam, delete, func, select, update
+from sqlalchemy import Row, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.errors import Unknown
 from bot.events import Action, Outgoing, Person, Place, Platform, Ref, Reply
 from bot.store import tables
 from bot.store.database import Connection, Database, insert
-from bot.store.inbox import SETTLED, is_orphan
+from bot.store.inbox import SETTLED, is_orphan, place_of
 from bot.store.snapshots import (
     Branch,
     actions_json,
@@ -100,6 +100,15 @@ class Recorded:
     delivery: Delivery
     delivery_problem: str | None
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsent:
+    """A recorded reply that is still to be sent. `cause`: the inbox row that it was made for."""
+
+    reply: str
+    cause: str
+    place: Place
 
 
 class Replies:
@@ -236,32 +245,42 @@ class Replies:
         await self._database.write(work)
 
     async def never_learn(self, reply_id: str, is_never: bool) -> None:
-        """Whether this reply may be learned from. One whose question was withdrawn never may."""
-        withdrawn = select(inbox.c.id).where(inbox.c.never_learn)
+        """Whether this reply may be learned from. One to what was withdrawn never may."""
+        is_its_own = or_(inbox.c.id == replies.c.message, inbox.c.id == replies.c.cause)
+        is_withdrawn = select(inbox.c.id).where(inbox.c.never_learn, is_its_own).exists()
 
         async def work(connection: Connection) -> None:
             change = update(replies).where(replies.c.id == reply_id)
             if not is_never:
-                change = change.where(replies.c.message.is_(None) | replies.c.message.not_in(withdrawn))
+                change = change.where(~is_withdrawn)
             await connection.execute(change.values(never_learn=is_never))
 
         await self._database.write(work)
 
-    async def adopt_unsent(self, owner: str, *, limit: int) -> Sequence[str]:
+    async def adopt_unsent(self, owner: str, *, limit: int) -> Sequence[Unsent]:
         """Take up replies that are to be sent and are owned by nobody alive, oldest first."""
 
-        async def work(connection: Connection) -> Sequence[str]:
+        async def work(connection: Connection) -> Sequence[Unsent]:
             orphans = (
-                select(replies.c.id)
+                select(
+                    replies.c.id.label("reply"),
+                    replies.c.cause,
+                    inbox.c.platform,
+                    inbox.c.place_channel,
+                    inbox.c.place_thread,
+                    inbox.c.is_private,
+                )
+                .join(inbox, inbox.c.id == replies.c.cause)
                 .where(replies.c.delivery == Delivery.STORED, is_orphan(replies, self._clock()))
                 .order_by(replies.c.seq)
                 .limit(limit)
-                .with_for_update(skip_locked=True)
+                .with_for_update(skip_locked=True, of=replies)
             )
-            ids = list((await connection.execute(orphans)).scalars())
+            found = (await connection.execute(orphans)).all()
+            ids = [row.reply for row in found]
             if ids:
                 await connection.execute(update(replies).where(replies.c.id.in_(ids)).values(owner=owner))
-            return ids
+            return [Unsent(reply=row.reply, cause=row.cause, place=place_of(row)) for row in found]
 
         return await self._database.write(work)
 
@@ -276,13 +295,10 @@ class Replies:
             replaced = () if is_first else await self._replaced(connection, row)
         platform = Platform(row.platform)
         person = Person(key=row.person, platform=platform, name=row.person_name)
-        place = Place(
-            platform=platform, channel=row.place_channel, thread=row.place_thread, is_private=row.is_private
-        )
         outgoing = Outgoing(
             key=f"{row.id}.{row.posting}",
             reply=_recorded(row, rating).reply,
-            place=place,
+            place=place_of(row),
             question=Ref(platform=platform, channel=row.ref_channel, id=row.ref_id),
             actions=actions_of(row.actions),
             replaces=replaced,
@@ -329,18 +345,7 @@ class Replies:
         )
         async with self._database.reading() as connection:
             rows = (await connection.execute(query)).all()
-        return [
-            (
-                Ref(platform=platform, channel=row.channel, id=row.id),
-                Place(
-                    platform=platform,
-                    channel=row.place_channel,
-                    thread=row.place_thread,
-                    is_private=row.is_private,
-                ),
-            )
-            for row in rows
-        ]
+        return [(Ref(platform=platform, channel=row.channel, id=row.id), place_of(row)) for row in rows]
 
     async def pieces(self, reply_id: str) -> tuple[Ref, ...]:
         """Where the reply stands on its platform, in order."""

@@ -34,6 +34,11 @@ def upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
+def is_newest(connection: Connection) -> bool:
+    """Whether there is nothing to apply."""
+    return MigrationContext.configure(connection).get_current_revision() == newest()
+
+
 def newest() -> str:
     """The schema of this version."""
     return str(ScriptDirectory.from_config(configuration()).get_current_head())

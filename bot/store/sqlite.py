@@ -48,7 +48,8 @@ class Sqlite(Database):
     def __init__(self, url: URL) -> None:
         self.url = url
         self.is_sqlite = True
-        self._jobs: asyncio.Queue[_Job[Any]] = asyncio.Queue()  # Any: each job has a result of its own type
+        # Needs no size, as whoever puts a write in waits for it. Any: each job has a result of its own type.
+        self._jobs: asyncio.Queue[_Job[Any]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._lines: list[Line] = []
         self._readers: asyncio.Queue[Line] = asyncio.Queue()  # those that nobody reads by now
@@ -56,10 +57,12 @@ class Sqlite(Database):
     async def open(self) -> None:
         """Connect, check, migrate. Raises StoreError and SQLAlchemy's errors."""
         writer = await self._connected(WRITING, on_begin="BEGIN IMMEDIATE")
-        await writer.do(partial(_prepare, Path(str(self.url.database))))
-        for _ in range(READERS):
-            # Readers see each statement's own moment, as on Postgres: no BEGIN, and nothing to roll back.
-            self._readers.put_nowait(await self._connected(READING))
+        # Readers see each statement's own moment, as on Postgres: no BEGIN, and nothing to roll back.
+        readers = [await self._connected(READING) for _ in range(READERS)]
+        is_newest = await readers[0].do(partial(_look_through, Path(str(self.url.database))))
+        await writer.do(partial(_prepare, is_newest=is_newest))
+        for reader in readers:
+            self._readers.put_nowait(reader)
         self._task = asyncio.create_task(self._write_for_ever(writer), name="store writer")
 
     async def close(self) -> None:
@@ -115,10 +118,19 @@ class Sqlite(Database):
                 self._jobs.task_done()
 
 
-def _prepare(file: Path, connection: sqlalchemy.Connection) -> None:
+def _look_through(file: Path, connection: sqlalchemy.Connection) -> bool:
+    """Whether the schema is this version's. Raises StoreError for a damaged file.
+
+    It takes seconds, in which a service that runs on this file goes on writing.
+    """
+    _check_integrity(connection, file)
+    return schema.is_newest(connection)
+
+
+def _prepare(connection: sqlalchemy.Connection, *, is_newest: bool) -> None:
     with connection.begin():
-        _check_integrity(connection, file)
-        schema.upgrade(connection)
+        if not is_newest:
+            schema.upgrade(connection)
         # A write that changes nothing: a read-only file is refused now, not at the first message.
         connection.exec_driver_sql("PRAGMA user_version=0")
 

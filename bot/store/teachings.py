@@ -80,18 +80,22 @@ class Teachings:
         self._clock = clock
 
     async def keep(self, teaching: NewTeaching, note: NewNote | None, *, note_text: str | None) -> None:
-        """Keep a teaching with the note that it makes, once; the thread reply's outcome says what it was."""
+        """Keep a teaching with the note that it makes, once; the thread reply's outcome says what it was.
+
+        Nothing is kept of a thread reply that was withdrawn.
+        """
 
         async def work(connection: Connection) -> None:
+            is_it = (inbox.c.id == teaching.message) & (inbox.c.state != MessageState.CANCELLED)
+            outcome = {"kind": teaching.kind, "note": note_text}
+            changed = await connection.execute(update(inbox).where(is_it).values(outcome=outcome))
+            if changed.rowcount == 0:
+                return
             row = insert(connection, teachings).values(**asdict(teaching), attempts=[])
             if (await connection.execute(row.on_conflict_do_nothing())).rowcount == 0:
                 return
             if note is not None:
                 await store_notes.keep(connection, note, self._clock())
-            outcome = {"kind": teaching.kind, "note": note_text}
-            await connection.execute(
-                update(inbox).where(inbox.c.id == teaching.message).values(outcome=outcome)
-            )
 
         await self._database.write(work)
 
@@ -136,15 +140,7 @@ class Teachings:
         """
 
         async def work(connection: Connection) -> None:
-            made = tables.notes.c.teaching == teaching.id
-            own = (await connection.execute(select(tables.notes).where(made))).all()
-            # What the note had replaced was deleted in the same moment that the note was made.
-            replaced = [row.replaces for row in own if row.replaces and row.deleted_at is None]
-            await store_notes.delete(connection, [row.id for row in own], self._clock())
-            await store_notes.restore(connection, replaced)
-            await connection.execute(
-                update(teachings).where(teachings.c.id == teaching.id).values(never_learn=True)
-            )
+            await take_back(connection, teaching.id, self._clock())
             if owner is not None:
                 await _ask_instead(connection, teaching, owner)
 
@@ -156,6 +152,17 @@ class Teachings:
         return None if row is None else _teaching(row)
 
 
+async def take_back(connection: Connection, teaching_id: str, now: datetime) -> None:
+    """The same, within a transaction."""
+    made = tables.notes.c.teaching == teaching_id
+    own = (await connection.execute(select(tables.notes).where(made))).all()
+    # What the note had replaced was deleted in the same moment that the note was made.
+    replaced = [row.replaces for row in own if row.replaces and row.deleted_at is None]
+    await store_notes.delete(connection, [row.id for row in own], now)
+    await store_notes.restore(connection, replaced)
+    await connection.execute(update(teachings).where(teachings.c.id == teaching_id).values(never_learn=True))
+
+
 async def _ask_instead(connection: Connection, teaching: Teaching, owner: str) -> None:
     """The thread reply is a question that waits; the revision made under it is no answer any more."""
     await connection.execute(
@@ -163,7 +170,11 @@ async def _ask_instead(connection: Connection, teaching: Teaching, owner: str) -
     )
     await connection.execute(
         update(inbox)
-        .where(inbox.c.id == teaching.message, inbox.c.kind == "thread_reply")
+        .where(
+            inbox.c.id == teaching.message,
+            inbox.c.kind == "thread_reply",
+            inbox.c.state != MessageState.CANCELLED,
+        )
         .values(
             kind="message",
             outcome={"kind": TeachingKind.QUESTION, "note": None},

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from engine.backends.free_memory import free_bytes
 from engine.ports import ModelError
 from engine.processor import has_bfloat16
 
@@ -72,18 +72,14 @@ def arguments(dtype: str, weight_bytes: int, cache_gib: float) -> dict[str, Any]
 
 def _dtype(wanted: str, weight_bytes: int, cache_gib: float) -> str:
     """A model that does not fit would be killed without a word, or drag the machine down."""
-    free = _free_bytes()
+    free = free_bytes()
     beside = int(cache_gib * GIB) + GIB
     needed = weight_bytes + beside
     if free is not None and needed > free:
         raise ModelError(
             f"The model needs about {needed / GIB:.1f} GiB of memory and {free / GIB:.1f} GiB are free. "
-            "Choose a smaller model, lower `cpu_cache_gib`, or close other programs."
+            "Choose a smaller model, lower `cpu_cache_gib`, or make room: close other programs, "
+            "or raise the container's limit."
         )
     has_room = free is not None and needed + weight_bytes <= free
     return "float32" if wanted == "auto" and has_room and not has_bfloat16() else wanted
-
-
-def _free_bytes() -> int | None:
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), None)

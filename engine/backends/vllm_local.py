@@ -34,6 +34,7 @@ CPU_BATCH_TOKENS = 8192
 MAX_YES_NO_IDS = 64
 WATCH_S = 0.5
 DRAIN_S = 60.0
+END_S = 2.0  # until vLLM's processes are killed
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 
@@ -435,6 +436,6 @@ def _end(engines: list[Any]) -> None:
     while engines:
         engine = engines.pop()
         if engine is not None:
-            engine.shutdown()
+            engine.shutdown(timeout=END_S)
         del engine
     gc.collect()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bot import portability
 from bot.errors import NotYours, Refused, TooMany, Unknown
 from bot.events import (
     Choice,
@@ -256,6 +257,18 @@ async def test_no_more_waits_than_the_limits_allow(start_bot: StartBot) -> None:
         backend.go.set()
 
 
+async def test_answers_that_cannot_be_sent_wait_within_the_same_limit(start_bot: StartBot) -> None:
+    async with start_bot(limits={"waiting": 3}) as bot:
+        bot.chat.hold.clear()
+        for number in range(3):
+            assert is_answered(await bot.ask(f"question {number}", conversation=f"c{number}"))
+        with pytest.raises(TooMany) as refused:
+            await bot.app.message(message("one too many"))
+        assert refused.value.code == "busy"
+        bot.chat.hold.set()
+        await bot.sent(3)
+
+
 async def test_a_blocked_person_is_refused(bot: Bot) -> None:
     await bot.ask("hello")
     await bot.store.people.change("ann", is_blocked=True)
@@ -399,6 +412,22 @@ async def test_a_taken_alternative_is_shown_in_the_old_place(start_bot: StartBot
         assert bot.chat.shown == {"m1": other.text}
         with pytest.raises(NotYours):
             await bot.app.choose(Choice(event="d", reply=reply.id, person=BOB, alternative="x", at=NOW))
+
+
+async def test_another_answer_to_what_was_imported_is_refused_and_nothing_is_changed(
+    start_bot: StartBot,
+) -> None:
+    async with start_bot(limits={"mode": "best"}) as bot:
+        await bot.ask("hello")
+        await bot.store.people.meet(BOB)
+        await portability.take_in(bot.kit, "bob", await portability.export(bot.kit, "ann"))
+        (imported,) = await bot.store.replies.of_person("bob")
+        other = imported.reply.alternatives[0]
+        choice = Choice(event="c", reply=imported.reply.id, person=BOB, alternative=other.id, at=NOW)
+        with pytest.raises(Unknown):
+            await bot.app.choose(choice)
+        assert await bot.store.replies.recorded(imported.reply.id) == imported
+        assert await bot.store.choices.of_person("bob") == []
 
 
 async def test_a_reaction_rates_and_its_removal_takes_the_rating_back(bot: Bot) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from bot import liking
 from bot.events import Choice
+from bot.store.database import Connection
 from bot.store.notes import Origin
+from bot.store.tables import replies
 from engine import judge
 from engine.backends.scripted import ScriptedBackend
 from engine.judge import load_rubric
@@ -24,8 +28,8 @@ RUBRIC = load_rubric(Path(judge.__file__).with_name("rubric.toml"))
 class SeesEmoji(ScriptedBackend):
     """Its judge sees whether a reply has emoji, and finds nothing else in it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
         self.questions = 0
 
     async def ask(self, prompts: Sequence[TokenIds], *, lora: LoraRef | None = None) -> Sequence[float]:
@@ -43,6 +47,15 @@ async def _rate(bot: Bot, start: int, *, likes_emoji: bool = True) -> None:
         has_emoji = number % 2 == 0
         asked = await bot.ask(f"number {number}" + (" 🙂" if has_emoji else ""), conversation=f"r{number}")
         await react(bot, "❤️" if has_emoji is likes_emoji else "👎", asked.replies[0].id)
+
+
+async def _become(bot: Bot, reply: str, text: str) -> None:
+    """The reply's text is this one, as if it had been imported."""
+
+    async def work(connection: Connection) -> None:
+        await connection.execute(update(replies).where(replies.c.id == reply).values(text=text))
+
+    await bot.store.database.write(work)
 
 
 @pytest.fixture
@@ -111,6 +124,19 @@ async def test_what_a_person_said_outweighs_what_ratings_seem_to_say(
         await _rate(bot, 0)
         await liking.rethink(bot.kit, "ann")
         assert await notes_of(bot) == ["Use no emoji."]
+
+
+async def test_an_answer_that_the_model_cannot_read_is_left_out_and_the_rest_counts(
+    start_bot: StartBot,
+) -> None:
+    backend = SeesEmoji(max_context=4000)
+    async with start_bot(backend=backend, rubric=RUBRIC) as bot:
+        await _rate(bot, 0)
+        reply = (await bot.ask("hello", conversation="long")).replies[0]
+        await _become(bot, reply.id, " ".join(str(number) for number in range(40_000)))
+        await react(bot, "❤️", reply.id)
+        await liking.rethink(bot.kit, "ann")
+        assert await notes_of(bot) == ["Use emoji."]
 
 
 async def test_too_few_ratings_say_nothing(start_bot: StartBot, backend: SeesEmoji) -> None:

@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+import structlog
 
 from bot import app, outbox
 from bot.events import Message, Person, Place, Platform, Reaction, Ref, ThreadReply
 from bot.ports import Undeliverable, Unreachable
+from bot.store.replies import Delivery
 from tests.bot.conftest import Bot, StartBot, is_answered, message
 from tests.fakes.chat import FakeChat
+from tests.fakes.failing import failing
 from tests.fakes.looking import looking
 
 ANN = Person(key="discord:1", platform=Platform.DISCORD, name="Ann")
@@ -133,10 +137,9 @@ async def test_what_is_given_up_is_waited_for_no_longer(
 async def test_what_a_dead_process_had_posted_is_noted_before_it_is_read_back(
     start_bot: StartBot, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "SENDING_MAY_TAKE_S", 0.05)
+    monkeypatch.setattr(app, "STOPPING_MAY_TAKE_S", 0.05)
     async with start_bot(chat=chat) as bot:
         await ask_untold(bot)
-    monkeypatch.setattr(app, "SENDING_MAY_TAKE_S", 6.0)
     async with start_bot(chat=chat) as bot:
         reading = asyncio.create_task(bot.app.posted(Platform.DISCORD, since=LONG_AGO, limit=9))
         await asyncio.wait([reading], timeout=0.1)
@@ -148,3 +151,66 @@ async def test_reading_back_does_not_wait_for_long(bot: Bot, monkeypatch: pytest
     monkeypatch.setattr(app, "SENDING_MAY_TAKE_S", 0.05)
     await ask_untold(bot)
     assert await bot.app.posted(Platform.DISCORD, since=LONG_AGO, limit=9) == []
+
+
+async def _is_recorded_as(bot: Bot, delivery: Delivery, reply: str) -> None:
+    async with asyncio.timeout(10):
+        while (await bot.store.replies.recorded(reply)).delivery is not delivery:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_database_that_is_away_while_a_reply_is_given_up_stops_nothing(
+    bot: Bot, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat.tells.set()
+    chat.refuse.extend([Undeliverable("the channel is gone"), Undeliverable("the channel is gone")])
+    failing(monkeypatch, bot.store.replies, "undeliverable", OSError("the database is away"))
+    outcome = await bot.app.outcome(await bot.app.message(question()), wait_s=10)
+    await _is_recorded_as(bot, Delivery.UNDELIVERABLE, outcome.replies[0].id)
+
+
+async def test_who_cannot_even_be_told_that_a_reply_is_given_up_stops_nothing(
+    bot: Bot, chat: FakeChat
+) -> None:
+    chat.tells.set()
+    chat.refuse.append(Undeliverable("the channel is gone"))
+    chat.refuse_to_tell.append(KeyError("a fault"))
+    outcome = await bot.app.outcome(await bot.app.message(question()), wait_s=10)
+    await _is_recorded_as(bot, Delivery.UNDELIVERABLE, outcome.replies[0].id)
+    await bot.app.message(replace(question(), event="again"))
+    await bot.sent(1)
+
+
+async def test_what_fails_again_and_again_is_given_up(
+    bot: Bot, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "LONGEST_PAUSE_S", 0.01)
+    chat.tells.set()
+    chat.refuse.extend(KeyError("a fault") for _ in range(outbox.FAULTS))
+    outcome = await bot.app.outcome(await bot.app.message(question()), wait_s=10)
+    await _is_recorded_as(bot, Delivery.UNDELIVERABLE, outcome.replies[0].id)
+
+
+async def test_a_database_that_is_away_for_long_does_not_make_a_reply_undeliverable(
+    bot: Bot, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "LONGEST_PAUSE_S", 0.01)
+    chat.tells.set()
+    failing(monkeypatch, bot.store.replies, "sent", *(OSError("away") for _ in range(3 * outbox.FAULTS)))
+    outcome = await bot.app.outcome(await bot.app.message(question()), wait_s=10)
+    await _is_recorded_as(bot, Delivery.SENT, outcome.replies[0].id)
+
+
+async def test_every_line_about_sending_a_reply_carries_the_id_of_what_it_answers(
+    bot: Bot, chat: FakeChat
+) -> None:
+    chat.tells.set()
+    chat.refuse.extend([Unreachable("gone"), KeyError("a fault"), Undeliverable("the channel is gone")])
+    merged: list[Any] = [structlog.contextvars.merge_contextvars]
+    with structlog.testing.capture_logs(processors=merged) as lines:
+        asked = await bot.app.message(question())
+        outcome = await bot.app.outcome(asked, wait_s=10)
+        await _is_recorded_as(bot, Delivery.UNDELIVERABLE, outcome.replies[0].id)
+    told = {line["event"]: line for line in lines if "reply" in line}
+    assert {"not sent, will be tried again", "sending failed", "reply cannot be delivered"} <= set(told)
+    assert {line["message"] for line in told.values()} == {asked}

@@ -9,7 +9,7 @@ import pytest
 
 from bot import teach
 from bot.errors import NotYours, Refused, Unknown
-from bot.events import Action, ActionKind, MessageState, Place, Platform, TeachingKind
+from bot.events import Action, ActionKind, Deletion, MessageState, Place, Platform, TeachingKind
 from engine import judge
 from engine.backends.scripted import ScriptedBackend
 from engine.judge import Question, Rubric, load_rubric
@@ -18,6 +18,12 @@ from tests.bot.conftest import Bot, StartBot
 from tests.bot.teaching import notes_of, react, say_under, targets, thread_reply, who
 
 SHIPPED = load_rubric(Path(judge.__file__).with_name("rubric.toml"))
+
+
+async def _withdraw(bot: Bot, message: str) -> None:
+    item = await bot.store.inbox.get(message)
+    assert item is not None
+    await bot.app.delete(Deletion(event=f"d{message}", ref=item.ref, at=item.at))
 
 
 async def test_a_critique_becomes_a_note_and_a_revision_at_once(bot: Bot) -> None:
@@ -101,6 +107,38 @@ async def test_undo_takes_the_note_back_and_what_it_had_replaced_holds_again(sta
             assert "Taken back" in await teach.undo(bot.kit, "ann", undo)
             assert await notes_of(bot) == ["Answer in one sentence."]
         assert (await bot.store.teachings.of_person("ann"))[1].never_learn
+
+
+async def test_a_withdrawn_remark_is_taken_back_and_nothing_is_learned_from_it(start_bot: StartBot) -> None:
+    async with start_bot(rubric=SHIPPED) as bot:
+        asked = await bot.ask("one")
+        await say_under(bot, "Answer in one sentence.", asked.replies[0].id)
+        taught = await say_under(bot, "Answer at length.", asked.replies[0].id)
+        await _withdraw(bot, taught.message)
+        assert await notes_of(bot) == ["Answer in one sentence."]
+        first, second = await bot.store.teachings.of_person("ann")
+        assert (first.never_learn, second.never_learn) == (False, True)
+        revision = taught.replies[0].id
+        await react(bot, "👍", revision)
+        assert (await bot.store.replies.recorded(revision)).never_learn
+        assert not (await bot.store.replies.recorded(asked.replies[0].id)).never_learn
+        with pytest.raises(Refused):
+            await teach.was_question(bot.kit, "ann", revision)
+
+
+async def test_a_remark_that_is_withdrawn_while_it_is_understood_teaches_nothing(bot: Bot) -> None:
+    asked = await bot.ask("one")
+    said = thread_reply("shorter please", under=asked.replies[0].id)
+    taken = await bot.store.inbox.take_thread_reply(
+        said, reply=asked.replies[0].id, conversation="c", owner=bot.kit.owner
+    )
+    item = await bot.store.inbox.get(taken.id)
+    assert item is not None
+    await _withdraw(bot, item.id)
+    with pytest.raises(LookupError):
+        await teach.teach(bot.kit, item, lambda done, total: None)
+    assert await notes_of(bot) == []
+    assert await bot.store.teachings.of_person("ann") == []
 
 
 async def test_undoing_what_was_said_before_leaves_the_older_note(bot: Bot) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 
+import pytest
+
+from adapters import slack_chat
 from adapters.slack_sending import PIECE_CHARS
 from bot.feedback import normal
 from tests.adapters.slack.conftest import LATEST_S, Running, StartSlack
+from tests.fakes.failing import failing
 from tests.fakes.slack_server import SlackServer
 from tests.fakes.slack_workspace import Post
 
@@ -119,6 +123,22 @@ async def test_two_hundred_reactions_changed_while_away_are_read_back(
                 there = {normal(name) for name, users in answer.reactions.items() if user in users}
                 while await bot.store.reactions.of(reply, f"slack:T1:{user}") != there:
                     await asyncio.sleep(0.02)
+
+
+async def test_a_database_that_is_away_while_it_is_read_back_only_delays_that(
+    start: StartSlack, server: SlackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slack_chat, "READ_AGAIN_S", 0.05)
+    async with start() as bot:
+        _, answer = await bot.ask("UANN", "CANN", "tea?")
+        reply = await bot.noted(answer)
+        failing(monkeypatch, bot.store.replies, "posted", OSError("the database is away"))
+        server.workspace.react("UANN", "CANN", answer.ts, "heart")
+        server.workspace.announcements.clear()
+        await server.disconnect()
+        async with asyncio.timeout(LATEST_S):
+            while not await bot.store.reactions.of(reply, "slack:T1:UANN"):
+                await asyncio.sleep(0.02)
 
 
 def change_one(rng: random.Random, server: SlackServer, answer: Post) -> None:

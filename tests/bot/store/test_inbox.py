@@ -122,6 +122,17 @@ async def test_a_withdrawn_question_is_cancelled_and_never_learned_from(store: S
     assert await store.replies.outgoing(reply_id, owner=OWNER) is None
 
 
+async def test_a_late_edit_does_not_bring_back_what_was_withdrawn(store: Store) -> None:
+    item = await taken(store)
+    await store.inbox.delete(Deletion(event="d", ref=item.ref, at=NOON), item.id)
+    edit = Edit(event="x", ref=item.ref, person=item.person, text="new", at=NOON)
+    assert not await store.inbox.edit(edit, item.id, owner=OWNER)
+    withdrawn = await store.inbox.get(item.id)
+    assert withdrawn is not None
+    assert (withdrawn.state, withdrawn.text) == (MessageState.CANCELLED, "hello")
+    assert await store.inbox.begin(item.id, owner=OWNER) is None
+
+
 async def test_each_beginning_is_counted(store: Store) -> None:
     item = await taken(store)
     await store.inbox.begin(item.id, owner=OWNER)

@@ -57,7 +57,8 @@ async def test_what_a_dead_process_did_not_send_is_adopted(store: Store) -> None
     reply_id = await answered(store)
     assert await store.replies.outgoing(reply_id, owner="b") is None
     await store.leases.live("b", for_s=20)
-    assert await store.replies.adopt_unsent("b", limit=10) == [reply_id]
+    (unsent,) = await store.replies.adopt_unsent("b", limit=10)
+    assert unsent.reply == reply_id
     assert await store.replies.outgoing(reply_id, owner="b") is not None
     assert await store.replies.adopt_unsent("b", limit=10) == []
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from bot.store import Store
+from bot.store import Store, schema, sqlite
 from bot.store.database import Connection
 from bot.store.people import meet
 from bot.store.sqlite import READERS
@@ -81,6 +81,31 @@ async def test_a_reader_does_not_wait_for_a_transaction_under_way(store: Store, 
         await other.execute("DELETE FROM people")
         assert len(await store.people.all()) == 1
         await other.execute("ROLLBACK")
+
+
+async def test_a_service_goes_on_writing_while_a_command_looks_through_its_file(
+    store: Store, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_looking, goes_on = threading.Event(), threading.Event()
+
+    def look(connection: object, file: Path) -> None:
+        is_looking.set()
+        goes_on.wait(10)
+
+    monkeypatch.setattr(sqlite, "_check_integrity", look)
+    opening = asyncio.create_task(open_store(f"sqlite:///{tmp_path / 'a.db'}", clock))
+    await asyncio.to_thread(is_looking.wait, 10)
+    async with asyncio.timeout(5):
+        await taken(store)
+    goes_on.set()
+    await (await opening).close()
+
+
+async def test_what_is_up_to_date_is_not_migrated(
+    store: Store, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(schema, "upgrade")
+    await (await open_store(f"sqlite:///{tmp_path / 'a.db'}", clock)).close()
 
 
 async def test_reads_that_are_cancelled_leave_the_readers_to_others(store: Store) -> None:

@@ -65,13 +65,13 @@ def test_a_processor_without_bfloat16_computes_with_float32(
     monkeypatch: pytest.MonkeyPatch, wanted: str, has_bfloat16: bool, free_gib: int, chosen: str
 ) -> None:
     monkeypatch.setattr(vllm_cpu, "has_bfloat16", lambda: has_bfloat16)
-    monkeypatch.setattr(vllm_cpu, "_free_bytes", lambda: free_gib * GIB)
+    monkeypatch.setattr(vllm_cpu, "free_bytes", lambda: free_gib * GIB)
     found = vllm_cpu.arguments(wanted, 8 * GIB, 1.0)
     assert found["dtype"] == chosen
     assert found["kv_cache_memory_bytes"] == GIB
 
 
 def test_what_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vllm_cpu, "_free_bytes", lambda: 9 * GIB)
+    monkeypatch.setattr(vllm_cpu, "free_bytes", lambda: 9 * GIB)
     with pytest.raises(ModelError, match=r"needs about 10.0 GiB of memory and 9.0 GiB are free"):
         vllm_cpu.arguments("auto", 8 * GIB, 1.0)
