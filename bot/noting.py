@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,6 +73,19 @@ def manner_of(rubric: Rubric, text: str) -> str | None:
 def note_of(manner: Manner, *, is_wanted: bool) -> str:
     """The rubric's own words for a manner or its contrary; empty where that is no wish of its own."""
     return manner.note if is_wanted else manner.opposite
+
+
+def told(made: Sequence[Note], everything: Iterable[Note]) -> str:
+    """What was noted, in one line, and what made room for it."""
+    ids = {note.id for note in made}
+    replaced = [note for note in everything if note.replaced_by in ids]
+    line = f"Noted: {quoted(made)}"
+    takes = "It takes" if len(made) == 1 else "They take"
+    return f"{line} {takes} the place of {quoted(replaced)}" if replaced else line
+
+
+def quoted(notes: Iterable[Note]) -> str:
+    return " and ".join(f"“{note.text}”" for note in notes)
 
 
 async def _worded(kit: Kit, prompt: Prompt, reply: str, critique: str) -> str | None:

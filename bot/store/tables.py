@@ -227,8 +227,9 @@ notes = Table(
     Column("source", Text, nullable=False),  # what the person had said
     Column("origin", String(16), nullable=False),  # store.notes.Origin
     Column("manner", String(64)),  # the rubric's manner that it asks for; with a "!" for its contrary
-    Column("teaching", Id),
-    Column("replaces", Id),
+    Column("teaching", Id),  # the one that made it
+    Column("message", Id),  # the question that stated it in passing
+    Column("replaced_by", Id),  # the note that it made room for
     Column("created_at", UtcTime, nullable=False),
     Column("deleted_at", UtcTime),
     Column("import_key", Key),

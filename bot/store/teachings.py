@@ -57,8 +57,8 @@ class Teaching:
 class NewTeaching:
     """What is kept of a thread reply as soon as it is understood.
 
-    `note`: the id of the note that says it, also where that one was there before. `revision`: the id that
-    the reply made under it will have.
+    `note`: the id of the note that says it, also where that one was there before; of several facts the last.
+    `revision`: the id that the reply made under it will have.
     """
 
     id: str
@@ -79,14 +79,14 @@ class Teachings:
         self._database = database
         self._clock = clock
 
-    async def keep(self, teaching: NewTeaching, note: NewNote | None, *, note_text: str | None) -> None:
-        """Keep a teaching with the note that it makes, once; the thread reply's outcome says what it was."""
+    async def keep(self, teaching: NewTeaching, notes: Sequence[NewNote], *, note_text: str | None) -> None:
+        """Keep a teaching with the notes that it makes, once; the thread reply's outcome says what it was."""
 
         async def work(connection: Connection) -> None:
             row = insert(connection, teachings).values(**asdict(teaching), attempts=[])
             if (await connection.execute(row.on_conflict_do_nothing())).rowcount == 0:
                 return
-            if note is not None:
+            for note in notes:
                 await store_notes.keep(connection, note, self._clock())
             outcome = {"kind": teaching.kind, "note": note_text}
             await connection.execute(
@@ -130,18 +130,15 @@ class Teachings:
             return [_teaching(row) for row in await connection.execute(OF_PERSON, {"of_person": person})]
 
     async def take_back(self, teaching: Teaching, *, owner: str | None = None) -> None:
-        """It was not meant: its note goes, what that had replaced holds again, and no night learns from it.
+        """It was not meant: its notes go, what they had replaced holds again, and no night learns from it.
 
         With an `owner` it was a question: the thread reply waits to be answered, by this process.
         """
 
         async def work(connection: Connection) -> None:
             made = tables.notes.c.teaching == teaching.id
-            own = (await connection.execute(select(tables.notes).where(made))).all()
-            # What the note had replaced was deleted in the same moment that the note was made.
-            replaced = [row.replaces for row in own if row.replaces and row.deleted_at is None]
-            await store_notes.delete(connection, [row.id for row in own], self._clock())
-            await store_notes.restore(connection, replaced)
+            own = (await connection.execute(select(tables.notes.c.id).where(made))).scalars().all()
+            await store_notes.take_back(connection, own, self._clock())
             await connection.execute(
                 update(teachings).where(teachings.c.id == teaching.id).values(never_learn=True)
             )

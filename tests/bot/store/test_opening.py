@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, make_url, text
@@ -54,7 +55,32 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_describes(
         }
     engine.dispose()
     assert {index.name for table in tables.metadata.tables.values() for index in table.indexes} <= found
-    assert schema.newest() == "0002"
+    assert schema.newest() == "0003"
+
+
+async def test_notes_of_an_older_database_keep_what_they_say(tmp_path: Path, clock: Clock) -> None:
+    address = f"sqlite:///{tmp_path / 'a.db'}"
+    engine = create_engine(address)
+    with engine.begin() as connection:
+        config = schema.configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        at = "'2026-01-01 00:00:00'"
+        connection.execute(
+            text(f"INSERT INTO people (key, platform, created_at) VALUES ('ann', 'web', {at})")
+        )
+        for values in ("'old', 'critique', NULL", "'abcf0', 'message', 'old'"):
+            connection.execute(
+                text(
+                    "INSERT INTO notes (id, origin, replaces, person, kind, text, source, created_at) "
+                    f"VALUES ({values}, 'ann', 'fact', '', '', {at})"
+                )
+            )
+    engine.dispose()
+    store = await open_store(address, clock)
+    old, passing = await store.notes.get("old"), await store.notes.get("abcf0")
+    assert (old.replaced_by, old.message, passing.message) == ("abcf0", None, "abc")
+    await store.close()
 
 
 def damage(path: Path) -> None:
