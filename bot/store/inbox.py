@@ -6,6 +6,7 @@ An item is owned by the process that took it in. A process that lives says so ev
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -349,7 +350,7 @@ async def first_time(
     connection: Connection, platform: Platform, event: str, kind: str, subject: str | None, now: datetime
 ) -> bool:
     """Note a platform's delivery, within a transaction. False: it was here before."""
-    values = {"platform": platform, "event": event, "kind": kind, "subject": subject, "at": now}
+    values = {"platform": platform, "event": _digest(event), "kind": kind, "subject": subject, "at": now}
     return (await connection.execute(_unless_there(connection.dialect.name), values)).rowcount == 1
 
 
@@ -390,9 +391,14 @@ def is_orphan(table: Any, now: datetime) -> Any:  # Any: the inbox or the replie
 async def _subject(connection: Connection, platform: Platform, event: str) -> str:
     events = tables.events
     found = await connection.execute(
-        select(events.c.subject).where(events.c.platform == platform, events.c.event == event)
+        select(events.c.subject).where(events.c.platform == platform, events.c.event == _digest(event))
     )
     return found.scalar_one() or ""  # none: who said it had it erased
+
+
+def _digest(event: str) -> str:
+    """An id may name who did it; what is kept of it outlives them."""
+    return hashlib.sha256(event.encode()).hexdigest()
 
 
 def _item(row: Row[Any]) -> Item:  # Any: a row that is described by columns, not by types

@@ -96,7 +96,7 @@ events = Table(
     "events",
     metadata,
     Column("platform", String(16), primary_key=True),
-    Column("event", Key, primary_key=True),
+    Column("event", Key, primary_key=True),  # hashed: the platform's id may name a person
     Column("kind", String(16), nullable=False),
     Column("subject", Id),  # the inbox row that it made or changed
     Column("at", UtcTime, nullable=False),
@@ -291,7 +291,7 @@ nights = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("state", String(16), nullable=False),  # running | done | failed
-    Column("asked", Json),  # the people that were asked for; null: whoever was due
+    Column("was_asked", Boolean, nullable=False, server_default=false()),  # false: for whoever was due
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
     Column("problem", Text),

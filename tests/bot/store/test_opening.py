@@ -55,10 +55,10 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_describes(
         }
     engine.dispose()
     assert {index.name for table in tables.metadata.tables.values() for index in table.indexes} <= found
-    assert schema.newest() == "0003"
+    assert schema.newest() == "0004"
 
 
-async def test_notes_of_an_older_database_keep_what_they_say(tmp_path: Path, clock: Clock) -> None:
+async def test_what_an_older_database_says_is_kept(tmp_path: Path, clock: Clock) -> None:
     address = f"sqlite:///{tmp_path / 'a.db'}"
     engine = create_engine(address)
     with engine.begin() as connection:
@@ -76,10 +76,25 @@ async def test_notes_of_an_older_database_keep_what_they_say(tmp_path: Path, clo
                     f"VALUES ({values}, 'ann', 'fact', '', '', {at})"
                 )
             )
+        for night, asked in (("n1", "'[\"ann\"]'"), ("n2", "NULL")):
+            connection.execute(
+                text(
+                    "INSERT INTO nights (id, state, asked, started_at) "
+                    f"VALUES ('{night}', 'done', {asked}, {at})"
+                )
+            )
+        connection.execute(
+            text(
+                "INSERT INTO events (platform, event, kind, subject, at) "
+                f"VALUES ('discord', 'e1', 'message', 'abc', {at})"
+            )
+        )
     engine.dispose()
     store = await open_store(address, clock)
+    assert not (await store.inbox.take(message("e1"), conversation="c", owner=OWNER)).is_new
     old, passing = await store.notes.get("old"), await store.notes.get("abcf0")
     assert (old.replaced_by, old.message, passing.message) == ("abcf0", None, "abc")
+    assert [(await store.nights.get(night)).was_asked for night in ("n1", "n2")] == [True, False]
     await store.close()
 
 
