@@ -20,7 +20,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, Validati
 
 from bot.errors import Refused
 from engine.loras import JUDGE_FOLDER
-from engine.types import Mode, Prompt
+from engine.types import Mode, Prompt, Role
 
 SCHEMA: Final = 1
 FORMAT: Final = "nightloom"
@@ -41,6 +41,12 @@ T = TypeVar("T")
 def cleaned(text: str) -> str:
     """Text as every database keeps it: no NUL, no half characters."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _asks(prompt: Prompt) -> Prompt:
+    if not prompt.turns or prompt.turns[-1].role is not Role.USER:
+        raise ValueError("it must end with what the person said, a turn of the user")
+    return prompt
 
 
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(cleaned)]
@@ -77,7 +83,7 @@ class ReplyRecord:
     id: Id
     at: AwareDatetime
     conversation: Id
-    prompt: Prompt
+    prompt: Annotated[Prompt, AfterValidator(_asks)]
     text: Text
     model: Text = ""
     mode: Mode = Mode.FAST
