@@ -40,6 +40,7 @@ from engine.types import Mode
 
 PING_INTERVAL_S: Final = 5.0
 MAX_WAIT_S: Final = 60.0
+READ_AGAIN_S: Final = 30.0
 NAMES_KEPT: Final = 10_000
 MAX_BODY_BYTES: Final = 2**20
 SUGGESTED: Final = ("What can you do?", "Tell me about something you like.")
@@ -248,9 +249,11 @@ class SlackChat(Chat):
             self._connected.clear()
             try:
                 await self._catch_up.run()
-            except ChatError as error:  # what is missed now is read back after the next connection
-                metrics.ERRORS.labels("slack", "catch_up").inc()
-                log.warning("slack.not_read_back", why=str(error))
+            except Exception as error:  # a database that is away for a while comes back
+                metrics.ERRORS.labels("slack", type(error).__name__).inc()
+                log.exception("slack.not_read_back", again_in_s=READ_AGAIN_S)
+                await asyncio.sleep(READ_AGAIN_S)
+                self._connected.set()
 
     # Events over HTTP, and installation
 
