@@ -11,7 +11,7 @@ from typing import Final
 from bot.kit import Kit
 from bot.store.notes import Note, NoteKind
 from engine import wording
-from engine.judge import Judge, Manner, Question, Rubric, probability
+from engine.judge import Judge, Question, Rubric, probability
 from engine.types import Prompt, Sampling
 
 SAMPLES: Final = 6
@@ -68,11 +68,6 @@ def manner_of(rubric: Rubric, text: str) -> str | None:
         if manner.opposite and wanted == _bare(manner.opposite):
             return f"!{manner.name}"
     return None
-
-
-def note_of(manner: Manner, *, is_wanted: bool) -> str:
-    """The rubric's own words for a manner or its contrary; empty where that is no wish of its own."""
-    return manner.note if is_wanted else manner.opposite
 
 
 def told(made: Sequence[Note], everything: Iterable[Note]) -> str:

@@ -10,14 +10,14 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
 from bot import conversation, metrics
-from bot.events import Notice, Outgoing, Person, Place, Platform
+from bot.events import Notice, Outgoing, Person, Place
 from bot.hub import Hub
 from bot.kit import Kit
 from bot.ports import Chat, ChatError, RateLimited, Undeliverable
@@ -177,6 +177,3 @@ class Outbox:
             await self._chat.tell(person, None, said)
         except ChatError as error:
             log.info("person could not be told", reply=reply_id, error=str(error))
-
-
-Outboxes = Mapping[Platform, Outbox]

@@ -227,20 +227,6 @@ class Judge:
         return Verdict(score=score, answers=answers, opinion=opinion)
 
 
-async def describe(
-    backend: Backend,
-    manners: Sequence[Manner],
-    prompt_ids: TokenIds,
-    reply: TokenIds,
-    *,
-    lora: LoraRef | None = None,
-) -> dict[str, float]:
-    """How a reply is, manner by manner: what a taste learns from when it is rated."""
-    judge = Judge(backend, manner_questions(manners), lora)
-    verdict = (await judge.score(prompt_ids, [reply]))[0]
-    return verdict.answers | plain_features(backend.decode(reply))
-
-
 def plain_features(text: str) -> dict[str, float]:
     """What is seen of a reply without asking, each from 0 to 1."""
     return {"plain: words": min(math.log1p(len(text.split())) / math.log1p(400), 1.0)}

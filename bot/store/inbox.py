@@ -190,16 +190,6 @@ class Inbox:
 
         return await self._database.write(work)
 
-    async def waiting(self, owner: str) -> int:
-        """How much this process has still to do."""
-        async with self._database.reading() as connection:
-            found = await connection.execute(
-                select(func.count())
-                .select_from(inbox)
-                .where(inbox.c.state == MessageState.WAITING, inbox.c.owner == owner)
-            )
-        return int(found.scalar_one())
-
     async def waiting_of(self, person: str) -> Sequence[str]:
         """What a person said that is not settled."""
         waits = (inbox.c.person == person) & (inbox.c.state == MessageState.WAITING)
@@ -259,14 +249,6 @@ class Inbox:
             await connection.execute(update(inbox).where(inbox.c.id == item_id).values(**values))
 
         await self._database.write(work)
-
-    async def settle(self, item_id: str, *, owner: str) -> bool:
-        """It needs no reply, or has it. False: it was settled meanwhile."""
-
-        async def work(connection: Connection) -> bool:
-            return (await connection.execute(SETTLED, {"item": item_id, "by": owner})).rowcount == 1
-
-        return await self._database.write(work)
 
     async def earlier(self, item: Item, *, limit: int) -> Sequence[Item]:
         """The person's answered questions before this one in its conversation, newest first."""

@@ -109,12 +109,6 @@ class Loras:
             return None
         return _version(row)
 
-    async def all_live(self) -> Sequence[Version]:
-        """Every LoRA that somebody's pointer names."""
-        query = select(loras).join(people, people.c.live_lora == loras.c.id).order_by(loras.c.id)
-        async with self._database.reading() as connection:
-            return [_version(row) for row in await connection.execute(query)]
-
     async def before(self, person: str) -> Version | None:
         """The version that undoing the live one would bring back."""
         async with self._database.reading() as connection:

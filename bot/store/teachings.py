@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select, update
 
-from bot.errors import Unknown
 from bot.events import MessageState, TeachingKind
 from bot.store import notes as store_notes
 from bot.store import tables
@@ -103,13 +102,6 @@ class Teachings:
             await connection.execute(update(teachings).where(teachings.c.id == teaching_id).values(**values))
 
         await self._database.write(work)
-
-    async def get(self, teaching_id: str) -> Teaching:
-        """Raises Unknown."""
-        found = await self._one(teachings.c.id == teaching_id)
-        if found is None:
-            raise Unknown("unknown_teaching", "There is nothing like that any more: it was taken back.")
-        return found
 
     async def of_message(self, item_id: str) -> Teaching | None:
         """What a thread reply taught."""
