@@ -50,10 +50,8 @@ async def placed(kit: Kit, text: str, standing: Sequence[Note]) -> Placed:
     for note in notes:
         if _plain(note.text) == _plain(text) or (manner is not None and note.manner == manner):
             return Placed(text=note.text, manner=note.manner, same_as=note)
-    groups = {name: one.group for one in kit.rubric.manners for name in (one.name, f"!{one.name}")}
-    obsolete = [
-        note for note in notes if manner and note.manner and groups.get(note.manner) == groups[manner]
-    ]
+    group = kit.rubric.group_of(manner)
+    obsolete = [note for note in notes if group and kit.rubric.group_of(note.manner) == group]
     unclear = [note for note in notes if note.manner is None or manner is None]
     obsolete += await _replaced(kit, text, unclear)
     return Placed(text=text, manner=manner, instead_of=tuple(obsolete))

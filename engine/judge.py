@@ -60,6 +60,11 @@ class Rubric:
     questions: tuple[Question, ...] = ()
     manners: tuple[Manner, ...] = ()
 
+    def group_of(self, manner: str | None) -> str | None:
+        """The group of a manner, or with a "!" before its name of its contrary, if it is in the rubric."""
+        name = (manner or "").removeprefix("!")
+        return next((one.group for one in self.manners if one.name == name), None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
