@@ -213,6 +213,10 @@ class Controls:
             said = await work(team, person, place)
         except BotError as refused:
             said = Notice(text=refused.message)
+        except ChatError as error:  # it says itself what to do
+            metrics.ERRORS.labels("slack", type(error).__name__).inc()
+            log.warning("slack.control_failed", why=str(error))
+            said = Notice(text=str(error))
         except Exception as error:  # nobody is left without a word
             metrics.ERRORS.labels("slack", type(error).__name__).inc()
             log.exception("slack.control_failed")

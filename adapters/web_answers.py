@@ -91,7 +91,7 @@ def refusal_of(outcome: Outcome) -> web.Response:
     if outcome.state is MessageState.FAILED:
         said = outcome.problem or "The answer could not be made. Ask again."
         return refusal(503, "failed", said, about=outcome.message)
-    said = "The question was withdrawn, or a newer one took its place."
+    said = "The question was withdrawn."
     return refusal(409, "cancelled", said, about=outcome.message)
 
 

@@ -140,7 +140,7 @@ class ChoiceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRecord:
-    """A text of the person's own to learn a voice from."""
+    """A text of the person's own. It is kept and carried along; nothing learns from it."""
 
     id: Id
     at: AwareDatetime
@@ -458,7 +458,7 @@ replies.jsonl      answers: the exact prompt, the text, the other finished answe
 teachings.jsonl    what you said under answers: critiques, corrections, questions
 notes.jsonl        standing notes and facts, also deleted ones
 choices.jsonl      answers that you took instead of others
-documents.jsonl    texts that you gave to learn a voice from
+documents.jsonl    texts that you gave; nothing was learned from them
 lora/              your live LoRA in PEFT's format, if you have one (safetensors; no program code)
 
 Each line of a .jsonl file is one JSON object. docs/archive-format.md in Nightloom's repository names every

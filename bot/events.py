@@ -245,7 +245,7 @@ class MessageState(StrEnum):
 
     WAITING = "waiting"  # in the inbox, or being worked on
     ANSWERED = "answered"  # its reply is stored, or it needed none
-    CANCELLED = "cancelled"  # withdrawn, or no longer wanted
+    CANCELLED = "cancelled"  # withdrawn
     FAILED = "failed"  # given up; `problem` says why
 
 

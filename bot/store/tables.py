@@ -253,7 +253,7 @@ choices = Table(
     UniqueConstraint("person", "import_key"),
 )
 
-# Texts that a person gave to learn a voice from.
+# Texts that a person gave. They are kept and go out again; nothing learns from them.
 documents = Table(
     "documents",
     metadata,
