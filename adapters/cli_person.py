@@ -15,7 +15,7 @@ from adapters.terminal import carry_out, complain, console, settings_or_exit
 from adapters.unloaded import UnloadedBackend
 from bot.app import App
 from bot.errors import Unknown
-from bot.events import Command, Notice, Place
+from bot.events import Command, Notice, Place, person_of
 from bot.kit import Kit
 
 Whom: TypeAlias = Annotated[
@@ -93,7 +93,7 @@ async def _commanded(
     key: str, name: str, *arguments: str, attachment: bytes | None = None, is_known: bool = True
 ) -> Notice:
     async with _app() as app:
-        who = wiring.person_of(key)
+        who = person_of(key)
         if is_known and await app.store.people.get(key) is None:
             raise Unknown("unknown_person", f"There is nobody called {key!r} here: see `nightloom people`.")
         place = Place(platform=who.platform, channel="terminal")

@@ -18,6 +18,7 @@ import structlog
 
 from adapters import discord_events as events
 from adapters.discord_gate import Gate
+from adapters.touched import Touched
 from bot.app import App
 from bot.events import Person, Place, Platform, ReactionState, Ref
 
@@ -52,11 +53,11 @@ class CatchUp:
         self._gate = gate
         self._hear = hear
         self._missed_max_age = timedelta(seconds=missed_max_age_s)
-        self._touched: Counter[int] = Counter()  # message → reactions heard of since the start
+        self._touched: Touched[int] = Touched()
 
     def touched(self, message_id: int) -> None:
         """A reaction was heard of just now: what is being read back may be older than that."""
-        self._touched[message_id] += 1
+        self._touched.heard(message_id)
 
     async def run(self, client: discord.Client) -> None:
         """Read back everything that may have been missed. Carries on past channels that are closed to it."""
@@ -85,9 +86,10 @@ class CatchUp:
                 except _PASSING as error:
                     log.warning("reactions were not read back", channel=channel, error=repr(error))
 
-        async with asyncio.TaskGroup() as tasks:
-            for channel, messages in by_channel.items():
-                tasks.create_task(one(channel, messages))
+        with self._touched.watched():
+            async with asyncio.TaskGroup() as tasks:
+                for channel, messages in by_channel.items():
+                    tasks.create_task(one(channel, messages))
         return changed[0]
 
     async def _channel_reactions(self, client: discord.Client, channel: int, messages: list[int]) -> int:
@@ -96,7 +98,7 @@ class CatchUp:
         place = client.get_partial_messageable(channel)
         while left:
             newest = max(left)
-            marks = dict(self._touched)
+            marks = self._touched.counts()
             page = [message async for message in place.history(limit=PAGE, before=discord.Object(newest + 1))]
             there = {message.id: message for message in page}
             oldest = page[-1].id if len(page) == PAGE else 0
@@ -110,7 +112,7 @@ class CatchUp:
         client: discord.Client,
         channel: int,
         messages: Sequence[discord.Message],
-        marks: Mapping[int, int],
+        marks: Counter[int],
     ) -> int:
         changed = 0
         done: set[str] = set()
@@ -127,17 +129,18 @@ class CatchUp:
         client: discord.Client,
         reply: str,
         known: Mapping[int, discord.Message],
-        marks: Mapping[int, int],
+        marks: Counter[int],
     ) -> int:
         """A reply may stand in several messages; a person's set is what they have on any of them."""
         pieces = await self._app.store.replies.pieces(reply)
         for attempt in range(TRIES):
-            before = marks if attempt == 0 else dict(self._touched)
+            before = marks if attempt == 0 else self._touched.counts()
             found = Found(pieces[0])
             for piece in pieces:
                 message = known.get(int(piece.id)) if attempt == 0 else None
                 await self._read(client, piece, message, found)
-            if all(before.get(int(piece.id), 0) == self._touched[int(piece.id)] for piece in pieces):
+            now = self._touched.counts()
+            if all(before[int(piece.id)] == now[int(piece.id)] for piece in pieces):
                 return await self._app.reactions(await self._states(reply, found))
         return 0  # it changes faster than it is read: then every change is heard of
 

@@ -232,7 +232,10 @@ class DiscordChat:
         if message.edited_at is None:
             return
         said = await self._said(message)
-        if said is None or not said.text:
+        if said is None or await self._app.store.inbox.at(said.ref) is None:
+            return
+        said = await events.with_files(said, message)
+        if not said.text:
             return
         edit = Edit(
             event=f"edit:{said.ref.id}:{message.edited_at.timestamp()}",

@@ -21,6 +21,7 @@ from adapters.discord_sending import LIMIT_CHARS, Sender
 from adapters.discord_views import buttons
 from bot import metrics
 from bot.app import App
+from bot.archive import MAX_ARCHIVE_BYTES
 from bot.errors import BotError
 from bot.events import (
     Action,
@@ -44,7 +45,6 @@ LOOK_UP_S = 2.0
 OUTCOME_S = 60.0
 MAX_MODAL_CHARS = 4000
 MODAL_S = 15 * 60.0
-MAX_FILE_BYTES = 256 * 1024 * 1024
 CORRECTION = "nl:correct_this"
 _IN_PLACE = {ActionKind.SHOW_MORE, ActionKind.TAKE}
 
@@ -74,10 +74,9 @@ class Interactions:
             return
         await interaction.response.defer(ephemeral=True, thinking=True)
         person, place = events.person(interaction.user), _place(interaction)
-        if file is not None and file.size > MAX_FILE_BYTES:
-            await interaction.edit_original_response(
-                content="This file is too large to be an archive of mine."
-            )
+        if file is not None and file.size > MAX_ARCHIVE_BYTES:
+            too_large = f"This file is larger than {MAX_ARCHIVE_BYTES // 2**20} MiB."
+            await interaction.edit_original_response(content=too_large)
             return
 
         async def result() -> Notice:

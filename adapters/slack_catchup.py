@@ -6,7 +6,6 @@ Reads it back after every connection. Knows nothing of what a reaction or a mess
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias  # Slack's messages are JSON
@@ -16,6 +15,8 @@ import structlog
 from adapters.slack_client import patiently, read
 from adapters.slack_events import person
 from adapters.slack_teams import Team, Teams
+from adapters.touched import Touched
+from bot import metrics
 from bot.app import App
 from bot.events import Place, Platform, ReactionState, Ref
 from bot.feedback import BAD_BUTTON, GOOD_BUTTON
@@ -41,14 +42,14 @@ class CatchUp:
         self._teams = teams
         self._take = take
         self._missed_max_age = timedelta(seconds=missed_max_age_s)
-        self._touched: Counter[Ref] = Counter()  # message → reactions heard of since the start
+        self._touched: Touched[Ref] = Touched()
 
     def touched(self, ref: Ref) -> None:
         """A reaction was heard of just now: what is being read back may be older than that."""
-        self._touched[ref] += 1
+        self._touched.heard(ref)
 
     async def run(self) -> None:
-        """Read back everything that may have been missed. Raises ChatError where no workspace answers."""
+        """Read back everything that may have been missed. Carries on past workspaces that do not answer."""
         now = self._app.kit.clock()
         posted = await self._app.posted(Platform.SLACK, since=now - READ_BACK, limit=ANSWERS_READ_BACK)
         slots = asyncio.Semaphore(AT_ONCE)
@@ -57,9 +58,10 @@ class CatchUp:
             async with slots:
                 return await self._reactions(reply, ref)
 
-        async with asyncio.TaskGroup() as tasks:
-            pieces = await self._piece_of_each(posted)
-            reading = [tasks.create_task(one(reply, ref)) for reply, ref in pieces.items()]
+        with self._touched.watched():
+            async with asyncio.TaskGroup() as tasks:
+                pieces = await self._piece_of_each(posted)
+                reading = [tasks.create_task(one(reply, ref)) for reply, ref in pieces.items()]
         if self._missed_max_age:
             threads = {(place.channel, place.thread) for _, place in posted if place.thread}
             await self._missed(now - self._missed_max_age, threads)
@@ -80,7 +82,7 @@ class CatchUp:
         """Make the stored reactions to one reply those that stand on Slack; how many sets changed."""
         pieces = await self._app.store.replies.pieces(reply)
         for _ in range(TRIES):
-            before = {piece: self._touched[piece] for piece in pieces}
+            before = self._touched.counts()
             emoji: dict[str, set[str]] = {}
             try:
                 for piece in pieces:
@@ -88,7 +90,8 @@ class CatchUp:
             except ChatError as error:
                 log.info("slack.reactions_not_read", why=str(error))
                 return 0
-            if all(self._touched[piece] == count for piece, count in before.items()):
+            now = self._touched.counts()
+            if all(before[piece] == now[piece] for piece in pieces):
                 return await self._app.reactions(await self._states(reply, ref, emoji))
         return 0  # it changes faster than it is read: then every change is heard of
 
@@ -118,11 +121,22 @@ class CatchUp:
     async def _missed(self, oldest: datetime, threads: Iterable[tuple[str, str | None]]) -> None:
         """What was said while nobody listened, if it is not too old. Heard twice it counts once."""
         for team in await self._teams.all():
-            for channel in await self._channels(team):
+            try:
+                channels = await self._channels(team)
+            except ChatError as error:
+                metrics.ERRORS.labels("slack", "catch_up").inc()
+                log.warning("slack.workspace_not_read", team=team.id, why=str(error))
+                continue
+            for channel in channels:
                 await self._retake(team, channel, oldest, None)
         for place, thread in threads:
             team_id, _, channel = place.partition("/")
-            await self._retake(await self._teams.of(team_id), channel, oldest, thread)
+            try:
+                team = await self._teams.of(team_id)
+            except ChatError as error:  # nobody has it installed any more
+                log.info("slack.workspace_not_read", team=team_id, why=str(error))
+                continue
+            await self._retake(team, channel, oldest, thread)
 
     async def _channels(self, team: Team) -> list[str]:
         """Every channel that the bot is in."""

@@ -249,9 +249,6 @@ class SlackChat(Chat):
             self._connected.clear()
             try:
                 await self._catch_up.run()
-            except ChatError as error:  # what is missed now is read back after the next connection
-                metrics.ERRORS.labels("slack", "catch_up").inc()
-                log.warning("slack.not_read_back", why=str(error))
             except Exception as error:  # a database that is away for a while comes back
                 metrics.ERRORS.labels("slack", type(error).__name__).inc()
                 log.exception("slack.not_read_back", again_in_s=READ_AGAIN_S)

@@ -34,7 +34,7 @@ _PASSING = {"fatal_error", "internal_error", "request_timeout", "service_unavail
 _ADVICE = {
     "account_inactive": "the app was uninstalled; install it again",
     "channel_not_found": "the channel is gone, or the bot was never in it",
-    "invalid_auth": "the bot token is wrong: see README, Slack",
+    "invalid_auth": "the bot token is wrong: see docs/slack.md, step 5",
     "is_archived": "the channel is archived",
     "not_in_channel": "the bot is not in the channel; invite it with /invite",
     "token_revoked": "the bot token was revoked; install the app again",

@@ -21,6 +21,7 @@ from adapters.slack_sending import Sender
 from adapters.slack_teams import Team, Teams
 from bot import metrics
 from bot.app import App
+from bot.archive import MAX_ARCHIVE_BYTES
 from bot.errors import BotError
 from bot.events import Action, ActionKind, Command, Notice, Person, Place, Reaction, Ref, ThreadReply
 from bot.feedback import BAD_BUTTON, GOOD_BUTTON
@@ -33,7 +34,6 @@ Meet: TypeAlias = Callable[[Team, str], Awaitable[Person]]
 
 _BUTTONS = re.compile("^(" + "|".join(kind.value for kind in ActionKind) + r"):\d+$")
 _IN_PLACE = {ActionKind.SHOW_MORE, ActionKind.TAKE}
-MAX_FILE_BYTES: Final = 256 * 2**20
 NOT_MINE: Final = "That is no answer of mine to you: *Correct this* works under your own answers."
 TOO_LONG: Final = (
     f"This answer is longer than the {slack_blocks.MAX_INPUT_CHARS} characters that a window holds. Reply "
@@ -213,6 +213,10 @@ class Controls:
             said = await work(team, person, place)
         except BotError as refused:
             said = Notice(text=refused.message)
+        except ChatError as error:  # it says itself what to do
+            metrics.ERRORS.labels("slack", type(error).__name__).inc()
+            log.warning("slack.control_failed", why=str(error))
+            said = Notice(text=str(error))
         except Exception as error:  # nobody is left without a word
             metrics.ERRORS.labels("slack", type(error).__name__).inc()
             log.exception("slack.control_failed")
@@ -266,7 +270,7 @@ class Controls:
     async def _attachment(self, team: Team, person: Person) -> bytes | None:
         """An import's archive is the newest file that the person sent in their direct messages."""
         file = await self._home.newest_file(team, person)
-        return None if file is None else await download(team.token, file, MAX_FILE_BYTES)
+        return None if file is None else await download(team.token, file, MAX_ARCHIVE_BYTES)
 
     async def _show_home(self, team: Team, person: Person) -> None:
         user = person.key.rsplit(":", 1)[1]

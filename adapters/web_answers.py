@@ -1,4 +1,4 @@
-"""What the web calls share: whose name stands for whom, the id of a delivery, and answers as JSON."""
+"""What the web calls share: the id of a delivery, and answers as JSON."""
 
 from __future__ import annotations
 
@@ -15,21 +15,12 @@ from adapters import web_schema as schema
 from adapters.web_guard import refusal
 from adapters.web_operations import Rejected
 from bot.app import App
-from bot.events import MessageState, Outcome, Person, Place, Platform, Reply
+from bot.events import MessageState, Outcome, Place, Platform, Reply
 from bot.store.inbox import Item
 from bot.store.teachings import Teaching
 
 KEY_HEADER = "Idempotency-Key"
 MAX_KEY_CHARS = 64
-
-
-def person_of(key: str) -> Person:
-    """Whom a name stands for: a person of the web, or of a platform who uses the web too."""
-    if key.startswith("discord:"):
-        return Person(key=key, platform=Platform.DISCORD)
-    if key.startswith("slack:"):
-        return Person(key=key, platform=Platform.SLACK)
-    return Person(key=key, platform=Platform.WEB, name=key)
 
 
 def place_of(conversation: str) -> Place:

@@ -16,7 +16,6 @@ from adapters import web_operations
 from adapters import web_schema as schema
 from adapters.web_answers import (
     event_of,
-    person_of,
     place_of,
     refusal_of,
     reply_of,
@@ -40,6 +39,7 @@ from bot.events import (
     Platform,
     Reaction,
     Ref,
+    person_of,
 )
 from bot.store.inbox import Item, ItemKind
 

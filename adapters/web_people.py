@@ -9,12 +9,13 @@ from collections.abc import Callable
 from aiohttp import web
 
 from adapters import web_schema as schema
-from adapters.web_answers import person_of, shown
+from adapters.web_answers import shown
 from adapters.web_operations import Rejected
 from bot import consent, feedback, portability
 from bot.app import App
 from bot.compare import compare
 from bot.errors import Refused, Unknown
+from bot.events import person_of
 from bot.report import Curve
 from bot.store.nights import NightState
 from bot.store.people import Known

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from adapters import web_schema as schema
-from adapters.web_answers import event_of, person_of, place_of, refusal_of, reply_of, shown
+from adapters.web_answers import event_of, place_of, refusal_of, reply_of, shown
 from adapters.web_events import shown_notice
 from bot import why
 from bot.app import App
 from bot.errors import NotYours
-from bot.events import Action, ActionKind, Choice, MessageState, Platform, Ref, ThreadReply
+from bot.events import Action, ActionKind, Choice, MessageState, Platform, Ref, ThreadReply, person_of
 
 
 class Teaching:

@@ -217,13 +217,6 @@ def context_of(settings: Settings) -> int:
     return min(most, PRACTICE_CONTEXT) if settings.model == "practice" else most
 
 
-def person_of(key: str) -> Person:
-    """Whom a key stands for."""
-    prefix = key.partition(":")[0]
-    platform = Platform(prefix) if prefix in ("discord", "slack") else Platform.WEB
-    return Person(key=key, platform=platform, name=key if platform is Platform.WEB else None)
-
-
 def _platforms(settings: Settings, app: App) -> list[PushedChat]:
     """The platforms that the settings name. Their SDKs are imported only where they are used."""
     chats: list[PushedChat] = []

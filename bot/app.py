@@ -285,10 +285,6 @@ class App:
         """The LoRA before goes live again; None: the bare base. Raises Unknown when nothing is live."""
         return await self._learning().undo(person)
 
-    async def erase_loras(self, person: str) -> int:
-        """Delete a person's LoRAs and what nights hold of their words; how many LoRAs there were."""
-        return await self._learning().erase(person)
-
     def listen(self, person: str) -> AbstractAsyncContextManager[AsyncIterator[Heard]]:
         """Everything that happens to a person from now on. A slow listener loses progress, nothing else."""
         return self.hub.listen(person)

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, Validati
 
 from bot.errors import Refused
 from engine.loras import JUDGE_FOLDER
-from engine.types import Mode, Prompt
+from engine.types import Mode, Prompt, Role
 
 SCHEMA: Final = 1
 FORMAT: Final = "nightloom"
@@ -41,6 +41,12 @@ T = TypeVar("T")
 def cleaned(text: str) -> str:
     """Text as every database keeps it: no NUL, no half characters."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _asks(prompt: Prompt) -> Prompt:
+    if not prompt.turns or prompt.turns[-1].role is not Role.USER:
+        raise ValueError("it must end with what the person said, a turn of the user")
+    return prompt
 
 
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(cleaned)]
@@ -77,7 +83,7 @@ class ReplyRecord:
     id: Id
     at: AwareDatetime
     conversation: Id
-    prompt: Prompt
+    prompt: Annotated[Prompt, AfterValidator(_asks)]
     text: Text
     model: Text = ""
     mode: Mode = Mode.FAST
@@ -134,7 +140,7 @@ class ChoiceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRecord:
-    """A text of the person's own to learn a voice from."""
+    """A text of the person's own. It is kept and carried along; nothing learns from it."""
 
     id: Id
     at: AwareDatetime
@@ -452,7 +458,7 @@ replies.jsonl      answers: the exact prompt, the text, the other finished answe
 teachings.jsonl    what you said under answers: critiques, corrections, questions
 notes.jsonl        standing notes and facts, also deleted ones
 choices.jsonl      answers that you took instead of others
-documents.jsonl    texts that you gave to learn a voice from
+documents.jsonl    texts that you gave; nothing was learned from them
 lora/              your live LoRA in PEFT's format, if you have one (safetensors; no program code)
 
 Each line of a .jsonl file is one JSON object. docs/archive-format.md in Nightloom's repository names every

@@ -10,7 +10,7 @@ from typing import Final
 from bot import consent, forget, portability, why
 from bot.buttons import undone
 from bot.errors import Refused, Unknown
-from bot.events import Action, ActionKind, Command, Notice
+from bot.events import Action, ActionKind, Command, Notice, Platform
 from bot.kit import Kit
 from bot.report import Curve, draw
 from bot.store.loras import Version
@@ -29,7 +29,7 @@ HELP: Final = {
     "memory": "`memory on` or `memory off`: do notes and earlier answers go into my prompts?",
     "mode": "`mode fast`, `best`, `weave` or `auto`: how much search your answers get",
     "export": "everything you taught me as one archive",
-    "import": "take in such an archive, ChatGPT's export, MiniHF's or MineTuning's files, or texts",
+    "import": "take in such an archive, ChatGPT's export, MiniHF's or MineTuning's files; a text is kept",
     "forget": "`forget everything` erases all that I have of you",
     "night": "run the night now (operators)",
 }
@@ -74,7 +74,7 @@ async def run(kit: Kit, hands: Hands, command: Command) -> Notice:
             data = await portability.export(kit, person.key)
             return Notice(text="Everything you taught me.", file=data, file_name=ARCHIVE_NAME)
         case "import":
-            return await _import(kit, person, command.attachment)
+            return await _import(kit, person, command)
         case "forget":
             return await _forget(hands, person, words)
         case "night":
@@ -169,10 +169,13 @@ async def _mode(kit: Kit, person: Known, words: Sequence[str]) -> Notice:
     return Notice(text=f"Your answers are made in mode {words[0].lower()} from now on.")
 
 
-async def _import(kit: Kit, person: Known, attachment: bytes | None) -> Notice:
-    if attachment is None:
+async def _import(kit: Kit, person: Known, command: Command) -> Notice:
+    if command.attachment is None and command.place.platform is Platform.SLACK:
+        # Nothing can be attached to a command there.
+        raise Refused("no_file", "Send me the file in a direct message, then `/nightloom import`.")
+    if command.attachment is None:
         raise Refused("no_file", "Attach the archive or file that is to be imported.")
-    return Notice(text=(await portability.take_in(kit, person.key, attachment)).told())
+    return Notice(text=(await portability.take_in(kit, person.key, command.attachment)).told())
 
 
 async def _forget(hands: Hands, person: Known, words: Sequence[str]) -> Notice:
@@ -190,6 +193,8 @@ async def _night(hands: Hands, person: Known, words: Sequence[str], *, is_operat
         raise Refused("operators_only", "Only operators start a night. Yours comes by itself.")
     people = None if words == ["all"] else list(words) or [person.key]
     night = await hands.start_night(people)
+    if not night.people:
+        return Notice(text="Nobody has enough new feedback and consent.")
     return Notice(text=f"The night begins: {night.id}, with {len(night.people)} people in it.")
 
 

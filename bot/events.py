@@ -27,6 +27,13 @@ class Person:
     name: str | None = None  # how they are addressed
 
 
+def person_of(key: str) -> Person:
+    """Whom a key stands for: a person of the web, or of a platform who uses the web or the terminal too."""
+    prefix, colon, _ = key.partition(":")
+    platform = Platform(prefix) if colon and prefix in ("discord", "slack") else Platform.WEB
+    return Person(key=key, platform=platform, name=key if platform is Platform.WEB else None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where answers go: a channel and perhaps a thread in it. The web's channel is the conversation.
@@ -238,7 +245,7 @@ class MessageState(StrEnum):
 
     WAITING = "waiting"  # in the inbox, or being worked on
     ANSWERED = "answered"  # its reply is stored, or it needed none
-    CANCELLED = "cancelled"  # withdrawn, or no longer wanted
+    CANCELLED = "cancelled"  # withdrawn
     FAILED = "failed"  # given up; `problem` says why
 
 

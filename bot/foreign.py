@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -33,9 +34,14 @@ from engine.types import Mode, Prompt, Role, Turn
 MAX_TURNS: Final = 24  # of a conversation that is kept as an answer's prompt
 MAX_PROMPT_CHARS: Final = 20_000
 MAX_NODES: Final = 20_000
+MAX_ALL_CHARS: Final = (
+    100_000_000  # of one import's answers with their prompts: each repeats what was before it
+)
 MAX_NOTE_CHARS: Final = 160
 MAX_DEPTH: Final = 5_000
+MAX_STEPS_BACK: Final = 10 * MAX_TURNS  # nodes that are looked at for a prompt; most forms have empty ones
 UNKNOWN_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)  # where a file tells none
+TOO_MUCH: Final = f"come after the {MAX_ALL_CHARS // 10**6} million characters that one import may hold"
 KEYCAPS: Final = ("1️⃣", "2️⃣", "3️⃣", "4️⃣", "5️⃣")
 THUMBS: Final = {True: "👍", False: "👎"}
 KNOWN_FORMS: Final = (
@@ -56,6 +62,12 @@ class _Found:
     choices: dict[str, ChoiceRecord] = field(default_factory=dict)
     documents: dict[str, DocumentRecord] = field(default_factory=dict)
     left: Counter[tuple[str, str]] = field(default_factory=Counter)
+    chars: int = 0
+
+    def has_room(self, chars: int) -> bool:
+        """Whether so many characters more may be held."""
+        self.chars += chars
+        return self.chars <= MAX_ALL_CHARS
 
     def unpacked(self) -> Unpacked:
         return Unpacked(
@@ -135,16 +147,23 @@ def _reader_of(document: Json) -> Callable[[Json, _Found], None] | None:
 
 def _minihf_conversation(document: Json, found: _Found) -> None:
     nodes = {str(key): node for key, node in document["responseDict"].items() if isinstance(node, dict)}
+    _check_number(nodes)
     conversation = f"minihf:{_digest(sorted(nodes))}"
+    prompts = {key: _clean(node.get("prompt")) for key, node in nodes.items()}
+    texts = {key: _clean(node.get("text")) for key, node in nodes.items()}
     for key, node in nodes.items():
-        if not _string(node.get("text")).strip():
+        if not texts[key].strip():
             continue  # a prompt that waits for its answers
         turns: list[Turn] = []
-        for ancestor in _ancestors(nodes, key, found):
-            earlier = nodes[ancestor]
-            if _string(earlier.get("text")).strip():
-                turns[:0] = _exchange(earlier)
-        turns.append(Turn(role=Role.USER, text=_clean(node.get("prompt"))))
+        for ancestor in islice(_ancestors(nodes, key, found), MAX_STEPS_BACK):
+            if texts[ancestor].strip():
+                turns[:0] = (
+                    Turn(role=Role.USER, text=prompts[ancestor][-MAX_PROMPT_CHARS:]),
+                    Turn(role=Role.ASSISTANT, text=texts[ancestor][-MAX_PROMPT_CHARS:]),
+                )
+            if _is_enough(turns):
+                break
+        turns.append(Turn(role=Role.USER, text=prompts[key][-MAX_PROMPT_CHARS:]))
         if not turns[-1].text.strip():
             found.left["answers", "have no prompt"] += 1
             continue
@@ -155,16 +174,19 @@ def _minihf_conversation(document: Json, found: _Found) -> None:
             key=f"{conversation}:{key}"[:200],
             conversation=conversation,
             turns=turns,
-            text=_clean(node["text"]),
+            text=texts[key],
             rating=node.get("rating"),
         )
 
 
-def _exchange(node: Mapping[str, Json]) -> list[Turn]:
-    return [
-        Turn(role=Role.USER, text=_clean(node.get("prompt"))),
-        Turn(role=Role.ASSISTANT, text=_clean(node.get("text"))),
-    ]
+def _check_number(nodes: Mapping[str, Json]) -> None:
+    if len(nodes) > MAX_NODES:
+        raise Refused("archive_too_large", f"The tree has more than {MAX_NODES} nodes.")
+
+
+def _is_enough(turns: Sequence[Turn]) -> bool:
+    """Whether a prompt needs nothing of what was said still earlier."""
+    return len(turns) >= MAX_TURNS or sum(len(turn.text) for turn in turns) > MAX_PROMPT_CHARS
 
 
 def _ancestors(nodes: Mapping[str, Mapping[str, Json]], key: str, found: _Found) -> Iterator[str]:
@@ -189,17 +211,14 @@ def _minihf_loom(document: Json, found: _Found) -> None:
         if isinstance(store, dict)
         else {}
     )
-    if len(nodes) > MAX_NODES:
-        raise Refused("archive_too_large", f"The loom tree has more than {MAX_NODES} nodes.")
+    _check_number(nodes)
     conversation = (
         f"loom:{_digest(sorted((key, _string(node.get('timestamp'))) for key, node in nodes.items()))}"
     )
-    texts: dict[str, str | None] = {}
-    for key, node in nodes.items():
+    for key, before, after in _rendered(nodes, found):
+        node = nodes[key]
         if node.get("type") in ("root", "user"):
             continue
-        before = _rendered(nodes, str(node.get("parent")), texts, found)
-        after = _rendered(nodes, key, texts, found)
         if before is None or after is None:
             found.left["loom nodes", "have a patch that does not apply"] += 1
         elif not before.strip() or not after.startswith(before) or not after[len(before) :].strip():
@@ -217,18 +236,29 @@ def _minihf_loom(document: Json, found: _Found) -> None:
 
 
 def _rendered(
-    nodes: Mapping[str, Mapping[str, Json]], key: str, texts: dict[str, str | None], found: _Found
-) -> str | None:
-    """A node's text: all patches from the root to it. None where one does not apply."""
-    if key not in nodes:
-        return ""
-    path = [key, *_ancestors(nodes, key, found)]
-    known = next((index for index, one in enumerate(path) if one in texts), len(path))
-    text: str | None = texts[path[known]] if known < len(path) else ""
-    for one in reversed(path[:known]):
-        text = None if text is None else patched(text, nodes[one].get("patch"))
-        texts[one] = text
-    return text
+    nodes: Mapping[str, Mapping[str, Json]], found: _Found
+) -> Iterator[tuple[str, str | None, str | None]]:
+    """Each node with the text before it and its own; None where a patch on the way to it does not apply.
+
+    One branch after the other: only the texts on the way to the present node are held.
+    """
+    children: dict[str | None, list[str]] = {}
+    for key, node in nodes.items():
+        parent = str(node.get("parent"))
+        children.setdefault(parent if parent in nodes else None, []).append(key)
+    waiting: list[tuple[str, str | None]] = [(key, "") for key in reversed(children.get(None, ()))]
+    reached = 0
+    while waiting:
+        key, before = waiting.pop()
+        reached += 1
+        if not found.has_room(len(before or "")):
+            found.left["loom nodes", TOO_MUCH] += 1
+            continue
+        after = None if before is None else patched(before, nodes[key].get("patch"))
+        yield key, before, after
+        waiting += [(child, after) for child in reversed(children.get(key, ()))]
+    if reached < len(nodes):
+        found.left["loom nodes", "go round in a circle, or hang on one that was left"] += len(nodes) - reached
 
 
 def patched(text: str, patch: Json) -> str | None:
@@ -324,23 +354,25 @@ def _chatgpt_conversation(document: Mapping[str, Json], found: _Found) -> None:
     current = str(document.get("current_node"))
     shown = {current, *_ancestors(nodes, current, found)} if current in nodes else set()
     by_question: dict[str, list[str]] = {}
-    for key, node in nodes.items():
-        said = _said(node)
-        if said is None or said.role is not Role.ASSISTANT:
+    said = {key: turn for key, node in nodes.items() if (turn := _said(node)) is not None}
+    for key, answer in said.items():
+        if answer.role is not Role.ASSISTANT:
             continue
-        turns, question = _turns_before(nodes, key, found)
+        turns, question = _turns_before(nodes, said, key, found)
         if not turns or turns[-1].role is not Role.USER:
             found.left["messages of ChatGPT", "answer nothing that you said"] += 1
             continue
-        by_question.setdefault(question, []).append(key)
+        record = f"{conversation}:{key}"[:200]
         _reply(
             found,
-            key=f"{conversation}:{key}"[:200],
+            key=record,
             conversation=conversation,
             turns=turns,
-            text=said.text,
-            at=_time(node["message"].get("create_time"), per_second=1),
+            text=answer.text,
+            at=_time(nodes[key]["message"].get("create_time"), per_second=1),
         )
+        if record in found.replies:
+            by_question.setdefault(question, []).append(key)
     for answers in by_question.values():
         _choices_among(answers, shown, conversation, found)
 
@@ -366,20 +398,22 @@ def _choices_among(answers: Sequence[str], shown: set[str], conversation: str, f
             )
 
 
-def _turns_before(nodes: Mapping[str, Mapping[str, Json]], key: str, found: _Found) -> tuple[list[Turn], str]:
+def _turns_before(
+    nodes: Mapping[str, Mapping[str, Json]], said: Mapping[str, Turn], key: str, found: _Found
+) -> tuple[list[Turn], str]:
     """What was said before a message, neighbours of one role in one turn, and the id of the last question."""
     turns: list[Turn] = []
     question = ""
-    for ancestor in _ancestors(nodes, key, found):
-        said = _said(nodes[ancestor])
-        if said is None:
+    for ancestor in islice(_ancestors(nodes, key, found), MAX_STEPS_BACK):
+        if ancestor not in said:
             continue
         question = question or ancestor
-        if turns and turns[0].role is said.role:
-            turns[0] = Turn(role=said.role, text=f"{said.text}\n{turns[0].text}")
+        role, text = said[ancestor].role, said[ancestor].text[-MAX_PROMPT_CHARS:]
+        if turns and turns[0].role is role:
+            turns[0] = Turn(role=role, text=f"{text}\n{turns[0].text}")
         else:
-            turns.insert(0, said)
-        if len(turns) >= MAX_TURNS or sum(len(turn.text) for turn in turns) > MAX_PROMPT_CHARS:
+            turns.insert(0, Turn(role=role, text=text))
+        if _is_enough(turns):
             break
     while turns and turns[0].role is Role.ASSISTANT:
         turns.pop(0)
@@ -427,12 +461,16 @@ def _reply(
     if len(text) > MAX_TEXT_CHARS:
         found.left["answers", f"are longer than {MAX_TEXT_CHARS} characters"] += 1
         return
+    kept = tuple(turns[-MAX_TURNS:])
+    if not found.has_room(len(text) + sum(len(turn.text) for turn in kept)):
+        found.left["answers", TOO_MUCH] += 1
+        return
     emoji = _emoji(rating)
     found.replies[key] = ReplyRecord(
         id=key,
         at=at,
         conversation=conversation,
-        prompt=Prompt(turns=tuple(turns[-MAX_TURNS:])),
+        prompt=Prompt(turns=kept),
         text=text,
         mode=Mode.FAST,
         reactions=(emoji,) if emoji else (),

@@ -176,10 +176,9 @@ def _with_plain(answers: Mapping[str, float], text: str) -> Mapping[str, float]:
 def _may_stand(kit: Kit, want: Want, evidence: _Evidence, everything: Sequence[Note]) -> bool:
     """Whether nothing that the person said speaks against a note: a word of theirs outweighs any guess."""
     manner = noting.manner_of(kit.rubric, want.note)
-    groups = {name: one.group for one in kit.rubric.manners for name in (one.name, f"!{one.name}")}
     said = [note for note in everything if note.kind is NoteKind.NOTE and note.origin is not Origin.REACTIONS]
-    taken = {groups.get(note.manner or "") for note in said if note.deleted_at is None}
-    if manner is None or groups[manner] in taken:
+    taken = {kit.rubric.group_of(note.manner) for note in said if note.deleted_at is None}
+    if manner is None or kit.rubric.group_of(manner) in taken:
         return False
     deletions = [note.deleted_at for note in everything if note.manner == manner and note.deleted_at]
     if not deletions:

@@ -73,8 +73,14 @@ def reserved_tokens(kit: Kit, person: Known) -> int:
     return min(kit.settings.memory.budget_tokens, kit.backend.max_context // 4) if person.memory else 0
 
 
-async def hear(kit: Kit, item: Item) -> Sequence[str]:
-    """Keep the facts and the wishes for all answers that a message states, once; their texts."""
+async def hear(kit: Kit, item: Item) -> Sequence[Note]:
+    """Keep the facts and the wishes for all answers that a message states, once; the notes made of them.
+
+    Of a message that was edited, what only its earlier words stated is taken back.
+    """
+    if item.revision:
+        earlier = [note for note in await _heard(kit, item) if note.source != item.text]
+        await kit.store.notes.take_back([note.id for note in earlier])
     facts, wishes = statements.facts(item.text), statements.wishes(item.text)
     if not facts and not wishes:
         return ()
@@ -82,15 +88,27 @@ async def hear(kit: Kit, item: Item) -> Sequence[str]:
     if person is None or not person.memory or item.never_learn:
         return ()
     standing = await kit.store.notes.active(person.key)
-    known = {_plain(note.text) for note in standing}
+    stated = f"{item.id}r{item.revision}"  # the ids stay, however often this is tried
     for number, fact in enumerate(facts):
-        if _plain(fact.text) not in known:
-            await kit.store.notes.keep(fact_note(fact, item, standing, note_id=f"{item.id}f{number}"))
+        if known(fact, standing) is None:
+            await kit.store.notes.keep(fact_note(fact, item, standing, note_id=f"{stated}f{number}"))
     for number, wish in enumerate(wishes):
         placed = await noting.placed(kit, wish, await kit.store.notes.active(person.key))
         if placed.same_as is None:
-            await kit.store.notes.keep(_wish_note(placed, item, note_id=f"{item.id}w{number}"))
-    return [*(fact.text for fact in facts), *wishes]
+            await kit.store.notes.keep(_wish_note(placed, item, note_id=f"{stated}w{number}"))
+    return await _heard(kit, item)
+
+
+async def unhear(kit: Kit, item: Item) -> Sequence[Note]:
+    """What a message stated was not meant: the notes made of it that stood until now."""
+    heard = await _heard(kit, item)
+    await kit.store.notes.take_back([note.id for note in heard])
+    return heard
+
+
+def known(fact: statements.Fact, standing: Iterable[Note]) -> Note | None:
+    """The note that says a fact already."""
+    return next((note for note in standing if _plain(note.text) == _plain(fact.text)), None)
 
 
 def fact_note(
@@ -105,6 +123,7 @@ def fact_note(
         source=item.text,
         origin=Origin.MESSAGE if teaching is None else Origin.CRITIQUE,
         teaching=teaching,
+        message=item.id if teaching is None else None,
         instead_of=tuple(
             note.id
             for note in standing
@@ -215,6 +234,11 @@ def _example(one: Recorded, text: str, rating: int) -> Example:
     return Example(request=request, reply=text, rating=rating)
 
 
+async def _heard(kit: Kit, item: Item) -> Sequence[Note]:
+    """The notes made of a message that stand."""
+    return [note for note in await kit.store.notes.active(item.person.key) if note.message == item.id]
+
+
 def _wish_note(placed: noting.Placed, item: Item, *, note_id: str) -> NewNote:
     return NewNote(
         id=note_id,
@@ -224,6 +248,7 @@ def _wish_note(placed: noting.Placed, item: Item, *, note_id: str) -> NewNote:
         source=item.text,
         origin=Origin.MESSAGE,
         manner=placed.manner,
+        message=item.id,
         instead_of=tuple(note.id for note in placed.instead_of),
     )
 

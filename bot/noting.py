@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bot.kit import Kit
 from bot.store.notes import Note, NoteKind
 from engine import wording
-from engine.judge import Judge, Manner, Question, Rubric, probability
+from engine.judge import Judge, Question, Rubric, probability
 from engine.types import Prompt, Sampling
 
 SAMPLES: Final = 6
@@ -50,10 +50,8 @@ async def placed(kit: Kit, text: str, standing: Sequence[Note]) -> Placed:
     for note in notes:
         if _plain(note.text) == _plain(text) or (manner is not None and note.manner == manner):
             return Placed(text=note.text, manner=note.manner, same_as=note)
-    groups = {name: one.group for one in kit.rubric.manners for name in (one.name, f"!{one.name}")}
-    obsolete = [
-        note for note in notes if manner and note.manner and groups.get(note.manner) == groups[manner]
-    ]
+    group = kit.rubric.group_of(manner)
+    obsolete = [note for note in notes if group and kit.rubric.group_of(note.manner) == group]
     unclear = [note for note in notes if note.manner is None or manner is None]
     obsolete += await _replaced(kit, text, unclear)
     return Placed(text=text, manner=manner, instead_of=tuple(obsolete))
@@ -70,9 +68,17 @@ def manner_of(rubric: Rubric, text: str) -> str | None:
     return None
 
 
-def note_of(manner: Manner, *, is_wanted: bool) -> str:
-    """The rubric's own words for a manner or its contrary; empty where that is no wish of its own."""
-    return manner.note if is_wanted else manner.opposite
+def told(made: Sequence[Note], everything: Iterable[Note]) -> str:
+    """What was noted, in one line, and what made room for it."""
+    ids = {note.id for note in made}
+    replaced = [note for note in everything if note.replaced_by in ids]
+    line = f"Noted: {quoted(made)}"
+    takes = "It takes" if len(made) == 1 else "They take"
+    return f"{line} {takes} the place of {quoted(replaced)}" if replaced else line
+
+
+def quoted(notes: Iterable[Note]) -> str:
+    return " and ".join(f"“{note.text}”" for note in notes)
 
 
 async def _worded(kit: Kit, prompt: Prompt, reply: str, critique: str) -> str | None:

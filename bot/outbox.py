@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +17,7 @@ import structlog
 
 from bot import conversation, metrics
 from bot.backoff import pause_s
-from bot.events import Notice, Outgoing, Person, Place, Platform
+from bot.events import Notice, Outgoing, Person, Place
 from bot.hub import Hub
 from bot.kit import Kit
 from bot.ports import Chat, ChatError, RateLimited, Undeliverable
@@ -191,6 +191,3 @@ class Outbox:
             await self._chat.tell(person, None, said)
         except ChatError as error:
             log.info("person could not be told", error=str(error))
-
-
-Outboxes = Mapping[Platform, Outbox]

@@ -115,7 +115,9 @@ async def _take_lora(kit: Kit, person: Known, lora: LoraRecord) -> str | None:
         await asyncio.to_thread(_put, live.root(kit), person.key, version.version, lora)
         await live.load(kit, version)
     except (LoraError, EngineError) as error:
-        return f"It cannot be used: {error}."
+        reason = f"It cannot be used: {error}."
+        await kit.store.loras.reject(version.id, reason)
+        return reason
     await kit.store.loras.go_live(version.id)
     return None
 

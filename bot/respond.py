@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bot import conversation, duels, memory
+from bot import conversation, duels, memory, noting
 from bot.errors import Unknown
 from bot.events import Action, ActionKind, Place
 from bot.kit import Kit
@@ -38,12 +38,15 @@ async def respond(kit: Kit, item: Item, on_progress: OnProgress) -> Draft:
     person = await _person(kit, item)
     limits = limits_of(kit)
     room = kit.backend.max_context - limits.max_reply_tokens - QUESTION_TOKENS
-    await memory.hear(kit, item)
+    heard = await memory.hear(kit, item)
     prompt = await conversation.gather(kit, item, budget_tokens=room - memory.reserved_tokens(kit, person))
     left = room - len(kit.backend.encode(prompt))
     prompt = await memory.recall(kit, person, prompt, budget_tokens=left)
     woven = await weave(kit, prompt, person, mode_of(kit, item, person), on_progress, place=item.place)
     made = draft(kit, item, woven)
+    if heard:
+        heading = noting.told(heard, await kit.store.notes.all(person.key))
+        made = replace(made, heading=heading, actions=(undo_button(made.id), *made.actions))
     return replace(made, duel=await duels.opponent(kit, person, made))
 
 
@@ -121,6 +124,11 @@ def actions(reply_id: str, *, has_others: bool) -> tuple[Action, ...]:
     if not has_others:
         return (why,)
     return (Action(kind=ActionKind.OTHER_ANSWERS, label="Other answers", target=reply_id), why)
+
+
+def undo_button(target: str) -> Action:
+    """Takes back what was noted: of a note, or of all that stands above the reply it was made with."""
+    return Action(kind=ActionKind.UNDO_NOTE, label="Undo", target=target)
 
 
 def mode_of(kit: Kit, item: Item, person: Known) -> Mode:

@@ -341,11 +341,11 @@ def _seen(
 
 def _is_spoken_for(kit: Kit, want: Want, everything: Sequence[Note]) -> bool:
     """Whether the person has said something about it, or deleted that very note: a word outweighs a guess."""
-    groups = {name: one.group for one in kit.rubric.manners for name in (one.name, f"!{one.name}")}
     manner = manner_of(kit.rubric, want.note)
+    group = kit.rubric.group_of(manner) or want.manner
     for note in everything:
         is_said = note.origin is not Origin.REACTIONS and note.deleted_at is None
-        if is_said and groups.get(note.manner or "") == groups.get(manner or "", want.manner):
+        if is_said and kit.rubric.group_of(note.manner) == group:
             return True
         if note.manner == manner and note.deleted_at is not None and note.origin is Origin.REACTIONS:
             return True

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bot import feedback, memory, noting, statements
-from bot.errors import NotYours, Refused
+from bot.errors import NotYours, Refused, Unknown
 from bot.events import Action, ActionKind, MessageState, TeachingKind
 from bot.kit import Kit
-from bot.respond import QUESTION_TOKENS, Woven, actions, limits_of, mode_of, weave
+from bot.respond import QUESTION_TOKENS, Woven, actions, limits_of, mode_of, undo_button, weave
 from bot.store.inbox import Item
-from bot.store.notes import NewNote, NoteKind, Origin
+from bot.store.notes import NewNote, Note, NoteKind, Origin
 from bot.store.people import Known
 from bot.store.replies import Draft, Recorded
 from bot.store.snapshots import Branch
@@ -54,15 +54,31 @@ async def teach(kit: Kit, item: Item, on_progress: OnProgress) -> Draft | None:
 
 
 async def undo(kit: Kit, person: str, target: str) -> str:
-    """Take back a teaching, by its note or its revision; what to say to that. Raises Unknown, NotYours."""
+    """Take back what was taught or said in passing; what to say to that. Raises Unknown, NotYours.
+
+    `target`: a note, the revision that was made under a critique, or the answer to what was said in passing.
+    """
     teaching = await kit.store.teachings.of_note(target) or await kit.store.teachings.of_revision(target)
     if teaching is None:
-        note = await kit.store.notes.delete(person, target)
-        return f"Taken back: “{note.text}”."
+        return f"Taken back: {noting.quoted(await _not_taught(kit, person, target))}."
     if teaching.person != person:
         raise NotYours("not_yours", "Only the person who taught this can take it back.")
     await kit.store.teachings.take_back(teaching)
     return "Taken back. It will not be learned from."
+
+
+async def _not_taught(kit: Kit, person: str, target: str) -> Sequence[Note]:
+    """Take back notes that no teaching made: one by its id, or what was heard before an answer."""
+    reply = await kit.store.replies.find(target)
+    if reply is None:
+        return [await kit.store.notes.delete(person, target)]
+    if reply.person != person:
+        raise NotYours("not_yours", "Only the person who said this can take it back.")
+    question = await kit.store.inbox.get(reply.message)
+    heard = () if question is None else await memory.unhear(kit, question)
+    if not heard:
+        raise Unknown("nothing_noted", "There is nothing here to take back any more.")
+    return heard
 
 
 async def was_question(kit: Kit, person: str, revision: str) -> str:
@@ -84,7 +100,7 @@ async def was_question(kit: Kit, person: str, revision: str) -> str:
 
 
 async def _keep(kit: Kit, item: Item, about: Recorded, said: feedback.Teaching) -> Teaching:
-    """One transaction: the teaching and the note that it makes, or the note that said so already."""
+    """One transaction: the teaching and the notes that it makes, or the note that said so already."""
     is_never = about.never_learn or item.never_learn
     teaching = NewTeaching(
         id=kit.new_id(),
@@ -98,34 +114,44 @@ async def _keep(kit: Kit, item: Item, about: Recorded, said: feedback.Teaching) 
         never_learn=is_never,
         at=item.at,
     )
-    note, note_id, note_text = None, None, None
+    noted = _Noted()
     if said.kind is TeachingKind.CRITIQUE and not is_never:
-        note, note_id, note_text = await _noted(kit, item, about, teaching.id)
-    await kit.store.teachings.keep(replace(teaching, note=note_id), note, note_text=note_text)
+        noted = await _noted(kit, item, about, teaching.id)
+    await kit.store.teachings.keep(replace(teaching, note=noted.id), noted.new, note_text=noted.text)
     kept = await kit.store.teachings.of_message(item.id)
     if kept is None:  # it was withdrawn, or the person erased, in this very moment
         raise LookupError(item.id)
     return kept
 
 
-async def _noted(
-    kit: Kit, item: Item, about: Recorded, teaching: str
-) -> tuple[NewNote | None, str | None, str | None]:
-    """The note to keep, the id of the note that holds now, and its text."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Noted:
+    """The notes to keep; `id` and `text` are of the one that holds now, new or not."""
+
+    new: tuple[NewNote, ...] = ()
+    id: str | None = None
+    text: str | None = None
+
+
+async def _noted(kit: Kit, item: Item, about: Recorded, teaching: str) -> _Noted:
+    """Every fact that the critique states, and the note that it is put into unless it states only facts."""
     standing = await kit.store.notes.active(item.person.key)
     facts = statements.facts(item.text)
+    new = tuple(
+        memory.fact_note(fact, item, standing, note_id=kit.new_id(), teaching=teaching)
+        for fact in facts
+        if memory.known(fact, standing) is None
+    )
     if facts and statements.is_only_facts(item.text):
-        note_id = kit.new_id()
-        fact = memory.fact_note(facts[-1], item, standing, note_id=note_id, teaching=teaching)
-        return fact, note_id, fact.text
+        last = memory.known(facts[-1], standing) or new[-1]
+        return _Noted(new=new, id=last.id, text=last.text)
     understood = await noting.understand(kit, about.prompt, about.reply.text, item.text, standing)
     if understood is None:
-        return None, None, None
+        return _Noted(new=new)
     if understood.same_as is not None:
-        return None, understood.same_as.id, understood.text
-    note_id = kit.new_id()
+        return _Noted(new=new, id=understood.same_as.id, text=understood.text)
     note = NewNote(
-        id=note_id,
+        id=kit.new_id(),
         person=item.person.key,
         kind=NoteKind.NOTE,
         text=understood.text,
@@ -135,7 +161,7 @@ async def _noted(
         teaching=teaching,
         instead_of=tuple(note.id for note in understood.instead_of),
     )
-    return note, note_id, note.text
+    return _Noted(new=(*new, note), id=note.id, text=note.text)
 
 
 # --- the answer that follows ---
@@ -160,7 +186,7 @@ def _accepted(kit: Kit, item: Item, about: Recorded, kept: Teaching, wanted: str
         score=None,
         answers={},
         heading=NOT_KEPT if kept.never_learn else "Noted: your text is kept word for word.",
-        actions=() if kept.never_learn else (_undo(revision), *_was_question(revision)),
+        actions=() if kept.never_learn else (undo_button(revision), *_was_question(revision)),
     )
 
 
@@ -266,7 +292,7 @@ async def _draft(
         seconds=composed.seconds,
         heading=await _heading(kit, kept, note),
         actions=(
-            *((_undo(await _undo_target(kit, kept)),) if not kept.never_learn else ()),
+            *((undo_button(await _undo_target(kit, kept)),) if not kept.never_learn else ()),
             *_was_question(revision),
             *actions(revision, has_others=bool(composed.others)),
         ),
@@ -280,14 +306,16 @@ async def _heading(kit: Kit, kept: Teaching, note: str | None) -> str:
     """What was understood, in one line."""
     if kept.never_learn:
         return NOT_KEPT
-    if note is None or kept.note is None:
-        return "Understood as a critique. I could not put it into a short note."
-    made = await kit.store.notes.get(kept.note)
-    if made.teaching != kept.id:
-        return f"Noted already: “{note}”"
-    if made.replaces is not None:
-        return f"Noted: “{note}” It takes the place of “{(await kit.store.notes.get(made.replaces)).text}”"
-    return f"Noted: “{note}”"
+    everything = await kit.store.notes.all(kept.person)
+    made = [one for one in everything if one.teaching == kept.id]
+    said = []
+    if note is None:
+        said.append("Understood as a critique. I could not put it into a short note.")
+    elif kept.note not in {one.id for one in made}:
+        said.append(f"Noted already: “{note}”")
+    if made:
+        said.append(noting.told(made, everything))
+    return " ".join(said)
 
 
 async def _undo_target(kit: Kit, kept: Teaching) -> str:
@@ -295,10 +323,6 @@ async def _undo_target(kit: Kit, kept: Teaching) -> str:
     if kept.note is not None and (await kit.store.notes.get(kept.note)).teaching == kept.id:
         return kept.note
     return kept.revision or kept.id
-
-
-def _undo(target: str) -> Action:
-    return Action(kind=ActionKind.UNDO_NOTE, label="Undo", target=target)
 
 
 def _was_question(revision: str) -> tuple[Action, ...]:

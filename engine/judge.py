@@ -60,6 +60,11 @@ class Rubric:
     questions: tuple[Question, ...] = ()
     manners: tuple[Manner, ...] = ()
 
+    def group_of(self, manner: str | None) -> str | None:
+        """The group of a manner, or with a "!" before its name of its contrary, if it is in the rubric."""
+        name = (manner or "").removeprefix("!")
+        return next((one.group for one in self.manners if one.name == name), None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -225,20 +230,6 @@ class Judge:
         opinion = self._opinion(answers, self._backend.decode(reply)) if self._opinion else 0.0
         score = bounded(combined(questions, answers) + opinion)
         return Verdict(score=score, answers=answers, opinion=opinion)
-
-
-async def describe(
-    backend: Backend,
-    manners: Sequence[Manner],
-    prompt_ids: TokenIds,
-    reply: TokenIds,
-    *,
-    lora: LoraRef | None = None,
-) -> dict[str, float]:
-    """How a reply is, manner by manner: what a taste learns from when it is rated."""
-    judge = Judge(backend, manner_questions(manners), lora)
-    verdict = (await judge.score(prompt_ids, [reply]))[0]
-    return verdict.answers | plain_features(backend.decode(reply))
 
 
 def plain_features(text: str) -> dict[str, float]:

@@ -115,12 +115,6 @@ class Taste:
         difference = self._features(better) - self._features(worse)
         return replace(self, choices=np.vstack([self.choices, difference]))
 
-    def unpreferred(self, better: Answers, worse: Answers) -> Taste:
-        """The taste before one reply was chosen over another."""
-        difference = self._features(better) - self._features(worse)
-        same = np.flatnonzero(np.isclose(self.choices, difference).all(axis=1))
-        return replace(self, choices=np.delete(self.choices, same[:1], axis=0))
-
     @property
     def has_learned(self) -> bool:
         return self.ratings > 0 or len(self.choices) > 0

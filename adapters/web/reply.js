@@ -47,7 +47,7 @@ export class ReplyView {
     return put(
       this.heading,
       h("span", {}, heading),
-      revises && button("Undo", () => press("undo_note"), { kind: "link" }),
+      button("Undo", () => press("undo_note"), { kind: "link" }),
       revises && button("That was a question", () => press("was_question"), { kind: "link" }),
     );
   }

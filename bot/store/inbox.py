@@ -6,6 +6,7 @@ An item is owned by the process that took it in. A process that lives says so ev
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -198,16 +199,6 @@ class Inbox:
 
         return await self._database.write(work)
 
-    async def waiting(self, owner: str) -> int:
-        """How much this process has still to do."""
-        async with self._database.reading() as connection:
-            found = await connection.execute(
-                select(func.count())
-                .select_from(inbox)
-                .where(inbox.c.state == MessageState.WAITING, inbox.c.owner == owner)
-            )
-        return int(found.scalar_one())
-
     async def waiting_of(self, person: str) -> Sequence[str]:
         """What a person said that is not settled."""
         waits = (inbox.c.person == person) & (inbox.c.state == MessageState.WAITING)
@@ -267,14 +258,6 @@ class Inbox:
             await connection.execute(update(inbox).where(inbox.c.id == item_id).values(**values))
 
         await self._database.write(work)
-
-    async def settle(self, item_id: str, *, owner: str) -> bool:
-        """It needs no reply, or has it. False: it was settled meanwhile."""
-
-        async def work(connection: Connection) -> bool:
-            return (await connection.execute(SETTLED, {"item": item_id, "by": owner})).rowcount == 1
-
-        return await self._database.write(work)
 
     async def earlier(self, item: Item, *, limit: int) -> Sequence[Item]:
         """The person's answered questions before this one in its conversation, newest first."""
@@ -358,7 +341,7 @@ async def first_time(
     connection: Connection, platform: Platform, event: str, kind: str, subject: str | None, now: datetime
 ) -> bool:
     """Note a platform's delivery, within a transaction. False: it was here before."""
-    values = {"platform": platform, "event": event, "kind": kind, "subject": subject, "at": now}
+    values = {"platform": platform, "event": _digest(event), "kind": kind, "subject": subject, "at": now}
     return (await connection.execute(_unless_there(connection.dialect.name), values)).rowcount == 1
 
 
@@ -408,9 +391,14 @@ def place_of(row: Row[Any]) -> Place:  # Any: a row with the inbox's columns for
 async def _subject(connection: Connection, platform: Platform, event: str) -> str:
     events = tables.events
     found = await connection.execute(
-        select(events.c.subject).where(events.c.platform == platform, events.c.event == event)
+        select(events.c.subject).where(events.c.platform == platform, events.c.event == _digest(event))
     )
     return found.scalar_one() or ""  # none: who said it had it erased
+
+
+def _digest(event: str) -> str:
+    """An id may name who did it; what is kept of it outlives them."""
+    return hashlib.sha256(event.encode()).hexdigest()
 
 
 def _item(row: Row[Any]) -> Item:  # Any: a row that is described by columns, not by types

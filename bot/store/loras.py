@@ -26,7 +26,7 @@ class LoraState(StrEnum):
 
     TRAINING = "training"  # its number is taken; it is not judged yet
     READY = "ready"  # it is live, or was and may be again
-    REJECTED = "rejected"  # the gate kept it out; `reason` says why
+    REJECTED = "rejected"  # the gate kept it out, or it could not be used; `reason` says why
     UNDONE = "undone"  # the person took it back
     PRUNED = "pruned"  # too old: its files are gone
 
@@ -109,12 +109,6 @@ class Loras:
             return None
         return _version(row)
 
-    async def all_live(self) -> Sequence[Version]:
-        """Every LoRA that somebody's pointer names."""
-        query = select(loras).join(people, people.c.live_lora == loras.c.id).order_by(loras.c.id)
-        async with self._database.reading() as connection:
-            return [_version(row) for row in await connection.execute(query)]
-
     async def before(self, person: str) -> Version | None:
         """The version that undoing the live one would bring back."""
         async with self._database.reading() as connection:
@@ -139,6 +133,14 @@ class Loras:
             return previous
 
         return await self._database.write(work)
+
+    async def reject(self, number: int, reason: str) -> None:
+        """This version is never to go live."""
+
+        async def work(connection: Connection) -> None:
+            await reject(connection, number, reason)
+
+        await self._database.write(work)
 
     async def pruned(self, numbers: Collection[int]) -> None:
         """Their files are gone."""
@@ -167,7 +169,7 @@ async def go_live(connection: Connection, number: int, now: datetime) -> None:
     """Move the pointer within a transaction."""
     person = select(loras.c.person).where(loras.c.id == number).scalar_subquery()
     await connection.execute(
-        update(loras).where(loras.c.id == number).values(state=LoraState.READY, promoted_at=now)
+        update(loras).where(loras.c.id == number).values(state=LoraState.READY, reason=None, promoted_at=now)
     )
     await connection.execute(update(people).where(people.c.key == person).values(live_lora=number))
 

@@ -49,11 +49,11 @@ class NightPerson:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
-    """`asked`: whom it was started for; None: whoever was due."""
+    """`was_asked`: it was started for somebody by name; else for whoever was due."""
 
     id: str
     state: NightState
-    asked: tuple[str, ...] | None
+    was_asked: bool
     started_at: datetime
     ended_at: datetime | None
     problem: str | None
@@ -77,9 +77,8 @@ class Nights:
         """A night with these people in it. It goes on after any death until it is ended."""
 
         async def work(connection: Connection) -> None:
-            asked = list(people) if was_asked else None
             row = insert(connection, nights).values(
-                id=night, state=NightState.RUNNING, asked=asked, started_at=self._clock()
+                id=night, state=NightState.RUNNING, was_asked=was_asked, started_at=self._clock()
             )
             await connection.execute(row.on_conflict_do_nothing())
             for person in people:
@@ -223,7 +222,7 @@ def _night(row: Row[Any], people: Sequence[NightPerson]) -> Night:  # Any: a row
     return Night(
         id=row.id,
         state=NightState(row.state),
-        asked=None if row.asked is None else tuple(row.asked),
+        was_asked=row.was_asked,
         started_at=row.started_at,
         ended_at=row.ended_at,
         problem=row.problem,

@@ -50,14 +50,18 @@ class Note:
     origin: Origin
     manner: str | None
     teaching: str | None
-    replaces: str | None
+    message: str | None
+    replaced_by: str | None
     created_at: datetime
     deleted_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewNote:
-    """A note that is about to be kept. `instead_of`: the active notes that it makes obsolete."""
+    """A note that is about to be kept. `instead_of`: the active notes that it makes obsolete.
+
+    `teaching`, `message`: what made it, said under an answer or in passing.
+    """
 
     id: str
     person: str
@@ -67,6 +71,7 @@ class NewNote:
     origin: Origin
     manner: str | None = None
     teaching: str | None = None
+    message: str | None = None
     instead_of: tuple[str, ...] = ()
 
 
@@ -107,10 +112,19 @@ class Notes:
             raise NotYours("not_yours", "This note is somebody else's.")
 
         async def work(connection: Connection) -> None:
-            await delete(connection, [note_id], self._clock())
+            standing = update(notes).where(notes.c.id == note_id, notes.c.deleted_at.is_(None))
+            await connection.execute(standing.values(deleted_at=self._clock()))
 
         await self._database.write(work)
         return note
+
+    async def take_back(self, ids: Collection[str]) -> None:
+        """They were not meant: what had made room for them holds again."""
+
+        async def work(connection: Connection) -> None:
+            await take_back(connection, ids, self._clock())
+
+        await self._database.write(work)
 
     async def infer(self, person: str, wanted: Sequence[NewNote]) -> tuple[Sequence[str], Sequence[str]]:
         """The notes seen in reactions are these now; the ids that are new, and those that are gone.
@@ -147,27 +161,29 @@ async def keep(connection: Connection, note: NewNote, now: datetime) -> None:
         origin=note.origin,
         manner=note.manner,
         teaching=note.teaching,
-        replaces=note.instead_of[0] if note.instead_of else None,
+        message=note.message,
         created_at=now,
     )
     if (await connection.execute(row.on_conflict_do_nothing())).rowcount == 0:
         return
-    obsolete = [*note.instead_of, *await _beyond(connection, note.person)]
-    await delete(connection, obsolete, now)
+    await _make_room(connection, note.instead_of, note.id, now)
+    await _make_room(connection, await _beyond(connection, note.person), note.id, now)
 
 
-async def delete(connection: Connection, ids: Collection[str], now: datetime) -> None:
-    """Mark notes as deleted within a transaction."""
-    if ids:
-        await connection.execute(
-            update(notes).where(notes.c.id.in_(ids), notes.c.deleted_at.is_(None)).values(deleted_at=now)
-        )
+async def take_back(connection: Connection, ids: Collection[str], now: datetime) -> None:
+    """Notes were not meant, within a transaction: what had made room for one that stands holds again."""
+    query = select(notes.c.id).where(notes.c.id.in_(ids), notes.c.deleted_at.is_(None))
+    standing = (await connection.execute(query)).scalars().all()
+    await connection.execute(update(notes).where(notes.c.id.in_(standing)).values(deleted_at=now))
+    made_room = notes.c.replaced_by.in_(standing)
+    await connection.execute(update(notes).where(made_room).values(deleted_at=None, replaced_by=None))
+    # Nor do they come back themselves, should what they had made room for be taken back.
+    await connection.execute(update(notes).where(notes.c.id.in_(ids)).values(replaced_by=None))
 
 
-async def restore(connection: Connection, ids: Collection[str]) -> None:
-    """Notes that had made room for another hold again."""
-    if ids:
-        await connection.execute(update(notes).where(notes.c.id.in_(ids)).values(deleted_at=None))
+async def _make_room(connection: Connection, ids: Collection[str], note_id: str, now: datetime) -> None:
+    obsolete = update(notes).where(notes.c.id.in_(ids), notes.c.deleted_at.is_(None))
+    await connection.execute(obsolete.values(deleted_at=now, replaced_by=note_id))
 
 
 async def _beyond(connection: Connection, person: str) -> Sequence[str]:
@@ -190,7 +206,8 @@ def _note(row: Row[Any]) -> Note:  # Any: a row described by columns
         origin=Origin(row.origin),
         manner=row.manner,
         teaching=row.teaching,
-        replaces=row.replaces,
+        message=row.message,
+        replaced_by=row.replaced_by,
         created_at=row.created_at,
         deleted_at=row.deleted_at,
     )

@@ -104,7 +104,7 @@ class People:
             # Platforms are read back: what was said there must stay known, or it would be answered once more.
             stays = events.c.subject.in_(said) & (events.c.platform != Platform.WEB)
             await connection.execute(update(events).where(stays).values(subject=None))
-            for table in (tables.inbox, tables.replies):  # other events' ids may hold the person's key
+            for table in (tables.inbox, tables.replies):
                 theirs = select(table.c.id).where(table.c.person == key)
                 await connection.execute(delete(events).where(events.c.subject.in_(theirs)))
             gone = await connection.execute(delete(tables.people).where(tables.people.c.key == key))

@@ -96,7 +96,7 @@ events = Table(
     "events",
     metadata,
     Column("platform", String(16), primary_key=True),
-    Column("event", Key, primary_key=True),
+    Column("event", Key, primary_key=True),  # hashed: the platform's id may name a person
     Column("kind", String(16), nullable=False),
     Column("subject", Id),  # the inbox row that it made or changed
     Column("at", UtcTime, nullable=False),
@@ -227,8 +227,9 @@ notes = Table(
     Column("source", Text, nullable=False),  # what the person had said
     Column("origin", String(16), nullable=False),  # store.notes.Origin
     Column("manner", String(64)),  # the rubric's manner that it asks for; with a "!" for its contrary
-    Column("teaching", Id),
-    Column("replaces", Id),
+    Column("teaching", Id),  # the one that made it
+    Column("message", Id),  # the question that stated it in passing
+    Column("replaced_by", Id),  # the note that it made room for
     Column("created_at", UtcTime, nullable=False),
     Column("deleted_at", UtcTime),
     Column("import_key", Key),
@@ -252,7 +253,7 @@ choices = Table(
     UniqueConstraint("person", "import_key"),
 )
 
-# Texts that a person gave to learn a voice from.
+# Texts that a person gave. They are kept and go out again; nothing learns from them.
 documents = Table(
     "documents",
     metadata,
@@ -290,7 +291,7 @@ nights = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("state", String(16), nullable=False),  # running | done | failed
-    Column("asked", Json),  # the people that were asked for; null: whoever was due
+    Column("was_asked", Boolean, nullable=False, server_default=false()),  # false: for whoever was due
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
     Column("problem", Text),

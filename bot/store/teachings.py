@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, select, update
 
-from bot.errors import Unknown
 from bot.events import MessageState, TeachingKind
 from bot.store import notes as store_notes
 from bot.store import tables
@@ -57,8 +56,8 @@ class Teaching:
 class NewTeaching:
     """What is kept of a thread reply as soon as it is understood.
 
-    `note`: the id of the note that says it, also where that one was there before. `revision`: the id that
-    the reply made under it will have.
+    `note`: the id of the note that says it, also where that one was there before; of several facts the last.
+    `revision`: the id that the reply made under it will have.
     """
 
     id: str
@@ -79,8 +78,8 @@ class Teachings:
         self._database = database
         self._clock = clock
 
-    async def keep(self, teaching: NewTeaching, note: NewNote | None, *, note_text: str | None) -> None:
-        """Keep a teaching with the note that it makes, once; the thread reply's outcome says what it was.
+    async def keep(self, teaching: NewTeaching, notes: Sequence[NewNote], *, note_text: str | None) -> None:
+        """Keep a teaching with the notes that it makes, once; the thread reply's outcome says what it was.
 
         Nothing is kept of a thread reply that was withdrawn.
         """
@@ -94,7 +93,7 @@ class Teachings:
             row = insert(connection, teachings).values(**asdict(teaching), attempts=[])
             if (await connection.execute(row.on_conflict_do_nothing())).rowcount == 0:
                 return
-            if note is not None:
+            for note in notes:
                 await store_notes.keep(connection, note, self._clock())
 
         await self._database.write(work)
@@ -107,13 +106,6 @@ class Teachings:
             await connection.execute(update(teachings).where(teachings.c.id == teaching_id).values(**values))
 
         await self._database.write(work)
-
-    async def get(self, teaching_id: str) -> Teaching:
-        """Raises Unknown."""
-        found = await self._one(teachings.c.id == teaching_id)
-        if found is None:
-            raise Unknown("unknown_teaching", "There is nothing like that any more: it was taken back.")
-        return found
 
     async def of_message(self, item_id: str) -> Teaching | None:
         """What a thread reply taught."""
@@ -134,7 +126,7 @@ class Teachings:
             return [_teaching(row) for row in await connection.execute(OF_PERSON, {"of_person": person})]
 
     async def take_back(self, teaching: Teaching, *, owner: str | None = None) -> None:
-        """It was not meant: its note goes, what that had replaced holds again, and no night learns from it.
+        """It was not meant: its notes go, what they had replaced holds again, and no night learns from it.
 
         With an `owner` it was a question: the thread reply waits to be answered, by this process.
         """
@@ -155,11 +147,8 @@ class Teachings:
 async def take_back(connection: Connection, teaching_id: str, now: datetime) -> None:
     """The same, within a transaction."""
     made = tables.notes.c.teaching == teaching_id
-    own = (await connection.execute(select(tables.notes).where(made))).all()
-    # What the note had replaced was deleted in the same moment that the note was made.
-    replaced = [row.replaces for row in own if row.replaces and row.deleted_at is None]
-    await store_notes.delete(connection, [row.id for row in own], now)
-    await store_notes.restore(connection, replaced)
+    own = (await connection.execute(select(tables.notes.c.id).where(made))).scalars().all()
+    await store_notes.take_back(connection, own, now)
     await connection.execute(update(teachings).where(teachings.c.id == teaching_id).values(never_learn=True))
 
 

@@ -44,8 +44,10 @@ scores = st.floats(allow_nan=False, allow_infinity=False).map(lambda score: scor
 answers = st.dictionaries(texts, scores, max_size=3)
 prompts = st.builds(
     Prompt,
-    turns=st.lists(st.builds(Turn, role=st.sampled_from(Role), text=texts), min_size=1, max_size=3).map(
-        tuple
+    turns=st.builds(
+        lambda before, asked: (*before, Turn(role=Role.USER, text=asked)),
+        st.lists(st.builds(Turn, role=st.sampled_from(Role), text=texts), max_size=2),
+        texts,
     ),
     persona=texts,
     name=st.none() | texts,
@@ -239,6 +241,27 @@ def test_a_damaged_line_is_left_and_the_others_are_taken() -> None:
     unpacked = archive.read(files)
     assert unpacked.archive.notes == (note,)
     assert sum(left.count for left in unpacked.left) == 3
+
+
+def test_an_answer_to_nothing_that_was_said_is_left_with_the_reason() -> None:
+    asked = ReplyRecord(
+        id="r1",
+        at=AT,
+        conversation="c",
+        prompt=Prompt(turns=(Turn(role=Role.USER, text="hi"),)),
+        text="Hello.",
+    )
+    files = _unchecked(archive.write(Archive(replies=(asked,)), made_at=AT))
+    line = json.loads(files["replies.jsonl"])
+    for turns in ([], [{"role": "assistant", "text": "hi"}]):
+        prompt = {**line["prompt"], "turns": turns}
+        files["replies.jsonl"] += json.dumps({**line, "id": f"r{turns}", "prompt": prompt}).encode() + b"\n"
+    unpacked = archive.read(files)
+    assert unpacked.archive.replies == (asked,)
+    assert [left.why for left in unpacked.left] == [
+        f"line {number}: prompt: Value error, it must end with what the person said, a turn of the user"
+        for number in (2, 3)
+    ]
 
 
 def test_what_is_no_part_of_the_format_is_left() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from bot import commands, consent
 from bot.errors import BotError, NotYours, Refused, Unknown
 from bot.events import Action, ActionKind, Command, Notice, Place, Platform
 from bot.ports import RateLimited, Undeliverable, Unreachable
-from bot.store.nights import NightOutcome, NightPerson
+from bot.store.nights import Night, NightOutcome, NightPerson
 from engine.types import Mode
 from tests.bot.conftest import Bot, StartBot
 from tests.bot.teaching import notes_of, react, say_under, who
@@ -105,11 +106,25 @@ async def test_export_gives_a_file_that_import_takes(bot: Bot) -> None:
     assert "there already" in (await run(bot, "import", attachment=exported.file)).text
     with pytest.raises(Refused, match="Attach"):
         await run(bot, "import")
+    on_slack = Command(person=who("ann"), place=Place(platform=Platform.SLACK, channel="T/C"), name="import")
+    with pytest.raises(Refused, match="Send me the file in a direct message"):
+        await bot.app.command(on_slack)
 
 
 async def test_only_operators_start_nights(bot: Bot) -> None:
     with pytest.raises(Refused, match="operators"):
         await run(bot, "night")
+
+
+async def test_a_night_for_nobody_says_so(bot: Bot) -> None:
+    async def start_night(people: Sequence[str] | None) -> Night:
+        await bot.store.nights.start("night", [], was_asked=people is not None)
+        return await bot.store.nights.get("night")
+
+    hands = commands.Hands(erase=bot.app.erase, undo_lora=bot.app.undo_lora, start_night=start_night)
+    everybody = Command(person=who("ann"), place=PLACE, name="night", arguments=("all",), is_operator=True)
+    told = await commands.run(bot.kit, hands, everybody)
+    assert told.text == "Nobody has enough new feedback and consent."
 
 
 async def test_other_answers_are_paged_and_one_is_taken(bot: Bot) -> None:

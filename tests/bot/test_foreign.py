@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot import foreign
-from bot.archive import Archive
+from bot.archive import MAX_TEXT_CHARS, Archive
 from bot.errors import Refused
 from bot.feedback import rating
 from bot.foreign import patched, read_many, read_one
@@ -121,6 +122,68 @@ def test_a_patch_that_does_not_fit_is_none() -> None:
 def test_a_circle_of_parents_ends() -> None:
     nodes = {"1": _node(prompt="a", text="b", parent="2"), "2": _node(prompt="c", text="d", parent="1")}
     assert len(_read({"responseDict": nodes}).replies) == 2
+
+
+def _loom(root: str, continued: int) -> dict[str, Any]:
+    nodes: dict[str, Any] = {"root": {"type": "user", "patch": _patch(0, (1, root)), "parent": None}}
+    for number in range(continued):
+        added = _patch(len(root), (1, f" And {number}."))
+        nodes[str(number)] = {"type": "gen", "patch": added, "parent": "root"}
+    return {"loomTree": {"nodeStore": nodes}}
+
+
+def test_of_a_loom_tree_only_the_texts_of_one_branch_are_held_at_a_time() -> None:
+    document = _loom("x" * 150_000, 60)
+    tracemalloc.start()
+    try:
+        assert len(_read(document).replies) == 60
+        assert tracemalloc.get_traced_memory()[1] < 7_000_000  # all of them together are nine millions
+    finally:
+        tracemalloc.stop()
+
+
+def test_nodes_in_a_circle_are_left() -> None:
+    document = _loom("x", 1)
+    document["loomTree"]["nodeStore"]["a"] = {"type": "gen", "patch": [], "parent": "a"}
+    unpacked = read_one("file", json.dumps(document).encode())
+    assert len(unpacked.archive.replies) == 1
+    assert sum(left.count for left in unpacked.left) == 1
+
+
+def test_of_texts_that_come_to_too_much_together_the_first_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign, "MAX_ALL_CHARS", 10_000)
+    rows = [{"query": f"{number}", "response": "x" * 3_000} for number in range(5)]
+    for document, taken in ((rows, 3), (_loom("x" * 1_000, 20), 4)):
+        unpacked = read_one("file", json.dumps(document).encode())
+        assert len(unpacked.archive.replies) == taken
+        assert unpacked.left[0].why == foreign.TOO_MUCH
+
+
+def test_a_conversation_of_too_many_nodes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign, "MAX_NODES", 2)
+    nodes = {str(number): _node(prompt="a", text="b") for number in range(3)}
+    with pytest.raises(Refused, match="more than 2 nodes"):
+        _read({"responseDict": nodes})
+
+
+def test_a_long_conversation_is_a_prompt_of_its_last_turns() -> None:
+    nodes = {
+        str(number): _node(prompt=f"q{number}", text=f"a{number}", parent=str(number - 1))
+        for number in range(3_000)
+    }
+    replies = {reply.text: reply for reply in _read({"responseDict": nodes}).replies}
+    turns = replies["a2999"].prompt.turns
+    assert (len(turns), turns[-1].text, turns[-2].text) == (foreign.MAX_TURNS, "q2999", "a2998")
+
+
+def test_an_answer_that_is_too_long_is_left_with_the_choice_between_it_and_another() -> None:
+    mapping = {
+        "q": _message("user", "a story", None),
+        "a": _message("assistant", "x" * (MAX_TEXT_CHARS + 1), "q"),
+        "b": _message("assistant", "Once.", "q"),
+    }
+    archive = _read({"mapping": mapping, "current_node": "a"})
+    assert ([reply.text for reply in archive.replies], archive.choices) == (["Once."], ())
 
 
 def test_minetuning_ratings_become_answers_ratings_and_critiques() -> None:

@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot import teach
+from bot.errors import NotYours, Unknown
+from bot.events import ActionKind, Edit, Outcome
 from bot.memory import Candidate, chosen, similarities
 from bot.store.notes import Note, NoteKind, Origin
 from engine import judge
 from engine.judge import load_rubric
 from engine.types import Example, Prompt, Role, Turn
-from tests.bot.conftest import Bot, StartBot
-from tests.bot.teaching import notes_of, react, say_under
+from tests.bot.conftest import Bot, StartBot, message
+from tests.bot.teaching import notes_of, react, say_under, targets
 
 QUESTION = Prompt(turns=(Turn(role=Role.USER, text="Tell me about the otter."),))
 
@@ -30,7 +33,8 @@ def _note(text: str, kind: NoteKind = NoteKind.NOTE) -> Note:
         origin=Origin.CRITIQUE,
         manner=None,
         teaching=None,
-        replaces=None,
+        message=None,
+        replaced_by=None,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         deleted_at=None,
     )
@@ -202,3 +206,58 @@ async def test_a_wish_takes_the_place_of_the_note_that_it_contradicts(start_bot:
         assert await notes_of(bot) == ["From now on, answer in one sentence."]
         await bot.ask("Always answer at length.")
         assert await notes_of(bot) == ["Always answer at length."]
+
+
+async def _edited(bot: Bot, before: str, after: str) -> Outcome:
+    """Ask, change the question once it is answered, and wait for the answer to what it says now."""
+    asked = message(before)
+    item = await bot.app.message(asked)
+    await bot.app.outcome(item, wait_s=10)
+    await bot.app.edit(Edit(event=f"{item}x", ref=asked.ref, person=asked.person, text=after, at=asked.at))
+    return await bot.app.outcome(item, wait_s=10)
+
+
+async def test_of_an_edited_message_only_what_it_says_now_stands(bot: Bot) -> None:
+    await bot.ask("My cat is called Rex.")
+    edited = await _edited(bot, "My cat is called Miso. I live in Rome.", "My cat is called Mimi.")
+    assert await notes_of(bot) == ["My cat is called Mimi."]
+    assert edited.replies[0].heading == (
+        "Noted: “My cat is called Mimi.” It takes the place of “My cat is called Rex.”"
+    )
+    await _edited(bot, "From now on be brief.", "Never mind.")
+    assert await notes_of(bot) == ["My cat is called Mimi."]
+
+
+async def test_a_message_that_is_edited_back_states_again_what_it_first_did(bot: Bot) -> None:
+    asked = message("My cat is called Miso.")
+    item = await bot.app.message(asked)
+    for number, text in enumerate(["My cat is called Mimi.", "My cat is called Miso."]):
+        await bot.app.outcome(item, wait_s=10)
+        await bot.app.edit(
+            Edit(event=f"x{number}", ref=asked.ref, person=asked.person, text=text, at=asked.at)
+        )
+    await bot.app.outcome(item, wait_s=10)
+    assert await notes_of(bot) == ["My cat is called Miso."]
+
+
+async def test_what_was_noted_in_passing_stands_above_the_answer_and_is_taken_back_there(bot: Bot) -> None:
+    await bot.ask("I live in Porto.")
+    asked = await bot.ask("My cat is called Miso. I live in Rome.")
+    assert asked.replies[0].heading == (
+        "Noted: “My cat is called Miso.” and “I live in Rome.” They take the place of “I live in Porto.”"
+    )
+    undo = (await targets(bot, asked.replies[0].id))[ActionKind.UNDO_NOTE]
+    with pytest.raises(NotYours):
+        await teach.undo(bot.kit, "bob", undo)
+    assert (
+        await teach.undo(bot.kit, "ann", undo)
+        == "Taken back: “My cat is called Miso.” and “I live in Rome.”."
+    )
+    assert await notes_of(bot) == ["I live in Porto."]
+    with pytest.raises(Unknown):
+        await teach.undo(bot.kit, "ann", undo)
+
+
+async def test_what_was_known_already_is_not_told_again(bot: Bot) -> None:
+    await bot.ask("My cat is called Miso.")
+    assert (await bot.ask("My cat is called Miso.")).replies[0].heading is None

@@ -202,12 +202,13 @@ async def test_a_database_that_is_away_for_long_does_not_make_a_reply_undelivera
 
 
 async def test_every_line_about_sending_a_reply_carries_the_id_of_what_it_answers(
-    bot: Bot, chat: FakeChat
+    bot: Bot, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chat.tells.set()
     chat.refuse.extend([Unreachable("gone"), KeyError("a fault"), Undeliverable("the channel is gone")])
     merged: list[Any] = [structlog.contextvars.merge_contextvars]
     with structlog.testing.capture_logs(processors=merged) as lines:
+        monkeypatch.setattr("bot.outbox.log", structlog.get_logger())  # another test may have set up the old
         asked = await bot.app.message(question())
         outcome = await bot.app.outcome(asked, wait_s=10)
         await _is_recorded_as(bot, Delivery.UNDELIVERABLE, outcome.replies[0].id)

@@ -10,13 +10,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from sqlalchemy import func, select
 
 from bot import live, portability
-from bot.archive import LORA_FILES, RECORDS, Archive, write
+from bot.archive import LORA_FILES, RECORDS, Archive, LoraRecord, write
 from bot.errors import Refused, Unknown
 from bot.events import Choice
 from bot.kit import new_id
 from bot.store import tables
+from bot.store.loras import LoraState
+from engine.backends.scripted import ScriptedBackend
 from engine.loras import Library, person_folder
-from engine.types import Mode
+from engine.ports import EngineError
+from engine.types import LoraRef, Mode
 from tests.bot.conftest import Bot, StartBot
 from tests.bot.teaching import notes_of, react, say_under, who
 from tests.bot.test_archive import archives
@@ -184,6 +187,28 @@ async def test_a_lora_is_carried_to_the_same_base_and_not_to_another(
         imported = await portability.take_in(bot.kit, "cid", elsewhere)
         assert "lora" not in imported.taken
         assert any("The next night trains a new one" in reason for reason in imported.reasons)
+
+
+class Loadless(ScriptedBackend):
+    """Takes no LoRA."""
+
+    async def load(self, lora: LoraRef) -> None:
+        raise EngineError("no room")
+
+
+async def test_a_lora_that_cannot_be_used_is_kept_out_with_the_reason(
+    start_bot: StartBot, tmp_path: Path
+) -> None:
+    async with start_bot(backend=Loadless()) as bot:
+        await bot.ask("hello")
+        source = make_lora(tmp_path / "made")
+        files = {name: (source / name).read_bytes() for name in LORA_FILES}
+        lora = LoraRecord(model=bot.kit.backend.model, version=1, files=files)
+        brought = write(Archive(lora=lora), made_at=bot.kit.clock())
+        imported = await portability.take_in(bot.kit, "ann", brought)
+        assert imported.reasons == ("lora: It cannot be used: no room.",)
+        (version,) = await bot.store.loras.of_person("ann")
+        assert (version.state, version.reason) == (LoraState.REJECTED, "It cannot be used: no room.")
 
 
 async def test_texts_become_documents(bot: Bot) -> None:

@@ -33,7 +33,13 @@ KEPT = NightPerson(person="ada", outcome=NightOutcome.KEPT, reason="the judge se
 
 def night(one: NightPerson, at: datetime = NOW) -> tuple[Night, NightPerson]:
     made = Night(
-        id="n", state=NightState.DONE, asked=None, started_at=at, ended_at=at, problem=None, people=(one,)
+        id="n",
+        state=NightState.DONE,
+        was_asked=False,
+        started_at=at,
+        ended_at=at,
+        problem=None,
+        people=(one,),
     )
     return made, one
 

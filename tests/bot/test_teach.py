@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from bot import teach
 from bot.errors import NotYours, Refused, Unknown
 from bot.events import Action, ActionKind, Deletion, MessageState, Place, Platform, TeachingKind
+from bot.store.notes import NewNote, NoteKind, Origin
 from engine import judge
 from engine.backends.scripted import ScriptedBackend
 from engine.judge import Question, Rubric, load_rubric
@@ -208,6 +210,41 @@ async def test_a_critique_that_contradicts_a_fact_corrects_the_fact(bot: Bot) ->
     taught = await say_under(bot, "No, my cat is called Tom.", asked.replies[0].id)
     assert taught.note == "My cat is called Tom."
     assert await notes_of(bot) == ["My cat is called Tom."]
+
+
+async def test_every_fact_that_is_said_under_an_answer_is_kept_beside_a_critique_too(bot: Bot) -> None:
+    asked = await bot.ask("one")
+    taught = await say_under(bot, "My cat is called Miso. I live in Rome.", asked.replies[0].id)
+    assert await notes_of(bot) == ["My cat is called Miso.", "I live in Rome."]
+    assert taught.replies[0].heading == "Noted: “My cat is called Miso.” and “I live in Rome.”"
+    again = await say_under(bot, "My dog is called Rex. Be brief.", asked.replies[0].id)
+    assert again.note == "My dog is called Rex. Be brief."  # the model's own words, which here are yours
+    assert (await notes_of(bot))[2:] == ["My dog is called Rex.", "My dog is called Rex. Be brief."]
+    await teach.undo(bot.kit, "ann", (await targets(bot, again.replies[0].id))[ActionKind.UNDO_NOTE])
+    assert await notes_of(bot) == ["My cat is called Miso.", "I live in Rome."]
+
+
+async def test_all_notes_that_made_room_are_named_and_hold_again_after_undo(start_bot: StartBot) -> None:
+    async with start_bot(rubric=SHIPPED) as bot:
+        kept = NewNote(
+            id="",
+            person="ann",
+            kind=NoteKind.NOTE,
+            text="",
+            source="",
+            origin=Origin.CRITIQUE,
+            manner="short",
+        )
+        asked = await bot.ask("one")
+        for name in ("Be short.", "Be brief."):
+            await bot.store.notes.keep(replace(kept, id=name, text=name))
+        taught = await say_under(bot, "Answer at length.", asked.replies[0].id)
+        assert taught.replies[0].heading == (
+            "Noted: “Answer at length.” It takes the place of “Be short.” and “Be brief.”"
+        )
+        assert await notes_of(bot) == ["Answer at length."]
+        await teach.undo(bot.kit, "ann", (await targets(bot, taught.replies[0].id))[ActionKind.UNDO_NOTE])
+        assert await notes_of(bot) == ["Be short.", "Be brief."]
 
 
 async def test_an_enormous_critique_makes_no_note_and_breaks_nothing(start_bot: StartBot) -> None:

@@ -305,6 +305,16 @@ async def test_a_pasted_text_that_became_a_file_is_read(
     assert (await server.answer(room)).content == "echo: shorten this\n\na long tale"
 
 
+async def test_an_edited_question_keeps_the_file_that_hangs_on_it(
+    bot: Running, server: DiscordServer, room: Channel, ann: User
+) -> None:
+    pasted = server.world.keep_file("message.txt", b"a long tale")
+    question = server.say(ann, room, f"{server.world.bot.mention} shorten this", files=[pasted])
+    answer = await server.answer(room)
+    server.edit(question, f"{server.world.bot.mention} translate this")
+    await server.until(lambda: answer.content == "echo: translate this\n\na long tale")
+
+
 async def test_typing_is_shown_while_it_works(
     start: StartDiscord, server: DiscordServer, room: Channel, ann: User
 ) -> None:

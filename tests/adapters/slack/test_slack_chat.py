@@ -182,6 +182,15 @@ async def test_whom_the_settings_do_not_allow_is_not_answered(start: StartSlack,
         assert not server.workspace.replies_of_bot("CANN")
 
 
+async def test_what_slack_refuses_to_a_command_is_told_with_what_to_do(bot: Running) -> None:
+    bot.server.refusals["conversations.open"] = ["account_inactive"]
+    await bot.server.slash("UANN", "CANN", "import")
+    async with asyncio.timeout(LATEST_S):
+        while not bot.server.responses:
+            await asyncio.sleep(0.02)
+    assert "install it again" in str(bot.server.responses[0])
+
+
 async def test_an_archived_channel_is_noted_and_stops_nothing(bot: Running) -> None:
     bot.server.workspace.channels["CANN"].is_archived = True
     bot.server.say("UANN", "CANN", "<@UBOT> tea?")

@@ -87,6 +87,20 @@ async def test_where_it_is_uninstalled_the_token_goes_and_others_keep_theirs(ser
     assert await service.answers("T1", 1) == ["echo: tea?"]
 
 
+async def test_a_workspace_whose_token_was_revoked_keeps_no_other_from_being_read_back(
+    start: StartSlack, server_of_two: SlackServer
+) -> None:
+    async with public(start, server_of_two) as service:
+        for team in ("T1", "T2"):
+            await service.install(team)
+    server_of_two.workspaces["T1"].token = "xoxb-revoked"
+    away = server_of_two.workspaces["T2"]
+    away.say("UANN", "CANN", "<@UBOT> tea?")
+    away.announcements.clear()
+    async with public(start, server_of_two) as service:
+        assert await service.answers("T2", 1) == ["echo: tea?"]
+
+
 async def test_installed_again_the_new_token_is_used(service: Public) -> None:
     await service.install("T2")
     service.server.say("UANN", "CANN", "<@UBOT> tea?", team="T2")

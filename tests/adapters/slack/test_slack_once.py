@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterable
 
 import pytest
 
 from adapters import slack_chat
+from adapters.slack_catchup import CatchUp
 from adapters.slack_sending import PIECE_CHARS
+from bot.events import Place, Ref
 from bot.feedback import normal
 from tests.adapters.slack.conftest import LATEST_S, Running, StartSlack
 from tests.fakes.failing import failing
@@ -172,6 +175,25 @@ async def test_a_question_that_came_while_away_is_answered_once(
         assert await settled(bot, 1) == ["echo: tea?"]
     async with start() as bot:
         assert await settled(bot, 1) == ["echo: tea?"]
+
+
+async def test_what_could_not_be_read_back_is_read_back_later(
+    start: StartSlack, server: SlackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slack_chat, "READ_AGAIN_S", 0.01)
+    piece_of_each, failures = CatchUp._piece_of_each, ["the database is away", "and still is"]
+
+    async def failing_at_first(self: CatchUp, posted: Iterable[tuple[Ref, Place]]) -> dict[str, Ref]:
+        if failures:
+            raise OSError(failures.pop())
+        return await piece_of_each(self, posted)
+
+    monkeypatch.setattr(CatchUp, "_piece_of_each", failing_at_first)
+    server.workspace.say("UANN", "CANN", "<@UBOT> tea?")
+    server.workspace.announcements.clear()
+    async with start() as bot:
+        assert await settled(bot, 1) == ["echo: tea?"]
+    assert not failures
 
 
 async def test_a_reaction_of_the_bot_itself_rates_nothing(start: StartSlack, server: SlackServer) -> None:

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 from bot.events import Deletion, Edit, MessageState
 from bot.store import Store
-from tests.bot.store.conftest import Clock
-from tests.bot.store.making import NOON, OWNER, answered, draft, message, person, ref, taken
+from tests.bot.store.conftest import Clock, open_store
+from tests.bot.store.making import (
+    NOON,
+    OWNER,
+    answered,
+    draft,
+    message,
+    person,
+    posted,
+    reaction,
+    ref,
+    taken,
+)
 
 
 async def test_an_event_that_comes_again_is_the_same_question(store: Store) -> None:
@@ -187,6 +199,20 @@ async def test_what_was_erased_is_not_taken_again_where_a_platform_is_read_back(
     assert not again.is_new
     assert await store.people.get("ann") is None
     assert (await store.inbox.take(message("e2"), conversation="room/t", owner=OWNER)).is_new
+
+
+async def test_no_id_of_an_erased_person_is_left_by_what_they_did_to_others_answers(
+    tmp_path: Path, clock: Clock
+) -> None:
+    store = await open_store(f"sqlite:///{tmp_path / 'a.db'}", clock)
+    await posted(store, await answered(store, "e1", who="bob"), "m1")
+    liked = reaction("👍", "m1", event="reaction:m1:discord:4711", who="discord:4711")
+    assert await store.reactions.put(liked, "👍") is not None
+    await store.nights.start("night", ["discord:4711"], was_asked=True)
+    await store.people.erase("discord:4711")
+    held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    await store.close()
+    assert b"4711" not in held
 
 
 async def test_an_event_is_remembered_until_no_platform_repeats_it(store: Store, clock: Clock) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, make_url, text
@@ -54,7 +55,47 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_describes(
         }
     engine.dispose()
     assert {index.name for table in tables.metadata.tables.values() for index in table.indexes} <= found
-    assert schema.newest() == "0002"
+    assert schema.newest() == "0004"
+
+
+async def test_what_an_older_database_says_is_kept(tmp_path: Path, clock: Clock) -> None:
+    address = f"sqlite:///{tmp_path / 'a.db'}"
+    engine = create_engine(address)
+    with engine.begin() as connection:
+        config = schema.configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        at = "'2026-01-01 00:00:00'"
+        connection.execute(
+            text(f"INSERT INTO people (key, platform, created_at) VALUES ('ann', 'web', {at})")
+        )
+        for values in ("'old', 'critique', NULL", "'abcf0', 'message', 'old'"):
+            connection.execute(
+                text(
+                    "INSERT INTO notes (id, origin, replaces, person, kind, text, source, created_at) "
+                    f"VALUES ({values}, 'ann', 'fact', '', '', {at})"
+                )
+            )
+        for night, asked in (("n1", "'[\"ann\"]'"), ("n2", "NULL")):
+            connection.execute(
+                text(
+                    "INSERT INTO nights (id, state, asked, started_at) "
+                    f"VALUES ('{night}', 'done', {asked}, {at})"
+                )
+            )
+        connection.execute(
+            text(
+                "INSERT INTO events (platform, event, kind, subject, at) "
+                f"VALUES ('discord', 'e1', 'message', 'abc', {at})"
+            )
+        )
+    engine.dispose()
+    store = await open_store(address, clock)
+    assert not (await store.inbox.take(message("e1"), conversation="c", owner=OWNER)).is_new
+    old, passing = await store.notes.get("old"), await store.notes.get("abcf0")
+    assert (old.replaced_by, old.message, passing.message) == ("abcf0", None, "abc")
+    assert [(await store.nights.get(night)).was_asked for night in ("n1", "n2")] == [True, False]
+    await store.close()
 
 
 def damage(path: Path) -> None:
