@@ -29,6 +29,7 @@ from bot.events import (
     TeachingKind,
     ThreadReply,
 )
+from bot.store import notes as store_notes
 from bot.store import tables
 from bot.store.database import Connection, Database, insert
 from bot.store.people import meet
@@ -148,7 +149,7 @@ class Inbox:
     async def delete(self, deletion: Deletion, item_id: str) -> bool:
         """What was said is withdrawn: cancelled, its unsent replies too, and nothing of it is learned from.
 
-        What it taught, if it was said under an answer, is taken back.
+        What it taught, under an answer or in passing, is taken back.
         """
 
         async def work(connection: Connection) -> bool:
@@ -168,6 +169,9 @@ class Inbox:
             taught = select(teachings.c.id).where(teachings.c.message == item_id)
             for teaching in (await connection.execute(taught)).scalars().all():
                 await take_back(connection, teaching, self._clock())
+            in_passing = select(tables.notes.c.id).where(tables.notes.c.message == item_id)
+            stated = (await connection.execute(in_passing)).scalars().all()
+            await store_notes.take_back(connection, stated, self._clock())
             await connection.execute(update(replies).where(is_to_it).values(never_learn=True))
             await connection.execute(
                 update(replies).where(is_to_it, replies.c.delivery == "stored").values(delivery="withdrawn")

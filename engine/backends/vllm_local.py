@@ -21,7 +21,15 @@ from engine.backends.chat_tokens import ChatTokens
 from engine.backends.lora_folder import check_lora
 from engine.backends.model_folder import ModelFolder, open_model
 from engine.backends.requests import check_request, log_odds
-from engine.ports import Backend, BackendState, EngineDownError, LoraError, ModelError, RequestError
+from engine.ports import (
+    Backend,
+    BackendState,
+    EngineDownError,
+    EngineError,
+    LoraError,
+    ModelError,
+    RequestError,
+)
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
 log = structlog.get_logger(__name__)
@@ -69,7 +77,7 @@ class VllmLocalBackend(Backend):
         self._loaded: dict[str, LoraRef] = {}
         self._loading = asyncio.Lock()
         self._numbers = itertools.count()
-        self._lost = False  # it did not wake up
+        self._lost = False  # it is to be started afresh, and has not been yet
 
     @property
     def model(self) -> str:
@@ -184,8 +192,15 @@ class VllmLocalBackend(Backend):
                     await asyncio.sleep(0.05)
         except TimeoutError:
             log.warning("answers that take too long are broken off for the training")
-        # Level 1 keeps the weights in main memory; the KV cache is given up, and with it all that it knew.
-        await engine.sleep(level=1)
+        try:
+            # Level 1 keeps the weights in main memory; the KV cache is given up, with all that it knew.
+            await engine.sleep(level=1)
+        except Exception as error:  # whatever it is, a fresh start is the one answer to it
+            self._start_afresh()
+            raise EngineError(
+                "vLLM could not lend its memory to the training, and is being restarted: "
+                "set NIGHTLOOM_LEARNING__GPU to share."
+            ) from error
         return True
 
     async def wake(self) -> None:
@@ -194,10 +209,13 @@ class VllmLocalBackend(Backend):
         try:
             await self._engine.wake_up()
         except Exception as error:  # whatever it is, a fresh start is the one answer to it
-            self._state = BackendState.RESTARTING
-            self._lost = True
+            self._start_afresh()
             raise EngineDownError("vLLM did not wake up and is being restarted.") from error
         self._state = BackendState.READY
+
+    def _start_afresh(self) -> None:
+        self._state = BackendState.RESTARTING
+        self._lost = True
 
     @property
     def _opened(self) -> ModelFolder:
@@ -363,12 +381,18 @@ class VllmLocalBackend(Backend):
         """Restart vLLM whenever it has died, after longer and longer pauses while that fails."""
         while True:
             await asyncio.sleep(WATCH_S)
-            if self._engine is not None and (self._lost or self._engine.errored):
-                self._lost = False
-                self._state = BackendState.RESTARTING
-                log.error("vLLM died; it is being restarted", model=self._opened.id)
+            has_died = self._engine is not None and self._engine.errored
+            if not (self._lost or has_died):
+                continue
+            self._start_afresh()
+            log.error("vLLM died; it is being restarted", model=self._opened.id)
+            try:
                 await self._shut_down()
                 await self._restart()
+            except Exception:  # it is tried again at the next look
+                log.exception("vLLM could not be restarted")
+            else:
+                self._lost = False
 
     async def _restart(self) -> None:
         pause_s = FIRST_PAUSE_S

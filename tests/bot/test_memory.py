@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot import teach
 from bot.errors import NotYours, Unknown
-from bot.events import ActionKind, Edit, Outcome
+from bot.events import ActionKind, Deletion, Edit, Outcome
 from bot.memory import Candidate, chosen, similarities
 from bot.store.notes import Note, NoteKind, Origin
 from engine import judge
@@ -226,6 +226,15 @@ async def test_of_an_edited_message_only_what_it_says_now_stands(bot: Bot) -> No
     )
     await _edited(bot, "From now on be brief.", "Never mind.")
     assert await notes_of(bot) == ["My cat is called Mimi."]
+
+
+async def test_of_a_withdrawn_message_nothing_stands(bot: Bot) -> None:
+    await bot.ask("My cat is called Rex.")
+    asked = message("My cat is called Miso.")
+    await bot.app.outcome(await bot.app.message(asked), wait_s=10)
+    assert await notes_of(bot) == ["My cat is called Miso."]
+    await bot.app.delete(Deletion(event="d", ref=asked.ref, at=asked.at))
+    assert await notes_of(bot) == ["My cat is called Rex."]
 
 
 async def test_a_message_that_is_edited_back_states_again_what_it_first_did(bot: Bot) -> None:
