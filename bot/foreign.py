@@ -34,9 +34,8 @@ from engine.types import Mode, Prompt, Role, Turn
 MAX_TURNS: Final = 24  # of a conversation that is kept as an answer's prompt
 MAX_PROMPT_CHARS: Final = 20_000
 MAX_NODES: Final = 20_000
-MAX_ALL_CHARS: Final = (
-    100_000_000  # of one import's answers with their prompts: each repeats what was before it
-)
+# Of one import's answers with their prompts: each repeats what was before it.
+MAX_ALL_CHARS: Final = 100_000_000
 MAX_NOTE_CHARS: Final = 160
 MAX_DEPTH: Final = 5_000
 MAX_STEPS_BACK: Final = 10 * MAX_TURNS  # nodes that are looked at for a prompt; most forms have empty ones
