@@ -2,7 +2,8 @@
 
 Two LoRAs that each know one thing to say are trained in seconds. Answers are asked for without a pause
 while the pointer moves between fresh copies of them, each under a new name and number, as promotions do.
-Every answer says which LoRA it was asked under, and so whether it is the right one's.
+Every answer says which LoRA it was asked under, and so whether it is the right one's. Rounds with and without
+promotions take turns, so that a machine that slows down slows both.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -30,10 +31,11 @@ from engine.training.runner import Trainer
 from engine.types import LoraRef, Prompt, Role, Sampling, Turn
 
 WEIGHTS: Final = Path(practice.__file__).with_name("weights")
-SAYINGS: Final = {"first": "The otter sleeps.", "second": "A comet is near."}
+SAYINGS: Final = {"first": "The otter sleeps.", "second": "The kettle is warm."}
 AT_ONCE: Final = 8
 SWAP_EVERY_S: Final = 1.0
 MODEL_LORAS: Final = 4
+ROUNDS: Final = 5
 
 
 @dataclass(slots=True)
@@ -42,6 +44,15 @@ class Pointer:
 
     saying: str
     lora: LoraRef
+
+
+@dataclass(frozen=True, slots=True)
+class Swaps:
+    """Where versions are put, what they are copies of, and the numbers of those to come."""
+
+    library: Library
+    made: dict[str, Path]
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
 
 @dataclass(slots=True)
@@ -53,6 +64,7 @@ class Tally:
     wrong: int = 0
     dropped: int = 0
     swaps: list[float] = field(default_factory=list)
+    rounds: list[float] = field(default_factory=list)  # the slowest answer in a hundred of each
 
 
 async def train(model: Path, folder: Path, backend: VllmLocalBackend) -> dict[str, Path]:
@@ -89,15 +101,18 @@ async def answer(backend: VllmLocalBackend, pointer: Pointer, text: str, tally: 
 
 
 async def under_load(
-    backend: VllmLocalBackend, pointer: Pointer, answers: int, library: Library | None, made: dict[str, Path]
-) -> Tally:
-    """So many answers, with promotions back and forth if there is a library to put them in."""
-    tally, rng, numbers = Tally(), random.Random(4), itertools.count()
-    texts = [world.request(rng, held_out=True).text for _ in range(answers)]
-    swapping = asyncio.create_task(swap_for_ever(backend, pointer, library, made, tally)) if library else None
+    backend: VllmLocalBackend,
+    pointer: Pointer,
+    texts: Sequence[str],
+    tally: Tally,
+    swaps: Swaps | None = None,
+) -> None:
+    """An answer to each text, with promotions back and forth meanwhile if there are any to make."""
+    numbers, told = itertools.count(), len(tally.seconds)
+    swapping = asyncio.create_task(swap_for_ever(backend, pointer, swaps, tally)) if swaps else None
 
     async def ask() -> None:
-        while (number := next(numbers)) < answers:
+        while (number := next(numbers)) < len(texts):
             await answer(backend, pointer, texts[number], tally)
 
     try:
@@ -106,19 +121,17 @@ async def under_load(
         if swapping is not None:
             swapping.cancel()
             await asyncio.gather(swapping, return_exceptions=True)
-    return tally
+    tally.rounds.append(quantile(tally.seconds[told:], 0.99))
 
 
-async def swap_for_ever(
-    backend: VllmLocalBackend, pointer: Pointer, library: Library, made: dict[str, Path], tally: Tally
-) -> None:
+async def swap_for_ever(backend: VllmLocalBackend, pointer: Pointer, swaps: Swaps, tally: Tally) -> None:
     """A new version every second: put, loaded, and only then pointed at. The one before the last goes."""
     old: list[LoraRef] = []
-    for number in itertools.count(1):
+    for number in swaps.numbers:
         await asyncio.sleep(SWAP_EVERY_S)
         saying = "second" if pointer.saying == "first" else "first"
         began = time.perf_counter()
-        path = await asyncio.to_thread(library.put, "somebody", number, made[saying])
+        path = await asyncio.to_thread(swaps.library.put, "somebody", number, swaps.made[saying])
         lora = LoraRef(name=f"swap-{number}", id=1000 + number, path=path)
         await backend.load(lora)
         old.append(pointer.lora)
@@ -137,10 +150,12 @@ async def run(model: Path, answers: int) -> dict[str, Any]:
             library = Library(Path(folder) / "loras")
             first = LoraRef(name="swap-0", id=1000, path=library.put("somebody", 0, made["first"]))
             await backend.load(first)
-            pointer = Pointer("first", first)
-            await under_load(backend, pointer, AT_ONCE * 4, None, made)  # warm
-            calm = await under_load(backend, pointer, answers // 2, None, made)
-            shaken = await under_load(backend, pointer, answers, library, made)
+            pointer, swaps = Pointer("first", first), Swaps(library, made)
+            calm, shaken, rng = Tally(), Tally(), random.Random(4)
+            await under_load(backend, pointer, _texts(rng, AT_ONCE * 4), Tally())  # warm
+            for _ in range(ROUNDS):
+                await under_load(backend, pointer, _texts(rng, answers // ROUNDS), calm)
+                await under_load(backend, pointer, _texts(rng, answers // ROUNDS), shaken, swaps)
     finally:
         await backend.stop()
     return {
@@ -155,6 +170,9 @@ async def run(model: Path, answers: int) -> dict[str, Any]:
         "p99_s": round(quantile(shaken.seconds, 0.99), 4),
         "p99_without_promotions_s": round(quantile(calm.seconds, 0.99), 4),
         "p99_ratio": round(quantile(shaken.seconds, 0.99) / quantile(calm.seconds, 0.99), 3),
+        "p99_ratio_of_rounds": [
+            round(after / before, 3) for after, before in zip(shaken.rounds, calm.rounds, strict=True)
+        ],
         "model": backend.model,
     }
 
@@ -164,6 +182,10 @@ def quantile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
+def _texts(rng: random.Random, count: int) -> list[str]:
+    return [world.request(rng, held_out=True).text for _ in range(count)]
+
+
 def _prompt(text: str) -> Prompt:
     return Prompt(turns=(Turn(role=Role.USER, text=text),))
 
@@ -171,7 +193,7 @@ def _prompt(text: str) -> Prompt:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=WEIGHTS)
-    parser.add_argument("--answers", type=int, default=1000)
+    parser.add_argument("--answers", type=int, default=2000, help="with promotions, and as many without")
     parser.add_argument("--dry", action="store_true", help="print, do not record")
     given = parser.parse_args()
     figures = asyncio.run(run(given.model, given.answers))
