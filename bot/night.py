@@ -355,7 +355,7 @@ class Nights:
                 raise
             except EngineError as error:
                 await self._settle(night_id, person, NightOutcome.FAILED, str(error))
-            except Exception as error:
+            except Exception as error:  # odd data of one person must not cost the others their night
                 log.exception("a night failed for one person", night=night_id, person=person)
                 await self._settle(night_id, person, NightOutcome.FAILED, _unforeseen(error))
 

@@ -173,7 +173,7 @@ class Outbox:
                 return
             except (ChatError, TimeoutError):
                 raise
-            except Exception:
+            except Exception:  # a fault of ours, not of the platform: only so many are tried again
                 sending.faults += 1
                 raise
             await self._kit.store.replies.sent(outgoing, pieces)

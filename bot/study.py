@@ -33,7 +33,6 @@ from engine.types import Mode, Prompt, Role, TokenIds, Turn
 from engine.wording import last_request, note_question, question
 
 MAX_OWN_REQUESTS = 40
-MAX_REPLIES = 2000
 AT_ONCE = 48  # requests to the model under way for one person
 CLEAR_GAP = 2.0  # between two replies, in the judge's log-odds, for one to be taught over the other
 KEPT_FROM = 0.5  # the share of replies that must keep to a note for the others to be dropped
@@ -49,10 +48,7 @@ RATINGS_HALF_LIFE = 40  # so many ratings later a rating counts half
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """One person's part in a night.
-
-    `prior`: how sure it is, before training, that this is what they want.
-    """
+    """One person's part in a night. `prior`: how sure it is, before training, that this is what they want."""
 
     person: str
     notes: tuple[str, ...]
@@ -317,7 +313,7 @@ async def _rated_for_training(kit: Kit, person: Known, train: Collection[str]) -
     if not kit.rubric.manners:
         return []
     await rethink(kit, person.key)  # every rated answer is described, the newest too
-    recorded = await kit.store.replies.of_person(person.key, limit=MAX_REPLIES)
+    recorded = await kit.store.replies.of_person(person.key, limit=gathering.MAX_REPLIES)
     return [one for one in recorded if one.reply.id in train and one.reply.rating is not None and one.manners]
 
 

@@ -242,11 +242,16 @@ async def test_a_note_is_deleted_and_settings_are_kept(browser: Browser, tmp_pat
         assert (person["learning"], person["memory"], person["notes"]) == (True, False, [])
 
 
+async def agree_and_open_panel(page: Page) -> None:
+    """One answer, the consent that is asked for under it, and the panel with its nights."""
+    await ask(page, "hello")
+    await page.get_by_role("button", name="Yes, learn from me").click()
+    await page.locator("#me").click()
+
+
 async def test_learn_now_says_what_came_of_it(browser: Browser, tmp_path: Path) -> None:
     async with serving(tmp_path) as service, opened(browser, service) as page:
-        await ask(page, "hello")
-        await page.get_by_role("button", name="Yes, learn from me").click()
-        await page.locator("#me").click()
+        await agree_and_open_panel(page)
         await page.get_by_role("button", name="Learn now").click()
         await expect(page.locator(".night .verdict")).to_contain_text("Nothing was trained.")
 
@@ -255,9 +260,7 @@ async def test_a_night_that_began_elsewhere_ends_on_the_page_and_its_note_shows_
     browser: Browser, tmp_path: Path
 ) -> None:
     async with serving(tmp_path) as service, opened(browser, service) as page:
-        await ask(page, "hello")
-        await page.get_by_role("button", name="Yes, learn from me").click()
-        await page.locator("#me").click()
+        await agree_and_open_panel(page)
         _, night = await service.call("POST", "/api/nights", {"people": ["Ana"]})
         await expect(page.locator(".night .verdict")).to_contain_text("Nothing was trained.")
         await page.keyboard.press("Escape")
@@ -276,9 +279,7 @@ async def test_a_night_is_followed_through_a_break_of_the_connection(
     browser: Browser, tmp_path: Path
 ) -> None:
     async with serving(tmp_path) as service, opened(browser, service) as page:
-        await ask(page, "hello")
-        await page.get_by_role("button", name="Yes, learn from me").click()
-        await page.locator("#me").click()
+        await agree_and_open_panel(page)
         await page.route("**/api/nights/*", lambda route: route.abort(), times=1)
         async with page.expect_event("requestfailed", lambda request: "/api/nights/" in request.url):
             await page.get_by_role("button", name="Learn now").click()
