@@ -61,9 +61,9 @@ class School:
         model = load_model(recipe)
         queue = self._queue(pupils)
         self._room = Classroom(model, recipe)
-        self._bank = Bank(
-            model, seats=self._seat_count(model, len(queue)), rank=recipe.rank, alpha=recipe.alpha
-        )
+        # Of all, not of those who are left: the last bit of a sum depends on the bank's size.
+        seats = self._seat_count(model, len(pupils))
+        self._bank = Bank(model, seats=seats, rank=recipe.rank, alpha=recipe.alpha)
         self._room.bank = self._bank
         self._optimizer = BankOptimizer(self._bank)
         self._resume(queue)

@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from torch.testing import assert_close
 
 from engine.ports import TrainingError
+from engine.training import bank as loras
 from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe
 from engine.training.runner import Step, Trainer
 from tests.engine.training.tiny import VOCABULARY, save_tiny_model
@@ -53,8 +55,9 @@ async def test_killed_at_random_moments_it_ends_with_the_same_loras_as_undisturb
     await Trainer().run(shaken.path, lambda step: None)
     assert kills
     for index in range(3):
-        files = [folder.lora(f"p{index}") / "adapter_model.safetensors" for folder in (calm, shaken)]
-        assert files[0].read_bytes() == files[1].read_bytes()
+        undisturbed, resumed = (loras.read(folder.lora(f"p{index}")) for folder in (calm, shaken))
+        # To the rounding: killed between two results, whoever is left goes on alone, in narrower passes.
+        assert_close(resumed, undisturbed, atol=1e-6, rtol=0)
 
 
 async def test_a_second_process_waits_for_the_folder_to_be_free(tmp_path: Path) -> None:
