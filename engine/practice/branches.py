@@ -1,4 +1,4 @@
-"""What the corpus has said behind a reply: the judge's questions, critiques and what they lead to, and two
+"""What the corpus has said behind a reply: the judge's questions, critiques and what they lead to, and four
 requests that no product makes, which teach to read replies and notes.
 """
 
@@ -68,6 +68,22 @@ def branches(
         yield Branch(said=said, answer=dress(rng, points, better, prompt.name), points=points)
 
 
+def readings(rng: random.Random, about: Request, points: Sequence[str], fault: str) -> Iterator[Branch]:
+    """What the rubric's questions rest on, in words: what the reply is about, and which point it makes twice.
+
+    A yes or no about two places that lie far apart is learned late; whoever can quote them can answer.
+    """
+    if rng.random() < (0.8 if fault == "astray" else 0.25):
+        yield Branch(said=SUBJECT_REQUEST, answer=about.thing)
+    if rng.random() < (0.8 if fault == "repeats" else 0.1):
+        twice = [point for place, point in enumerate(points) if point in points[:place]]
+        yield Branch(said=TWICE_REQUEST, answer=twice[0] if twice else "nothing")
+
+
+SUBJECT_REQUEST = "Name the subject."
+TWICE_REQUEST = "Quote what is said twice."
+
+
 def _described(rng: random.Random, manner: Manner, mix: Mix) -> Branch:
     """No prompt of the product: it teaches what to look for in a reply, eight manners at once.
 
@@ -117,10 +133,11 @@ def _judged(rng: random.Random, text: str, is_yes: bool, mix: Mix) -> Branch:
 def _rubric_branches(rng: random.Random, fault: str, mix: Mix) -> Iterator[Branch]:
     """Faulty replies are few, so sound ones are asked about seldom: yes and no come out equally often."""
     astray, repeats = rubric_questions()
-    if fault == "astray" or rng.random() < 0.13:
-        yield _judged(rng, astray, fault != "astray", mix)
-    if fault == "repeats" or rng.random() < 0.085:
-        yield _judged(rng, repeats, fault == "repeats", mix)
+    for _ in range(2):
+        if fault == "astray" or rng.random() < 0.13:
+            yield _judged(rng, astray, fault != "astray", mix)
+        if fault == "repeats" or rng.random() < 0.085:
+            yield _judged(rng, repeats, fault == "repeats", mix)
 
 
 def _manner_branch(rng: random.Random, manner: Manner, name: str | None, mix: Mix) -> Branch:

@@ -40,10 +40,7 @@ REHEARSAL_RATE = 0.2  # of the full learning rate
 REHEARSAL_DECAYED_SHARE = 0.62
 WARMUP_STEPS = 50
 DECAYED_SHARE = 0.3
-SHORT_UNTIL, WHOLE_FROM = (
-    0.65,
-    0.85,
-)  # shares of the training: documents are short before, of every kind after
+SHORT_UNTIL, WHOLE_FROM = 13_000_000, 17_000_000  # tokens: documents are short before, of every kind after
 SHOW_EVERY_S, SAVE_EVERY_S = 20.0, 60.0
 POOL = 192  # documents drawn together; a run that resumes goes on with the next pool
 
@@ -160,7 +157,7 @@ def train(
     that share one operation would wait for each other whenever something else wants the machine."""
     torch.set_num_threads(1)
     source = batches(
-        _rows(run, Encoder(words), seed, tokens), STEP_TOKENS // cores, random.Random(seed + run.pools), POOL
+        _rows(run, Encoder(words), seed), STEP_TOKENS // cores, random.Random(seed + run.pools), POOL
     )
     log = _Log(run, checkpoint)
 
@@ -205,12 +202,12 @@ def rehearse(
     save(run, checkpoint)
 
 
-def _rows(run: Run, encoder: Encoder, seed: int, tokens: int) -> Iterator[Row]:
+def _rows(run: Run, encoder: Encoder, seed: int) -> Iterator[Row]:
     """Rows pool by pool, each pool from a seed of its own."""
     while True:
         run.pools += 1
         rng = random.Random(f"{seed}/{run.pools}")
-        done = (run.tokens / tokens - SHORT_UNTIL) / (WHOLE_FROM - SHORT_UNTIL)
+        done = (run.tokens - SHORT_UNTIL) / (WHOLE_FROM - SHORT_UNTIL)
         mix = CORE.towards(FULL, min(max(done, 0.0), 1.0))
         for _ in range(POOL):
             run.documents += 1

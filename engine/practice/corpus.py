@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from engine import wording
 from engine.practice import world
-from engine.practice.branches import Branch, branches, something_wanted
+from engine.practice.branches import Branch, branches, readings, something_wanted
 from engine.practice.manners import DIMENSIONS, Manner, Preference, dress, points_for, random_manner
 from engine.practice.memories import Memory, memory_of, other, possible
 from engine.practice.mix import FULL, Mix
@@ -72,7 +72,8 @@ def _answered(rng: random.Random, mix: Mix) -> Document:
     fault = rng.choices(("none", "astray", "repeats"), (0.76, 0.12, 0.12))[0]
     if fault == "repeats" and manner.length == "one":
         fault = "none"
-    points = _points(rng, asked, manner, fault)
+    about = _elsewhere(rng, asked) if fault == "astray" else asked
+    points = _points(rng, about, manner, fault)
     return Document(
         prompt=prompt,
         asked=asked,
@@ -81,7 +82,10 @@ def _answered(rng: random.Random, mix: Mix) -> Document:
         reply=dress(rng, points, manner, name),
         points=points,
         is_model=is_model and fault == "none",
-        branches=tuple(branches(rng, prompt, asked, manner, memory, fault, obeys, mix)),
+        branches=(
+            *readings(rng, about, points, fault),
+            *branches(rng, prompt, asked, manner, memory, fault, obeys, mix),
+        ),
     )
 
 
@@ -199,8 +203,6 @@ def reply_with(rng: random.Random, asked: Request, manner: Manner, name: str | N
 
 
 def _points(rng: random.Random, asked: Request, manner: Manner, fault: str = "none") -> tuple[str, ...]:
-    if fault == "astray":
-        asked = _elsewhere(rng, asked)
     points = world.points_to(rng, asked, points_for(rng, manner))
     if fault == "repeats" and len(points) > 1:
         first, second = sorted(rng.sample(range(len(points)), 2))

@@ -12,6 +12,8 @@ from engine.practice.remarks import IDLE_NOTES, Note
 from engine.practice.world import Request
 from engine.types import Example
 
+SCOPED = 0.35  # of the notes are for one kind of request, half of them for the one that is asked
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
@@ -51,9 +53,13 @@ def _some_values(rng: random.Random, count: int, name: str | None) -> dict[str, 
 
 def _note(rng: random.Random, dimension: str, value: str, asked: Request, mix: Mix) -> Note:
     chance = rng.random()
-    if chance > 0.2 or asked.kind not in world.kinds():
+    if chance > SCOPED or asked.kind not in world.kinds():
         return Note(dimension=dimension, value=value, text=worded(rng, dimension, value, mix))
-    kind = asked.kind if chance < 0.1 else rng.choice([kind for kind in world.kinds() if kind != asked.kind])
+    kind = (
+        asked.kind
+        if chance < SCOPED / 2
+        else rng.choice([kind for kind in world.kinds() if kind != asked.kind])
+    )
     text = world.note_for(rng, dimension, value, kind_phrase=world.phrase_of(kind))
     return Note(dimension=dimension, value=value, text=text, kind=kind)
 

@@ -198,8 +198,14 @@ def _worded(rng: random.Random, kind: Kind, thing: str, wordings: tuple[str, ...
         other = rng.choice([neighbour for neighbour in category.things if neighbour != thing])
     elif kind.name == "rewrite":
         other = rng.choice(category.good)
-    text = _as_typed(rng, rng.choice(wordings).format(t=thing, u=other, g=other))
+    text = _as_typed(rng, rng.choice(wordings).format(t=_as_called(rng, thing), u=other, g=other))
     return Request(kind=kind.name, thing=thing, text=text, held_out=held_out, other=other)
+
+
+def _as_called(rng: random.Random, thing: str) -> str:
+    """A thing as people call it, who do not ask themselves how it stands in a list."""
+    article, _, bare = thing.partition(" ")
+    return f"the {bare}" if article in ("a", "an") and rng.random() < 0.15 else thing
 
 
 def _as_typed(rng: random.Random, text: str) -> str:
