@@ -62,8 +62,13 @@ def test_a_reply_to_another_request_is_not_coherent(seed: int) -> None:
     if {asked.thing, asked.other} & {other.thing, other.other}:
         return
     text = reply_for(rng, other, random_manner(rng, "Ada"), "Ada")
-    assert not is_about(text, asked)
     assert not is_coherent(text, asked, "Ada")
+
+
+def test_a_reply_about_another_thing_is_not_about_this_one() -> None:
+    asked = world.request(random.Random(1), held_out=False, kind="poem", thing="an otter")
+    assert is_about("Most people would call an otter clever.", asked)
+    assert not is_about("Most people would call a badger clever.", asked)
 
 
 @given(seed=SEEDS, cut=st.floats(0.1, 0.9))
