@@ -164,13 +164,14 @@ def train(
     def read() -> list[Batch]:
         return [next(source) for _ in range(cores)]
 
-    with ThreadPoolExecutor(cores) as pool, ThreadPoolExecutor(1) as reader:
+    with _cores(cores) as pool, ThreadPoolExecutor(1) as reader:
         coming = reader.submit(read)
         while run.tokens < tokens:
             step_batches = coming.result()
             coming = reader.submit(read)
             _step(run, step_batches, _rate(run, tokens), pool)
             log.step_done(lambda: _show(run, tokens))
+    run.rehearsed = 0  # new corpus blurs what was rehearsed before
     save(run, checkpoint)
 
 
@@ -181,14 +182,14 @@ def rehearse(
     all read the weights that are learned here."""
     run.model.share_memory()
     log = _Log(run, checkpoint)
-    with ExitStack() as stack, ThreadPoolExecutor(cores) as pool:
+    with ExitStack() as stack, _cores(cores) as pool:
         workers = [
             stack.enter_context(
                 ProcessPoolExecutor(
                     1,
                     mp_context=get_context("spawn"),
                     initializer=rehearsal.begin,
-                    initargs=(run.model, words, f"{seed}/{run.rehearsed}/{core}", STEP_TOKENS // cores),
+                    initargs=(run.model, words, f"{seed}/{run.steps}/{core}", STEP_TOKENS // cores),
                 )
             )
             for core in range(cores)
@@ -200,6 +201,12 @@ def rehearse(
             run.rehearsed += 1
             log.step_done(lambda: _show_rehearsal(run, steps))
     save(run, checkpoint)
+
+
+def _cores(count: int) -> ThreadPoolExecutor:
+    """A thread for each core, to which numbers that are too small to be normal ones are zero: they are slow,
+    and a trained model's attention is full of them."""
+    return ThreadPoolExecutor(count, initializer=torch.set_flush_denormal, initargs=(True,))
 
 
 def _rows(run: Run, encoder: Encoder, seed: int) -> Iterator[Row]:

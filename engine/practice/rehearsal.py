@@ -190,6 +190,7 @@ _rehearsals: list[Rehearsal] = []  # this process's only one
 
 def begin(model: Llama, words: PreTrainedTokenizerFast, seed: str, batch_tokens: int) -> None:
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _rehearsals.append(Rehearsal(model, words, seed, batch_tokens))
 

@@ -31,8 +31,10 @@ def test_a_run_that_was_cut_short_goes_on(tmp_path: Path) -> None:
         assert (resumed.tokens, resumed.steps) == (run.tokens, run.steps)
         for name, value in run.model.state_dict().items():
             assert torch.equal(value, resumed.model.state_dict()[name])
+        resumed.rehearsed = 5
         build.train(resumed, words, 8000, 1, tmp_path / "checkpoint.pt", cores=1)
         assert resumed.tokens >= 8000 > run.tokens
+        assert resumed.rehearsed == 0
         build.export(resumed, words, tmp_path / "weights")
         onward = build.start(seed=3)
         (tmp_path / "elsewhere").mkdir()
