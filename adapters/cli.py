@@ -90,6 +90,8 @@ app.command()(cli_person.export)
 app.command("import")(cli_person.take_in)
 app.command()(cli_person.forget)
 app.command()(cli_person.undo)
+app.command()(cli_person.block)
+app.command()(cli_person.unblock)
 app.command()(cli_night.compare)
 
 

@@ -33,7 +33,7 @@ def people() -> None:
                 live = await app.store.loras.live(known.key)
                 table.add_row(
                     known.key,
-                    known.name or "",
+                    (known.name or "") + (" (blocked)" if known.is_blocked else ""),
                     {None: "not asked", True: "on", False: "off"}[known.learning],
                     str(len(await app.store.reactions.of_person(known.key))),
                     str(len(await app.store.notes.active(known.key))),
@@ -89,17 +89,39 @@ def forget(
     _say(carry_out(lambda: _commanded(person, "forget", "everything")))
 
 
+def block(person: Whom) -> None:
+    """Answer a person no more, and take no remarks of theirs. What they taught stays."""
+    carry_out(lambda: _blocked(person, is_blocked=True))
+    console.print(f"{person} is blocked: `nightloom unblock` takes that back.", soft_wrap=True)
+
+
+def unblock(person: Whom) -> None:
+    """Answer a person again."""
+    carry_out(lambda: _blocked(person, is_blocked=False))
+    console.print(f"{person} is answered again.", soft_wrap=True)
+
+
+async def _blocked(key: str, *, is_blocked: bool) -> None:
+    async with _app() as app:
+        if not await app.store.people.change(key, is_blocked=is_blocked):
+            raise _nobody(key)
+
+
 async def _commanded(
     key: str, name: str, *arguments: str, attachment: bytes | None = None, is_known: bool = True
 ) -> Notice:
     async with _app() as app:
         who = person_of(key)
         if is_known and await app.store.people.get(key) is None:
-            raise Unknown("unknown_person", f"There is nobody called {key!r} here: see `nightloom people`.")
+            raise _nobody(key)
         place = Place(platform=who.platform, channel="terminal")
         return await app.command(
             Command(person=who, place=place, name=name, arguments=arguments, attachment=attachment)
         )
+
+
+def _nobody(key: str) -> Unknown:
+    return Unknown("unknown_person", f"There is nobody called {key!r} here: see `nightloom people`.")
 
 
 @asynccontextmanager

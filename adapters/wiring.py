@@ -208,13 +208,13 @@ def make_data_folder(settings: Settings) -> None:
 
 def model_of(settings: Settings) -> str:
     """The model's folder, or its name on the hub."""
-    return str(PRACTICE_MODEL) if settings.model == "practice" else settings.model
+    return str(PRACTICE_MODEL) if settings.is_practice else settings.model
 
 
 def context_of(settings: Settings) -> int:
     """How many tokens of prompt and reply the model is given at most."""
     most = settings.backend.max_context
-    return min(most, PRACTICE_CONTEXT) if settings.model == "practice" else most
+    return min(most, PRACTICE_CONTEXT) if settings.is_practice else most
 
 
 def _platforms(settings: Settings, app: App) -> list[PushedChat]:

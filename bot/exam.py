@@ -107,7 +107,7 @@ def _seen_in_all(*sides: Sequence[Sample | None]) -> list[tuple[Sample, ...]]:
 
 def shared_prompts(kit: Kit, count: int) -> list[Prompt]:
     """The requests that every candidate is asked, whoever's it is."""
-    texts = shared(count, is_practice=kit.settings.model == "practice")
+    texts = shared(count, is_practice=kit.settings.is_practice)
     persona = kit.settings.persona
     return [Prompt(turns=(Turn(role=Role.USER, text=text),), persona=persona) for text in texts]
 

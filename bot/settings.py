@@ -318,6 +318,11 @@ class Settings(BaseSettings):
     log: LogSettings = Field(default=LogSettings(), description="what it says of itself")
 
     @property
+    def is_practice(self) -> bool:
+        """Whether the model that ships answers, which knows its own small world only."""
+        return self.model == "practice"
+
+    @property
     def database_url(self) -> str:
         if self.database.url is not None:
             return self.database.url.get_secret_value()

@@ -277,7 +277,7 @@ def _variants(kit: Kit, person: Known, own: Sequence[Prompt], count: int, seed: 
     """The person's own requests, the newest first, and everyday ones in the same setting."""
     mine = [prompt.bare() for prompt in own[:MAX_OWN_REQUESTS]][:count]
     setting = mine[0] if mine else Prompt(turns=(), persona=kit.settings.persona, name=person.name)
-    others = requests(count - len(mine), seed=seed, is_practice=_is_practice(kit))
+    others = requests(count - len(mine), seed=seed, is_practice=kit.settings.is_practice)
     return mine + [_asking(setting, text) for text in others]
 
 
@@ -285,7 +285,7 @@ def _again(kit: Kit, person: Known, own: Sequence[Prompt], count: int, seed: int
     """Some of the person's earlier requests, the newest, and for each another that is near it."""
     earlier = _variants(kit, person, own, -(-count // 2), seed)
     others = [
-        near(last_request(prompt), seed=seed + number, is_practice=_is_practice(kit))
+        near(last_request(prompt), seed=seed + number, is_practice=kit.settings.is_practice)
         for number, prompt in enumerate(earlier, start=1)
     ]
     return [*earlier, *map(_asking, earlier, others)][:count]
@@ -294,10 +294,6 @@ def _again(kit: Kit, person: Known, own: Sequence[Prompt], count: int, seed: int
 def _asking(setting: Prompt, text: str) -> Prompt:
     """The same setting with another request."""
     return replace(setting, turns=(Turn(role=Role.USER, text=text),))
-
-
-def _is_practice(kit: Kit) -> bool:
-    return kit.settings.model == "practice"
 
 
 def _own_requests(feedback: Sequence[Feedback]) -> list[Prompt]:

@@ -161,6 +161,16 @@ def test_a_texts_import_export_and_erasure_go_by_the_command_line(tmp_path: Path
     assert "ann" not in nightloom(tmp_path, "people").stdout
 
 
+def test_a_person_is_blocked_and_answered_again(tmp_path: Path) -> None:
+    assert "nobody called 'ann'" in refusal(nightloom(tmp_path, "block", "--person", "ann"))
+    (tmp_path / "voice.txt").write_text("I write like this.\n", encoding="utf-8")
+    nightloom(tmp_path, "import", "--person", "ann", "voice.txt")
+    assert "unblock" in nightloom(tmp_path, "block", "--person", "ann").stdout
+    assert "(blocked)" in nightloom(tmp_path, "people").stdout
+    assert "again" in nightloom(tmp_path, "unblock", "--person", "ann").stdout
+    assert "(blocked)" not in nightloom(tmp_path, "people").stdout
+
+
 def test_a_night_for_nobody_says_so(tmp_path: Path) -> None:
     ended = nightloom(tmp_path, "night")
     assert ended.returncode == 0, ended
