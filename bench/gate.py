@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from bench.evaluator import evaluator
 from bench.people import SimulatedPerson
 from bench.planted import Answer, plant, pool_of
 from bot import feedback
-from bot.events import Notice, Person
+from bot.events import NightProgress, Notice, Person
 from bot.exam import Exam
 from bot.kit import Kit, new_id, now
 from bot.night import Nights
@@ -47,10 +48,11 @@ async def gate(model: Path, data: Path, *, people: int, shuffled: int, seed: int
     backend = VllmLocalBackend(VllmSettings(model=str(model), max_context=1024))
     await backend.start(print)
     kit = Kit(settings=settings, store=store, backend=backend, rubric=load_rubric(RUBRIC))
+    phases = Phases()
     nights = Nights(
         kit,
         model_path=str(model),
-        hear=lambda person, progress: None,
+        hear=phases.hear,
         tell=_nobody,
         may_learn=lambda known: True,
     )
@@ -59,6 +61,7 @@ async def gate(model: Path, data: Path, *, people: int, shuffled: int, seed: int
         pool = await pool_of(kit, seed)
         print(f"{len(pool)} answers to rate", flush=True)
         told = await _truthful(nights, kit, pool, people, seed)
+        told["people_phase_s"] = phases.seconds()
         print(told, flush=True)
         told |= await _shuffled(nights, kit, pool, shuffled, seed + 10_000)
         print(told, flush=True)
@@ -70,6 +73,26 @@ async def gate(model: Path, data: Path, *, people: int, shuffled: int, seed: int
         await backend.stop()
         await store.close()
     return {**told, "model": backend.model}
+
+
+class Phases:
+    """When a night of many people went on to its next step, which everybody takes before anybody goes on."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, float] = {}
+        self._last = 0.0
+
+    def hear(self, person: str, progress: NightProgress) -> None:
+        self._last = time.monotonic()
+        if progress.phase != "done":  # some are through with the first step already
+            self._began.setdefault(progress.phase, self._last)
+
+    def seconds(self) -> dict[str, float]:
+        edges = [*self._began.values(), self._last]
+        return {
+            phase: round(after - before, 1)
+            for phase, (before, after) in zip(self._began, pairwise(edges), strict=True)
+        }
 
 
 async def _truthful(
