@@ -7,7 +7,7 @@ PYTHON_BIN := .venv/bin/python
 export PYTHONDONTWRITEBYTECODE :=
 BENCHES := load weave judge memory practice learning night recipe swap
 
-.PHONY: help setup demo run test check static quick format lock clean $(addprefix bench-,$(BENCHES))
+.PHONY: help setup demo run test check static quick format pictures lock clean $(addprefix bench-,$(BENCHES))
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -44,6 +44,9 @@ format: setup ## put the code in order
 
 $(addprefix bench-,$(BENCHES)): bench-%: setup
 	@$(PYTHON_BIN) -m bench.$* $(ARGS)
+
+pictures: setup ## take docs/pictures/web-*.png again, of the practice model in Chromium
+	@$(PYTHON_BIN) -m bench.screenshots
 
 lock: setup ## resolve the locks anew
 	@$(PYTHON_BIN) locks/make.py

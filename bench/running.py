@@ -1,6 +1,6 @@
 """A `nightloom run` in a process of its own, on the scripted backend, and a client for it.
 
-Used by the load bench and by the tests that kill it.
+Used by benches, by the tests that kill it, and by whoever takes pictures of it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,12 @@ class Running:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start, and wait until it answers. Raises RuntimeError where it ends instead."""
+        """Start, and wait until it answers questions. Raises RuntimeError where it ends instead."""
+        await self.begin()
+        await self.ready()
+
+    async def begin(self) -> None:
+        """Start, and wait until it can be reached. Its model may still be loading."""
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("NIGHTLOOM_")},
             "NIGHTLOOM_DATA": str(self._data),
@@ -71,8 +76,15 @@ class Running:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "adapters.cli", "run", env=environment, cwd=ROOT, stdout=log, stderr=log
             )
+        await self._until_well("/healthz")
+
+    async def ready(self) -> None:
+        await self._until_well("/readyz")
+
+    async def _until_well(self, path: str) -> None:
+        assert self._process is not None, "it was begun"
         async with asyncio.timeout(START_TIMEOUT_S), aiohttp.ClientSession() as session:
-            while not await _is_ready(session, self.url):
+            while not await _is_well(session, self.url + path):
                 if (code := self._process.returncode) is not None:
                     said = (self._data / "service.log").read_text(encoding="utf-8")
                     raise RuntimeError(f"The service ended with {code}: {said[-3000:]}")
@@ -102,9 +114,9 @@ class Running:
             yield Client(session=session, url=self.url)
 
 
-async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:
+async def _is_well(session: aiohttp.ClientSession, url: str) -> bool:
     try:
-        async with session.get(f"{url}/readyz") as answer:
+        async with session.get(url) as answer:
             return answer.status == 200
     except aiohttp.ClientError:
         return False
