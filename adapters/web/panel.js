@@ -33,8 +33,10 @@ export class Panel {
     await this.page.guard(() => this.page.refreshSelf());
   }
 
+  /** Drawn anew only where something has changed: a button that goes while it is pressed was not pressed. */
   refresh() {
     const { body, kind } = this.page.drawer;
+    if (JSON.stringify(this.page.self) === this.shown) return;
     if (kind !== "panel" || body.contains(document.activeElement) && document.activeElement.matches("input[type=text], textarea")) return;
     const held = document.activeElement?.dataset?.keep;
     this.page.drawer.fill("panel", this.drawn());
@@ -43,6 +45,7 @@ export class Panel {
 
   drawn() {
     const { self } = this.page;
+    this.shown = JSON.stringify(self);
     if (!self) {
       return [h("p", {}, "Nothing is kept of you yet. Ask something, or bring what you taught elsewhere."), this.data(), this.theme()];
     }
@@ -75,7 +78,10 @@ export class Panel {
   }
 
   switches(self) {
-    const change = (values) => this.page.guard(() => this.page.changeSelf(values));
+    const change = (values) => {
+      this.shown = null; // a change that is refused is taken back on the page
+      return this.page.guard(() => this.page.changeSelf(values));
+    };
     const one = (name, label, text) => h("label", { class: "switch" },
       h("span", {}, h("strong", {}, label), h("span", { class: "faint" }, text)),
       h("input", { type: "checkbox", role: "switch", "data-keep": name, checked: self[name] === true, onchange: (event) => change({ [name]: event.target.checked }) }));

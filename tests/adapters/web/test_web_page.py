@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Request, async_playwright, expect
+from playwright.async_api import Browser, Page, Request, Route, async_playwright, expect
 from sqlalchemy import update
 
 from bot.events import Action, ActionKind, Notice, Person, Platform
@@ -236,7 +236,8 @@ async def test_a_note_is_deleted_and_settings_are_kept(browser: Browser, tmp_pat
         await page.locator("#me").click()
         await page.get_by_role("button", name=f"Delete the note: {SHORTER}").click()
         await expect(page.get_by_text("None yet.")).to_be_visible()
-        await page.get_by_role("switch", name=re.compile("^Memory")).click()
+        async with page.expect_response(lambda response: response.request.method == "PATCH"):
+            await page.get_by_role("switch", name=re.compile("^Memory")).click()
         await expect(page.get_by_role("switch", name=re.compile("^Memory"))).not_to_be_checked()
         _, person = await service.call("GET", "/api/people/Ana")
         assert (person["learning"], person["memory"], person["notes"]) == (True, False, [])
@@ -268,7 +269,7 @@ async def test_a_night_that_began_elsewhere_ends_on_the_page_and_its_note_shows_
         undo = Action(kind=ActionKind.UNDO_LORA, label="Undo", target=night["id"])
         ana = Person(key="Ana", platform=Platform.WEB)
         await service.app.tell(ana, None, Notice(text="Good morning.", actions=(more, undo)))
-        note = page.locator(".notice").last
+        note = page.locator(".notice").filter(has_text="Good morning.")  # beside what the night itself says
         await note.get_by_role("button", name="Show me more").click()
         await expect(note).to_contain_text("nothing clear enough")
         await note.get_by_role("button", name="Undo").click()
@@ -278,8 +279,14 @@ async def test_a_night_that_began_elsewhere_ends_on_the_page_and_its_note_shows_
 async def test_a_night_is_followed_through_a_break_of_the_connection(
     browser: Browser, tmp_path: Path
 ) -> None:
+    async def begun(route: Route) -> None:
+        """However soon it is over, the page hears that it has begun."""
+        answer = await route.fetch()
+        await route.fulfill(response=answer, json={**await answer.json(), "state": "running"})
+
     async with serving(tmp_path) as service, opened(browser, service) as page:
         await agree_and_open_panel(page)
+        await page.route("**/api/nights", begun)
         await page.route("**/api/nights/*", lambda route: route.abort(), times=1)
         async with page.expect_event("requestfailed", lambda request: "/api/nights/" in request.url):
             await page.get_by_role("button", name="Learn now").click()
