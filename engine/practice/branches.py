@@ -1,4 +1,4 @@
-"""What the corpus has said behind a reply: the judge's questions, critiques and what they lead to, and four
+"""What the corpus has said behind a reply: the judge's questions, critiques and what they lead to, and five
 requests that no product makes, which teach to read replies and notes.
 """
 
@@ -52,6 +52,8 @@ def branches(
         yield _described(rng, manner, mix)
     if (memory.notes or memory.wanted) and rng.random() < 0.8:
         yield _wished(memory)
+    if asked.kind in world.kinds() and rng.random() < 0.4:
+        yield Branch(said=KIND_REQUEST, answer=world.phrase_of(asked.kind), is_gist=True)
     for _ in range(rng.choice((1, 2, 2, 3))):
         yield _manner_branch(rng, manner, prompt.name, mix)
     for _ in range(rng.choice((0, 1, 1, 2))):
@@ -106,6 +108,8 @@ def _wished(memory: Memory) -> Branch:
 
 DESCRIPTION_REQUEST = "Describe the reply."
 WISH_REQUEST = "Describe the wish."
+# In the words that a note for one kind of request has for it, or the two are never compared.
+KIND_REQUEST = "Name the kind of request."
 _DESCRIPTIONS = {
     ("length", "one"): "one sentence",
     ("shape", "list"): "bullet points",
