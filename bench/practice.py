@@ -105,6 +105,8 @@ async def _talk(backend: Backend, n: int, seed: int, console: Console) -> dict[s
         "its_value_comes_more_by_points": 100 * _difference(scoped["beside.other"], scoped["alone.other"]),
         "obeyed_where_it_applies": rate(scoped["inside.other"]),
     }
+    understood = await report.notes_understood(backend, n, seed + 9)
+    figures["notes_for_one_kind"] = {name: rate(values) for name, values in understood.items()}
     shown = await report.examples(backend, n // 2, seed + 5)
     figures["three_liked_examples"] = {**rate(shown["met"]), "by_chance": sum(shown["by_chance"]) / (n // 2)}
     console.print("Critiques …")

@@ -21,9 +21,11 @@ from bench.people import SimulatedPerson
 from bench.record import interval, record
 from engine import practice, wording
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
+from engine.dataset import distilled
 from engine.judge import probability
 from engine.practice import world
 from engine.practice.world import Preference, Request
+from engine.scope import meant
 from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe
 from engine.training.runner import Trainer
 from engine.types import LoraRef, Prompt, Role, Sampling, TokenIds, Turn
@@ -264,11 +266,8 @@ async def scope(lab: Lab, *, people: int, replies: int, requests: int, seed: int
         inside = [world.request(rng, held_out=False, kind=kind) for _ in range(SCOPE_ITEMS)]
         anything = [world.request(rng, held_out=False) for _ in range(replies)]
         revised = await lab.replies(inside, (note,), seed=seed)
-        around = await lab.replies([*inside, *anything], (note,), seed=seed + 50)
-        preference = Preference.of(**{dimension: value})
-        one = Learner(key, preference, (note,), revised, ())
-        plain[key] = say(lab, one)
-        ours[key] = distil(lab, replace(one, noted=around))
+        plain[key] = [Lesson(kind=Kind.SAY, prefix=bare(lab, one), reply=one.tokens) for one in revised]
+        ours[key] = await around(lab, note, [*inside, *anything], seed + 50)
     told = {"base": await spread(lab, wanted, {}, requests, seed)}
     told["plain_sft"] = await spread(lab, wanted, await lab.trained(plain, {"passes": 6}), requests, seed)
     told["ours"] = await spread(lab, wanted, await lab.trained(ours, {}), requests, seed)
@@ -278,6 +277,18 @@ async def scope(lab: Lab, *, people: int, replies: int, requests: int, seed: int
         "reduction": reduction(told, range(people)),
         "ci": {"reduction": interval(range(people), lambda chosen: reduction(told, chosen), seed=seed)},
     }
+
+
+async def around(lab: Lab, note: str, requests: Sequence[Request], seed: int) -> list[Lesson]:
+    """A night's lessons on requests of every kind: the model teaches under the note where that is meant."""
+    understood = await asyncio.gather(*(meant(lab.backend, (note,), asked.text) for asked in requests))
+    lessons = []
+    for notes in ((note,), ()):
+        chosen = [asked for asked, those in zip(requests, understood, strict=True) if those == notes]
+        for reply in await lab.replies(chosen, notes, seed=seed):
+            asked = prompt(reply.request.text)
+            lessons += distilled(asked, notes, [reply.tokens], encode=lab.backend.encode)
+    return lessons
 
 
 def over(told: Mapping[str, Mapping[str, Sequence[float]]], name: str, chosen: Sequence[float]) -> float:

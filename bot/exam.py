@@ -12,6 +12,7 @@ from dataclasses import replace
 from bot.kit import Kit
 from bot.respond import QUESTION_TOKENS, limits_of
 from bot.study import Study
+from engine import scope
 from engine.gate import Bounds, Decision, Evidence, Sample, decide, looks_worse
 from engine.judge import Judge, combined, note_questions, probability
 from engine.ports import EngineDownError, EngineError
@@ -89,7 +90,8 @@ class Exam:
         """What the base says with the notes in sight, judged as if it had known them by itself."""
         if not notes:
             return ()
-        told = [replace(prompt, notes=tuple(notes)) for prompt in prompts]
+        meant = await _meant(self._kit, notes, prompts)
+        told = [replace(prompt, notes=those) for prompt, those in zip(prompts, meant, strict=True)]
         return await _judged(self._kit, notes, prompts, await _completions(self._kit, told, None))
 
     async def _samples(
@@ -138,12 +140,13 @@ async def _judged(
     kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt], completions: Sequence[Completion | None]
 ) -> Sequence[Sample | None]:
     """What the base thinks of each reply; None where it could not be made or judged."""
-    wanted, sound = note_questions(notes), kit.rubric.questions
-    judge, gate = Judge(kit.backend, (*sound, *wanted)), asyncio.Semaphore(AT_ONCE)
+    sound, gate = kit.rubric.questions, asyncio.Semaphore(AT_ONCE)
 
-    async def one(prompt: Prompt, completion: Completion | None) -> Sample | None:
+    async def one(prompt: Prompt, meant: Sequence[str], completion: Completion | None) -> Sample | None:
         if completion is None:
             return None
+        wanted = note_questions(meant)
+        judge = Judge(kit.backend, (*sound, *wanted))
         try:
             async with gate:
                 (verdict,) = await judge.score(kit.backend.encode(prompt), [completion.token_ids])
@@ -158,4 +161,11 @@ async def _judged(
             sound=probability(combined(sound, verdict.answers)),
         )
 
-    return await asyncio.gather(*map(one, prompts, completions))
+    return await asyncio.gather(*map(one, prompts, await _meant(kit, notes, prompts), completions))
+
+
+async def _meant(kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt]) -> list[tuple[str, ...]]:
+    """The notes that are for each of these requests."""
+    return await asyncio.gather(
+        *(scope.meant(kit.backend, notes, last_request(prompt)) for prompt in prompts)
+    )

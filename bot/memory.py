@@ -1,6 +1,7 @@
 """What is known of a person now, as it goes into their next prompt: notes, facts, rated answers.
 
-Chosen anew for every prompt, from that person's rows alone. Knows no chat; the model only counts tokens.
+Chosen anew for every prompt, from that person's rows alone. Knows no chat; the model counts tokens and says
+for which requests a note is.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from bot.store.notes import NewNote, Note, NoteKind, Origin
 from bot.store.people import Known
 from bot.store.replies import Recorded
 from bot.store.teachings import Teaching
-from engine import wording
+from engine import scope, wording
 from engine.types import Example, Prompt
 
 MAX_REPLIES: Final = 300  # the newest with feedback, from which examples are chosen
@@ -55,7 +56,7 @@ async def recall(kit: Kit, person: Known, prompt: Prompt, *, budget_tokens: int)
     def count(text: str) -> int:
         return len(kit.backend.encode_text(text))
 
-    standing = await kit.store.notes.active(person.key)
+    standing = await _meant(kit, await kit.store.notes.active(person.key), prompt)
     earlier = await candidates(kit, person.key) if settings.max_examples else ()
     return chosen(
         prompt,
@@ -130,6 +131,14 @@ def fact_note(
             if note.kind is NoteKind.FACT and any(one.key == fact.key for one in statements.facts(note.text))
         ),
     )
+
+
+async def _meant(kit: Kit, standing: Sequence[Note], prompt: Prompt) -> Sequence[Note]:
+    """What stands, without the notes that are for another kind of request than this one."""
+    texts = [note.text for note in standing if note.kind is NoteKind.NOTE]
+    request = wording.last_request(wording.before_critiques(prompt))
+    kept = await scope.meant(kit.backend, texts, request)
+    return [note for note in standing if note.kind is not NoteKind.NOTE or note.text in kept]
 
 
 async def candidates(kit: Kit, person: str) -> Sequence[Candidate]:

@@ -21,10 +21,10 @@ from bot.respond import limits_of
 from bot.store.notes import Note, NoteKind, Origin
 from bot.store.people import Known
 from bot.store.replies import Recorded
-from engine import dataset
+from engine import dataset, scope
 from engine.compose import compose
 from engine.dataset import Dataset, Feedback, Source
-from engine.judge import Judge, Verdict, combined, note_questions, plain_features
+from engine.judge import Judge, Question, Verdict, combined, note_questions, plain_features
 from engine.ports import EngineDownError, EngineError
 from engine.requests import near, requests
 from engine.taste import Population, Taste, Want
@@ -58,6 +58,16 @@ class Study:
     asked: tuple[Lesson, ...]  # the judge's side: the answers to questions about replies
     trials: tuple[Trial, ...]
     held_out: tuple[Prompt, ...]  # the requests that the gate asks
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A reply that the model gave under the notes that are meant for its request."""
+
+    prompt: Prompt
+    notes: tuple[str, ...]
+    reply: TokenIds
+    verdict: Verdict  # on these notes, and what holds for everybody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,30 +143,31 @@ async def _noted(
     Beside them the judge's side.
     """
     prompts = _variants(kit, person, own, recipe.replies, seed)
-    judge = Judge(kit.backend, (*kit.rubric.questions, *note_questions(notes)))
     gate, done = asyncio.Semaphore(AT_ONCE), 0
 
-    async def ask(number: int, prompt: Prompt) -> tuple[Prompt, TokenIds, Verdict] | None:
+    async def ask(number: int, prompt: Prompt) -> Noted | None:
         nonlocal done
         async with gate:
-            given = await _reply(kit, judge, replace(prompt, notes=tuple(notes)), seed + number)
+            meant = await scope.meant(kit.backend, notes, last_request(prompt))
+            judge = Judge(kit.backend, (*kit.rubric.questions, *note_questions(meant)))
+            given = await _reply(kit, judge, replace(prompt, notes=meant), seed + number)
         done += 1
         on_progress(done, len(prompts))
-        return None if given is None else (prompt, *given)
+        return None if given is None else Noted(prompt, meant, *given)
 
     answers = await asyncio.gather(*(ask(number, prompt) for number, prompt in enumerate(prompts)))
     given = [one for one in answers if one is not None]
-    kept = _kept(given, judge)
+    kept = _kept(given, (*kit.rubric.questions, *note_questions(notes)))
     source = random.Random(seed)
     lessons: list[Lesson] = []
     asked: list[Lesson] = []
-    for number, (prompt, reply, verdict) in enumerate(kept):
-        (distilled,) = dataset.distilled(prompt, notes, [reply], encode=kit.backend.encode)
+    for number, one in enumerate(kept):
+        (distilled,) = dataset.distilled(one.prompt, one.notes, [one.reply], encode=kit.backend.encode)
         lessons.append(distilled)
         if recipe.holds_noted and number % HELD_EVERY == 0:
-            lessons.append(Lesson(kind=Kind.HOLD, prefix=distilled.teacher, reply=reply))
-        if recipe.keeps_judging and number % ASKED_EVERY == 0:
-            asked.append(_asked(kit, distilled, source.choice(notes), verdict))
+            lessons.append(Lesson(kind=Kind.HOLD, prefix=distilled.teacher, reply=one.reply))
+        if recipe.keeps_judging and one.notes and number % ASKED_EVERY == 0:
+            asked.append(_asked(kit, distilled, source.choice(one.notes), one.verdict))
     return lessons, asked
 
 
@@ -166,11 +177,12 @@ async def _judged(kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt], see
     Best over worst, as the base without any LoRA judges: it does not change while it is learned from. Where
     it sees little between the two, or could have been won over by a trick, there is nothing to learn.
     """
-    judge = Judge(kit.backend, (*kit.rubric.questions, *note_questions(notes)))
     limits = limits_of(kit)
     limits = replace(limits, budget_tokens=min(limits.budget_tokens, SEARCH_TOKENS))
 
     async def search(number: int, prompt: Prompt) -> Feedback | None:
+        meant = await scope.meant(kit.backend, notes, last_request(prompt))
+        judge = Judge(kit.backend, (*kit.rubric.questions, *note_questions(meant)))
         try:
             made = await compose(
                 kit.backend,
@@ -257,20 +269,19 @@ async def _reply(kit: Kit, judge: Judge, prompt: Prompt, seed: int) -> tuple[Tok
     return completion.token_ids, verdict
 
 
-def _kept(
-    answers: Sequence[tuple[Prompt, TokenIds, Verdict]], judge: Judge
-) -> list[tuple[Prompt, TokenIds, Verdict]]:
-    """The replies that are in order and keep to every note that replies keep to at all.
+def _kept(answers: Sequence[Noted], questions: Sequence[Question]) -> list[Noted]:
+    """The replies that are in order and keep to every note meant for them that replies keep to at all.
 
-    A note that hardly any reply keeps to concerns few requests, or the judge cannot see it.
+    A note that hardly any reply keeps to is not understood, or the judge cannot see it.
     """
     clear = []
-    for asked in judge.questions:
-        told = [combined([asked], verdict.answers) for _, _, verdict in answers]
+    for asked in questions:
+        # 0 where it was not asked: the note is for other requests.
+        told = [odds for one in answers if (odds := combined([asked], one.verdict.answers))]
         is_certain = sum(map(abs, told)) > CERTAIN * len(told)
         if asked.weight and is_certain and sum(one > 0 for one in told) > KEPT_FROM * len(told):
             clear.append(asked)
-    return [one for one in answers if all(combined([each], one[2].answers) > 0 for each in clear)]
+    return [one for one in answers if all(combined([each], one.verdict.answers) >= 0 for each in clear)]
 
 
 def _variants(kit: Kit, person: Known, own: Sequence[Prompt], count: int, seed: int) -> list[Prompt]:

@@ -73,5 +73,13 @@ def last_request(prompt: Prompt) -> str:
 
 def takes_the_place(note_text: str, earlier: str) -> Prompt:
     """The question, with no conversation, whether a note is to stand instead of an earlier one."""
-    asked = question(f'Earlier note: "{earlier}" New note: "{note_text}" Does the new note take its place?')
-    return Prompt(turns=(Turn(role=Role.USER, text=asked),))
+    return _asked(f'Earlier note: "{earlier}" New note: "{note_text}" Does the new note take its place?')
+
+
+def is_meant(note_text: str, request: str) -> Prompt:
+    """The question, with no conversation, whether a note for one kind of request is for this one."""
+    return _asked(f'Request: "{request}" Note: "{note_text}" Is the note for this request?')
+
+
+def _asked(text: str) -> Prompt:
+    return Prompt(turns=(Turn(role=Role.USER, text=question(text)),))

@@ -135,6 +135,7 @@ def _further(figures: Figures) -> list[tuple[str, ...]]:
         figures["critique_in_new_words"],
         figures["three_liked_examples"],
     )
+    understood = figures["notes_for_one_kind"]
     return [
         ("names what was asked for", _percent(figures["about"])),
         ("ends by itself", _percent(figures["ended"])),
@@ -148,6 +149,8 @@ def _further(figures: Figures) -> list[tuple[str, ...]]:
             "the value that another kind's note asks for comes more often by",
             f"{scoped['its_value_comes_more_by_points']:+.1f} points",
         ),
+        ("asked whether such a note is for the request, keeps it where it is", _percent(understood["kept"])),
+        ("and leaves it out where it is not", _percent(understood["left_out"])),
         (
             "takes over what three liked examples share",
             f"{_percent(shown)}; by chance {shown['by_chance']:.1%}",

@@ -11,7 +11,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine import wording
+from engine import scope, wording
 from engine.ports import Backend
 from engine.practice import branches, corpus, memories, world
 from engine.practice.manners import DIMENSIONS, Manner, Preference, manner_of
@@ -174,6 +174,21 @@ async def notes_for_other_kinds(backend: Backend, n: int, seed: int) -> Trials:
         pairs = list(zip(wanted, replies, strict=True))
         trials[f"{case}.obeyed"] = [reply.manner[first[0]] == first[1] for (first, _), reply in pairs]
         trials[f"{case}.other"] = [reply.manner[other[0]] == other[1] for (_, other), reply in pairs]
+    return trials
+
+
+async def notes_understood(backend: Backend, n: int, seed: int) -> Trials:
+    """Notes for one kind of request: kept where the request is of that kind, left out where it is not."""
+    rng = random.Random(seed)
+    trials: Trials = {"kept": [], "left_out": []}
+    for number in range(n):
+        asked, ((dimension, value),) = held_out(rng), Preference.draw(rng, 1).wanted
+        kind = (
+            rng.choice([kind for kind in world.kinds() if kind != asked.kind]) if number % 2 else asked.kind
+        )
+        note = world.note_for(rng, dimension, value, kind_phrase=world.phrase_of(kind))
+        is_kept = await scope.meant(backend, [note], asked.text) == (note,)
+        trials["kept" if kind == asked.kind else "left_out"].append(is_kept == (kind == asked.kind))
     return trials
 
 

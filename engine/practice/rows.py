@@ -64,6 +64,8 @@ class Encoder:
     def row(self, document: Document, rng: random.Random) -> Row:
         prompt = self.chat(wording.messages(document.prompt))
         reply, weights = self._weighed(document.reply, document.points)
+        if document.asked is None:
+            weights[0] = JUDGEMENT_WEIGHT
         segments = [_Segment(prompt + reply, _shifted(len(prompt + reply), prompt, self._end, rng), 0)]
         if document.is_model:
             segments[0].learn(len(prompt) - 1, [*reply, self._end], weights)

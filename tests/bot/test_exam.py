@@ -16,6 +16,7 @@ from engine.ports import RequestError
 from engine.training.lessons import Result
 from engine.types import Completion, LoraRef, Prompt, Role, Sampling, TokenIds, Turn
 from tests.bot.conftest import StartBot
+from tests.fakes.occasion_backend import POEMS, OccasionBackend
 
 NOTE = "Be warm."
 CANDIDATE = LoraRef(name="candidate", id=1, path=Path("none"))
@@ -89,6 +90,18 @@ async def test_what_an_error_hid_speaks_neither_for_nor_against(start_bot: Start
         _, found = await Exam(bot.kit).decision(studied("ann"), result, candidate=CANDIDATE, current=None)
     assert len(found.candidate) == len(found.current) == FEW_SHARED
     assert [one.request for one in found.candidate] == [one.request for one in found.current]
+
+
+async def test_a_reply_is_measured_by_the_notes_that_are_for_its_request(start_bot: StartBot) -> None:
+    poem = Prompt(turns=(Turn(role=Role.USER, text="A poem about rain, please."),))
+    limited = replace(studied("ann"), notes=(POEMS,), held_out=(poem,))
+    async with start_bot(backend=OccasionBackend()) as bot:
+        result = Result(key="p", is_trained=True)
+        _, found = await Exam(bot.kit).decision(limited, result, candidate=CANDIDATE, current=None)
+    sides = zip(found.candidate, found.current, strict=True)
+    measured = {one.request for side in sides for one in side if one.wanted != 0.5}
+    assert "A poem about rain, please." in measured
+    assert all("poem" in request for request in measured)
 
 
 async def test_without_notes_the_measure_is_what_answers_now(start_bot: StartBot) -> None:

@@ -19,6 +19,7 @@ from engine.judge import load_rubric
 from engine.types import Example, Prompt, Role, Turn
 from tests.bot.conftest import Bot, StartBot, message
 from tests.bot.teaching import notes_of, react, say_under, targets
+from tests.fakes.occasion_backend import POEMS, OccasionBackend
 
 QUESTION = Prompt(turns=(Turn(role=Role.USER, text="Tell me about the otter."),))
 
@@ -173,6 +174,15 @@ async def test_a_standing_preference_holds_without_being_said_again(bot: Bot) ->
 async def test_a_wish_said_in_passing_stands_too(bot: Bot) -> None:
     await bot.ask("Tell me a story. From now on a llama is the hero.")
     assert (await _prompt_of(bot, "a story", conversation="2")).notes == ("From now on a llama is the hero.",)
+
+
+async def test_a_note_for_one_kind_of_request_stands_aside_for_others(start_bot: StartBot) -> None:
+    async with start_bot(backend=OccasionBackend()) as bot:
+        asked = await bot.ask("A poem about rain, please.")
+        await say_under(bot, POEMS, asked.replies[0].id)
+        await say_under(bot, "Use emoji.", asked.replies[0].id)
+        assert (await _prompt_of(bot, "What is rain?", conversation="2")).notes == ("Use emoji.",)
+        assert (await _prompt_of(bot, "A poem about ice", conversation="3")).notes == (POEMS, "Use emoji.")
 
 
 @pytest.mark.parametrize("text", ["My cat is called Tom.", "Actually, my cat is named Tom."])

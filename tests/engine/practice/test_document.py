@@ -32,6 +32,7 @@ def figures() -> dict[str, Any]:
             "its_value_comes_more_by_points": 2.0,
             "obeyed_where_it_applies": RATE,
         },
+        "notes_for_one_kind": {"kept": RATE, "left_out": RATE},
         "three_liked_examples": {**RATE, "by_chance": 0.4},
         "critique": critique,
         "critique_in_new_words": critique,
