@@ -171,11 +171,18 @@ async def keep(connection: Connection, note: NewNote, now: datetime) -> None:
 
 
 async def take_back(connection: Connection, ids: Collection[str], now: datetime) -> None:
-    """Notes were not meant, within a transaction: what had made room for one that stands holds again."""
+    """Notes were not meant, within a transaction: what had made room for them alone holds again."""
     query = select(notes.c.id).where(notes.c.id.in_(ids), notes.c.deleted_at.is_(None))
     standing = (await connection.execute(query)).scalars().all()
     await connection.execute(update(notes).where(notes.c.id.in_(standing)).values(deleted_at=now))
-    made_room = notes.c.replaced_by.in_(standing)
+    # What one that does not stand had replaced waits for whatever that one made room for.
+    replaced = notes.alias("replaced")
+    for note_id in set(ids).difference(standing):
+        later = select(replaced.c.replaced_by).where(replaced.c.id == note_id).scalar_subquery()
+        await connection.execute(
+            update(notes).where(notes.c.replaced_by == note_id).values(replaced_by=later)
+        )
+    made_room = notes.c.replaced_by.in_(standing) & notes.c.id.not_in(ids)
     await connection.execute(update(notes).where(made_room).values(deleted_at=None, replaced_by=None))
     # Nor do they come back themselves, should what they had made room for be taken back.
     await connection.execute(update(notes).where(notes.c.id.in_(ids)).values(replaced_by=None))
