@@ -263,6 +263,25 @@ async def test_a_morning_note_that_did_not_arrive_is_told_at_a_later_tick_and_on
         assert [person for person, _ in heard.notes] == ["ann"]
 
 
+async def test_a_morning_note_that_goes_wrong_costs_nobody_else_theirs_and_no_night(
+    start_bot: StartBot,
+) -> None:
+    class Fragile(Heard):
+        async def tell(self, person: Person, notice: Notice) -> bool:
+            if person.key == "ann":
+                raise ValueError("what no platform should raise")
+            return await super().tell(person, notice)
+
+    async with _taught(start_bot, "ann", "bob") as bot:
+        heard = Fragile()
+        nights = nights_of(bot, heard)
+        night = await run_night(nights, ["ann", "bob"])
+        assert (night.state, night.problem) == (NightState.DONE, None)
+        assert [person for person, _ in heard.notes] == ["bob"]
+        await teach(bot, "cid")
+        assert await nights.tick() is not None
+
+
 async def test_a_night_whose_lease_ran_out_is_left_to_whoever_takes_it_up(
     start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
