@@ -304,11 +304,13 @@ class Nights:
                 self._progress(night_id, person, "training", step.done, step.total)
 
         # On a GPU the two may not fit beside each other: then messages wait for the end of the training.
-        is_lent = self._kit.settings.learning.gpu == "sleep" and await self._kit.backend.sleep()
+        may_sleep = self._kit.settings.learning.gpu == "sleep"
         try:
+            if may_sleep:
+                await self._kit.backend.sleep()
             await self._trainer.run(folder, report)
-        finally:
-            if is_lent:
+        finally:  # also where it was cut off while it fell asleep
+            if may_sleep:
                 await self._kit.backend.wake()
 
     # --- the gate ---

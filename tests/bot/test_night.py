@@ -430,6 +430,26 @@ async def test_a_training_that_fails_gives_the_gpu_back(start_bot: StartBot) -> 
         assert backend.state is BackendState.READY
 
 
+async def test_a_night_that_is_cut_off_while_the_model_falls_asleep_wakes_it(start_bot: StartBot) -> None:
+    class Drowsy(TeachableBackend):
+        """Finishes what is under way, for a long time."""
+
+        async def sleep(self) -> bool:
+            await super().sleep()
+            falls_asleep.set()
+            await asyncio.Event().wait()
+            return True
+
+    falls_asleep = asyncio.Event()
+    backend = Drowsy(can_sleep=True)
+    async with _taught(start_bot, "ann", backend=backend, gpu="sleep") as bot:
+        nights = nights_of(bot, Heard())
+        await nights.start(["ann"])
+        async with carried(nights), asyncio.timeout(20.0):
+            await falls_asleep.wait()
+        assert backend.state is BackendState.READY
+
+
 async def test_who_is_due_depends_on_consent_news_and_the_hour(start_bot: StartBot) -> None:
     async with _taught(start_bot, "ann", "bob") as bot:
         await bot.store.people.change("bob", learning=False)
