@@ -270,6 +270,9 @@ class Nights:
             currents = {one.person: await self.candidates.current(one.person) for one in studies}
             write = partial(night_job.write, folder, self._kit, self._model_path)
             await asyncio.to_thread(write, studies, currents)
+            for one in studies:
+                if await self._kit.store.people.get(one.person) is None:  # forgotten since they were studied
+                    await asyncio.to_thread(night_job.erase, self._root, one.person)
 
     async def _prepare(self, night_id: str, key: str) -> Study | None:
         person = await self._kit.store.people.get(key)

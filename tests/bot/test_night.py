@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import portability
+from bot import forget, portability
 from bot.events import NightProgress, Notice, Outcome, Person, Reaction, Ref
 from bot.kit import Kit
 from bot.night import Nights, run_night
@@ -23,7 +23,7 @@ from bot.store.notes import NewNote, NoteKind, Origin
 from bot.store.people import Known
 from bot.study import Study, study
 from engine.backends.scripted import ScriptedBackend
-from engine.loras import JUDGE_FOLDER, check
+from engine.loras import JUDGE_FOLDER, check, person_folder
 from engine.ports import BackendState, RequestError, TrainingError
 from engine.training.lessons import JobFolder, Result
 from engine.training.runner import Step
@@ -234,6 +234,41 @@ async def test_who_is_forgotten_while_a_training_runs_takes_nobody_with_them(sta
         nights = nights_of(bot, Heard(), trainer=Forgetting())
         night = await run_night(nights, ["ann", "bob"])
         assert [(one.person, one.outcome) for one in night.people] == [("bob", NightOutcome.PROMOTED)]
+
+
+async def test_who_is_forgotten_while_they_are_studied_is_not_written_down_after_it(
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def forgetting(kit: Kit, person: Known, *given: object, **more: object) -> Study | str:
+        made = await study(kit, person, *given, **more)  # type: ignore[arg-type]  # handed on as they are
+        if person.key == "ann":
+            await forget.forget(kit, "ann", erase_loras=nights.erase)
+        return made
+
+    class Watchful(ScriptedTrainer):
+        async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
+            written.extend(path for path in folder.rglob("*") if person_folder("ann") in str(path))
+            await super().run(folder, on_progress)
+
+    written: list[Path] = []
+    monkeypatch.setattr("bot.night.study", forgetting)
+    async with _taught(start_bot, "ann", "bob") as bot:
+        nights = nights_of(bot, Heard(), trainer=Watchful())
+        night = await run_night(nights, ["ann", "bob"])
+        assert [(one.person, one.outcome) for one in night.people] == [("bob", NightOutcome.PROMOTED)]
+        assert not written
+
+
+async def test_what_a_night_writes_of_somebody_while_they_are_forgotten_goes_after_it(bot: Bot) -> None:
+    await bot.ask("Hello", person="ann")
+    was_there: list[bool] = []
+
+    async def erase_loras(person: str) -> int:
+        was_there.append(await bot.store.people.get(person) is not None)
+        return 0
+
+    await forget.forget(bot.kit, "ann", erase_loras=erase_loras)
+    assert was_there == [True, False]
 
 
 async def test_a_night_that_failed_is_tried_again_at_the_next_hour_and_not_before(
