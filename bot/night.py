@@ -93,7 +93,7 @@ class Nights:
         return await self._start(list(dict.fromkeys(people)), was_asked=True)
 
     async def tick(self) -> str | None:
-        """What is due by the clock: morning notes that did not arrive, and a night; its id, if one begins.
+        """What is due by the clock: a night, and morning notes that did not arrive; its id, if one begins.
 
         All processes tick at the same minute, and one of them does it.
         """
@@ -101,8 +101,9 @@ class Nights:
         if not await leases.take(TICK_LEASE, owner, for_s=self._lease_s):
             return None
         try:
-            await self._morning.tell_late()
-            return await self._start_due()
+            night = await self._start_due()
+            await self._morning.tell_late()  # last: a platform that is away may let it wait
+            return night
         finally:
             await leases.give_back(TICK_LEASE, owner)
 

@@ -12,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from apscheduler.triggers.interval import IntervalTrigger
 
 from bot import forget, portability
 from bot.events import NightProgress, Notice, Outcome, Person, Reaction, Ref
 from bot.kit import Kit
 from bot.night import Nights, run_night
+from bot.schedule import Schedule
 from bot.store.loras import LoraState
 from bot.store.nights import Night, NightOutcome, NightState
 from bot.store.notes import NewNote, NoteKind, Origin
@@ -315,6 +317,49 @@ async def test_a_morning_note_that_goes_wrong_costs_nobody_else_theirs_and_no_ni
         assert [person for person, _ in heard.notes] == ["bob"]
         await teach(bot, "cid")
         assert await nights.tick() is not None
+
+
+async def test_a_morning_note_that_waits_for_its_platform_delays_no_night(start_bot: StartBot) -> None:
+    class Waiting(Heard):
+        async def tell(self, person: Person, notice: Notice) -> bool:
+            if self.is_away:
+                waits.set()
+                await asyncio.Event().wait()
+            return False
+
+    waits = asyncio.Event()
+    async with _taught(start_bot, "ann") as bot:
+        heard = Waiting()
+        nights = nights_of(bot, heard)
+        await run_night(nights, ["ann"])
+        await teach(bot, "bob")
+        heard.is_away = True
+        ticking = asyncio.create_task(nights.tick())
+        await waits.wait()
+        (night,) = await bot.store.nights.running()
+        assert [one.person for one in night.people] == ["bob"]
+        ticking.cancel()
+
+
+async def test_one_tick_at_a_time_in_a_process_the_first_included(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow:
+        at_once = most_at_once = ticks = 0
+
+        async def tick(self) -> None:
+            self.ticks += 1
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            await asyncio.sleep(0.1)
+            self.at_once -= 1
+
+    monkeypatch.setattr("bot.schedule.CronTrigger", lambda **_: IntervalTrigger(seconds=0.02))
+    nights = Slow()
+    ticking = asyncio.create_task(Schedule(nights).run())  # type: ignore[arg-type]  # all that it uses
+    async with asyncio.timeout(10.0):
+        while nights.ticks < 3:
+            await asyncio.sleep(0.01)
+    ticking.cancel()
+    assert nights.most_at_once == 1
 
 
 async def test_a_night_whose_lease_ran_out_is_left_to_whoever_takes_it_up(
