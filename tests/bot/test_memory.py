@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import teach
+from bot import memory, teach
 from bot.errors import NotYours, Unknown
 from bot.events import ActionKind, Deletion, Edit, Outcome
 from bot.memory import Candidate, chosen, similarities
@@ -269,6 +269,22 @@ async def test_a_message_that_contradicts_itself_is_taken_back_as_a_whole(
         else:
             await bot.app.delete(Deletion(event="d", ref=asked.ref, at=asked.at))
         assert await notes_of(bot) == before
+
+
+@pytest.mark.parametrize("way", ["edited", "withdrawn"])
+async def test_what_is_said_no_more_when_it_is_noted_is_not_noted(bot: Bot, way: str) -> None:
+    """Another process may have been told, and this one goes on hearing what it had read before."""
+    asked, owner = message("My cat is called Miso. From now on be brief."), bot.kit.owner
+    taken = await bot.store.inbox.take(asked, conversation="c", owner=owner)
+    as_read = await bot.store.inbox.get(taken.id)
+    assert as_read is not None
+    if way == "edited":
+        edit = Edit(event="x", ref=asked.ref, person=asked.person, text="Never mind.", at=asked.at)
+        assert await bot.store.inbox.edit(edit, taken.id, owner=owner)
+    else:
+        assert await bot.store.inbox.delete(Deletion(event="d", ref=asked.ref, at=asked.at), taken.id)
+    assert not await memory.hear(bot.kit, as_read)
+    assert await notes_of(bot) == []
 
 
 async def test_a_message_that_is_edited_back_states_again_what_it_first_did(bot: Bot) -> None:
