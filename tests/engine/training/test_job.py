@@ -110,6 +110,25 @@ def test_who_is_forgotten_in_the_midst_leaves_no_trace_and_nobody_alone(tmp_path
     assert [path.name for path in (tmp_path / "job" / "people").iterdir()] == ["p2"]
 
 
+def test_who_is_forgotten_while_their_result_is_written_leaves_no_trace_either(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = {key: IN_COMPANY[key] for key in ("p1", "p2")}
+    pupils = [Pupil(key=key, seed=int(key[1:])) for key in work]
+    made = JobFolder.create(tmp_path / "job", recipe_for(model), pupils, work, {})
+    divergence = Classroom.divergence
+
+    def forget(self: Classroom, seat: int, lessons: Sequence[Lesson]) -> float:
+        if len(lessons) == len(work["p1"]):
+            clean(made.person("p1"))
+        return divergence(self, seat, lessons)
+
+    monkeypatch.setattr(Classroom, "divergence", forget)
+    job.run(tmp_path / "job", say=lambda line: None)
+    assert made.result("p2") is not None
+    assert [path.name for path in (tmp_path / "job" / "people").iterdir()] == ["p2"]
+
+
 def test_people_do_not_learn_from_each_other(tmp_path: Path, model: Path) -> None:
     say = Lesson(kind=Kind.SAY, prefix=(9, 10), reply=(20, 21, 22))
     other = Lesson(kind=Kind.SAY, prefix=(9, 10), reply=(30, 31, 32))
