@@ -36,11 +36,12 @@ from adapters.discord_progress import PROGRESS_MARK, Working
 from adapters.discord_views import buttons
 from bot import metrics
 from bot.events import Notice, Outgoing, Person, Place, Progress, Ref
-from bot.ports import ChatError, Undeliverable
+from bot.ports import ChatError, Undeliverable, Unreachable
 
 T = TypeVar("T")
 
 LIMIT_CHARS = 2000
+LOGIN_MAY_TAKE_S = 5.0  # what is told to one person keeps others waiting
 LOOK_BACK_MESSAGES = 100
 CLOCK_SKEW = timedelta(seconds=5)  # between this machine and Discord
 REMEMBERED = 2000
@@ -217,7 +218,11 @@ class Sender:
 
     async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
         """See bot.ports.Chat.tell. Where direct messages are closed the place is told that they are."""
-        await self._connection.logged_in()
+        try:
+            async with asyncio.timeout(LOGIN_MAY_TAKE_S):
+                await self._connection.logged_in()
+        except TimeoutError as error:
+            raise Unreachable("Discord cannot be reached now.") from error
         try:
             if place is not None and place.is_private:
                 channel = self._channel(place)

@@ -127,7 +127,8 @@ class App:
 
     async def message(self, message: Message) -> str:
         """Take a question; its id. A repeated event gives the same id. Raises Refused, TooMany."""
-        await self._admit(message.person, message.text)
+        if (known := await self._known(message)) is not None:
+            return known
         place_name = conversation.name_of(message.place)
         taken = await self.store.inbox.take(message, conversation=place_name, owner=self.kit.owner)
         self._take_up(taken, message.person, message.place, ItemKind.MESSAGE)
@@ -198,7 +199,8 @@ class App:
             raise Unknown("unknown_reply", "This is no answer of mine.")
         if reply.person != person.key:
             raise NotYours("not_yours", "This answer was given to another person.")
-        await self._admit(person, thread_reply.text)
+        if (known := await self._known(thread_reply)) is not None:
+            return known
         taken = await self.store.inbox.take_thread_reply(
             thread_reply, reply=reply.id, conversation=reply.conversation, owner=self.kit.owner
         )
@@ -321,6 +323,20 @@ class App:
 
     async def _no_loras(self, person: str) -> int:
         return len(await self.store.loras.of_person(person))
+
+    async def _known(self, said: Message | ThreadReply) -> str | None:
+        """The id of what is here already, where there is no room for more; None: it may be taken in.
+
+        Raises Refused or TooMany.
+        """
+        try:
+            await self._admit(said.person, said.text)
+        except TooMany:
+            known = await self.store.inbox.taken(said.ref.platform, said.event)
+            if known is None:
+                raise
+            return known
+        return None
 
     async def _admit(self, person: Person, text: str) -> None:
         """Raises Refused or TooMany before anything is kept."""

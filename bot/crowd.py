@@ -24,8 +24,12 @@ async def population(kit: Kit) -> Population:
     """What everybody wants, as far as it is known; looked at anew every few hours."""
     crowd, now = kit.crowd, kit.clock()
     if crowd.looked_at is None or now - crowd.looked_at > LOOK_AGAIN:
-        crowd.looked_at = now  # whoever asks meanwhile takes what is known
-        crowd.population = await asyncio.to_thread(_of, await _tastes(kit))
+        before, crowd.looked_at = crowd.looked_at, now  # whoever asks meanwhile takes what is known
+        try:
+            crowd.population = await asyncio.to_thread(_of, await _tastes(kit))
+        except BaseException:  # an edit of the question that asked, or a database that is away
+            crowd.looked_at = before
+            raise
     return crowd.population
 
 

@@ -15,12 +15,14 @@ EraseLoras = Callable[[str], Awaitable[int]]
 async def forget(kit: Kit, person: str, *, erase_loras: EraseLoras) -> dict[str, int]:
     """How much of each kind there was. Interrupted, it is done again from the start. Raises Unknown.
 
-    The LoRAs go first: as long as the rows are there, what is left on the disk can be found by them.
+    The LoRAs go first: as long as the rows are there, what is left on the disk can be found by them. A night
+    that is under way may write until they are gone.
     """
     if await kit.store.people.get(person) is None:
         raise Unknown("unknown_person", "I know nothing of you: there is nothing to erase.")
     folders = await erase_loras(person)
     counts = await kit.store.people.erase(person)
+    await erase_loras(person)
     kit.reliability.forget(person)
     kit.duel_worths.forget(person)
     with contextlib.suppress(EngineError):  # an engine that is down has lost its memory by itself

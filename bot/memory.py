@@ -80,7 +80,7 @@ async def hear(kit: Kit, item: Item) -> Sequence[Note]:
     Of a message that was edited, what only its earlier words stated is taken back.
     """
     if item.revision:
-        earlier = [note for note in await _heard(kit, item) if note.source != item.text]
+        earlier = [note for note in await _stated(kit, item) if note.source != item.text]
         await kit.store.notes.take_back([note.id for note in earlier])
     facts, wishes = statements.facts(item.text), statements.wishes(item.text)
     if not facts and not wishes:
@@ -102,9 +102,9 @@ async def hear(kit: Kit, item: Item) -> Sequence[Note]:
 
 async def unhear(kit: Kit, item: Item) -> Sequence[Note]:
     """What a message stated was not meant: the notes made of it that stood until now."""
-    heard = await _heard(kit, item)
-    await kit.store.notes.take_back([note.id for note in heard])
-    return heard
+    stated = await _stated(kit, item)
+    await kit.store.notes.take_back([note.id for note in stated])
+    return [note for note in stated if note.deleted_at is None]
 
 
 def known(fact: statements.Fact, standing: Iterable[Note]) -> Note | None:
@@ -245,7 +245,12 @@ def _example(one: Recorded, text: str, rating: int) -> Example:
 
 async def _heard(kit: Kit, item: Item) -> Sequence[Note]:
     """The notes made of a message that stand."""
-    return [note for note in await kit.store.notes.active(item.person.key) if note.message == item.id]
+    return [note for note in await _stated(kit, item) if note.deleted_at is None]
+
+
+async def _stated(kit: Kit, item: Item) -> Sequence[Note]:
+    """All notes made of a message: what made room for another would come back with that one's end."""
+    return [note for note in await kit.store.notes.all(item.person.key) if note.message == item.id]
 
 
 def _wish_note(placed: noting.Placed, item: Item, *, note_id: str) -> NewNote:

@@ -1,4 +1,7 @@
-"""Brings people their morning notes: after their night, or later where they could not be reached then."""
+"""Brings people their morning notes: after their night, or later where they could not be reached then.
+
+Its broad catch keeps what goes wrong with one note from the others, and from the nights.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,15 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
+import structlog
+
+from bot import metrics
 from bot.events import Notice, Person
 from bot.kit import Kit
 from bot.report import Curve, morning_note
 from bot.store.nights import NightPerson
+
+log = structlog.get_logger(__name__)
 
 NEWS_FOR: Final = timedelta(days=1)  # so long a morning note is worth being told
 
@@ -34,6 +42,13 @@ class Morning:
             await self._tell_one(night, one)
 
     async def _tell_one(self, night: str, one: NightPerson) -> None:
+        try:
+            await self._bring(night, one)
+        except Exception as error:  # a platform's fault or one person's odd figures: it may work another time
+            metrics.ERRORS.labels("morning", type(error).__name__).inc()
+            log.exception("a morning note could not be brought", night=night, person=one.person)
+
+    async def _bring(self, night: str, one: NightPerson) -> None:
         person = await self._kit.store.people.get(one.person)
         if person is None:
             return

@@ -93,7 +93,7 @@ class Nights:
         return await self._start(list(dict.fromkeys(people)), was_asked=True)
 
     async def tick(self) -> str | None:
-        """What is due by the clock: morning notes that did not arrive, and a night; its id, if one begins.
+        """What is due by the clock: a night, and morning notes that did not arrive; its id, if one begins.
 
         All processes tick at the same minute, and one of them does it.
         """
@@ -101,8 +101,9 @@ class Nights:
         if not await leases.take(TICK_LEASE, owner, for_s=self._lease_s):
             return None
         try:
-            await self._morning.tell_late()
-            return await self._start_due()
+            night = await self._start_due()
+            await self._morning.tell_late()  # last: a platform that is away may let it wait
+            return night
         finally:
             await leases.give_back(TICK_LEASE, owner)
 
@@ -270,6 +271,9 @@ class Nights:
             currents = {one.person: await self.candidates.current(one.person) for one in studies}
             write = partial(night_job.write, folder, self._kit, self._model_path)
             await asyncio.to_thread(write, studies, currents)
+            for one in studies:
+                if await self._kit.store.people.get(one.person) is None:  # forgotten since they were studied
+                    await asyncio.to_thread(night_job.erase, self._root, one.person)
 
     async def _prepare(self, night_id: str, key: str) -> Study | None:
         person = await self._kit.store.people.get(key)
@@ -304,11 +308,13 @@ class Nights:
                 self._progress(night_id, person, "training", step.done, step.total)
 
         # On a GPU the two may not fit beside each other: then messages wait for the end of the training.
-        is_lent = self._kit.settings.learning.gpu == "sleep" and await self._kit.backend.sleep()
+        may_sleep = self._kit.settings.learning.gpu == "sleep"
         try:
+            if may_sleep:
+                await self._kit.backend.sleep()
             await self._trainer.run(folder, report)
-        finally:
-            if is_lent:
+        finally:  # also where it was cut off while it fell asleep
+            if may_sleep:
                 await self._kit.backend.wake()
 
     # --- the gate ---

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -31,13 +31,13 @@ class Schedule:
         scheduler.add_job(
             self.tick,
             CronTrigger(minute=f"*/{EVERY_MINUTES}", timezone=UTC),
+            next_run_time=datetime.now(UTC),
             coalesce=True,
-            max_instances=1,
+            max_instances=1,  # the first included: the tick's lease does not part a process from itself
             misfire_grace_time=None,
         )
         scheduler.start()
         try:
-            await self.tick()
             await asyncio.Event().wait()
         finally:
             scheduler.shutdown(wait=False)

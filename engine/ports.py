@@ -110,10 +110,13 @@ class Backend(Protocol):
 
     async def sleep(self) -> bool:
         """Finish what is under way and lend the accelerator's memory until `wake`; meanwhile requests raise
-        EngineDownError. False, and nothing changed, where there is no memory to lend.
+        EngineDownError. False, and nothing changed, where there is no memory to lend. Cut off, it may be
+        asleep or not.
         """
         return False
 
     async def wake(self) -> None:
-        """Take the memory back. Raises EngineDownError when it does not come back; it is restarted then."""
+        """Take the memory back, if it was lent. Raises EngineDownError when it does not come back; it is
+        restarted then, as after being cut off.
+        """
         return

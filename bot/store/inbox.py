@@ -110,6 +110,11 @@ class Inbox:
         }
         return await self._keep(thread_reply, conversation, owner, values)
 
+    async def taken(self, platform: Platform, event: str) -> str | None:
+        """The id of what a delivery made, empty where that was erased. None: it was not here before."""
+        async with self._database.reading() as connection:
+            return await _subject(connection, platform, event)
+
     async def edit(self, edit: Edit, item_id: str, *, owner: str) -> bool:
         """The question has another text and waits again; its old replies are no longer current.
 
@@ -316,7 +321,7 @@ class Inbox:
         async def work(connection: Connection) -> Taken:
             platform = event.ref.platform
             if not await first_time(connection, platform, event.event, str(values["kind"]), item_id, now):
-                return Taken(id=await _subject(connection, platform, event.event), is_new=False)
+                return Taken(id=await _subject(connection, platform, event.event) or "", is_new=False)
             await meet(connection, event.person, now)
             row = {
                 "id": item_id,
@@ -392,12 +397,13 @@ def place_of(row: Row[Any]) -> Place:  # Any: a row with the inbox's columns for
     )
 
 
-async def _subject(connection: Connection, platform: Platform, event: str) -> str:
+async def _subject(connection: Connection, platform: Platform, event: str) -> str | None:
     events = tables.events
     found = await connection.execute(
         select(events.c.subject).where(events.c.platform == platform, events.c.event == _digest(event))
     )
-    return found.scalar_one() or ""  # none: who said it had it erased
+    row = found.one_or_none()
+    return None if row is None else row.subject or ""  # empty: who said it had it erased
 
 
 def _digest(event: str) -> str:

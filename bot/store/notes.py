@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, select, update
 
 from bot.errors import NotYours, Unknown
+from bot.events import MessageState
 from bot.store import tables
 from bot.store.database import Connection, Database, insert
 
@@ -151,7 +152,9 @@ class Notes:
 
 
 async def keep(connection: Connection, note: NewNote, now: datetime) -> None:
-    """Keep a note within a transaction. A repeated id changes nothing."""
+    """Keep a note within a transaction. A repeated id changes nothing, nor does what is said no more."""
+    if note.message is not None and not await _is_said(connection, note.message, note.source):
+        return
     row = insert(connection, notes).values(
         id=note.id,
         person=note.person,
@@ -171,14 +174,29 @@ async def keep(connection: Connection, note: NewNote, now: datetime) -> None:
 
 
 async def take_back(connection: Connection, ids: Collection[str], now: datetime) -> None:
-    """Notes were not meant, within a transaction: what had made room for one that stands holds again."""
+    """Notes were not meant, within a transaction: what had made room for them alone holds again."""
     query = select(notes.c.id).where(notes.c.id.in_(ids), notes.c.deleted_at.is_(None))
     standing = (await connection.execute(query)).scalars().all()
     await connection.execute(update(notes).where(notes.c.id.in_(standing)).values(deleted_at=now))
-    made_room = notes.c.replaced_by.in_(standing)
+    # What one that does not stand had replaced waits for whatever that one made room for.
+    replaced = notes.alias("replaced")
+    for note_id in set(ids).difference(standing):
+        later = select(replaced.c.replaced_by).where(replaced.c.id == note_id).scalar_subquery()
+        await connection.execute(
+            update(notes).where(notes.c.replaced_by == note_id).values(replaced_by=later)
+        )
+    made_room = notes.c.replaced_by.in_(standing) & notes.c.id.not_in(ids)
     await connection.execute(update(notes).where(made_room).values(deleted_at=None, replaced_by=None))
     # Nor do they come back themselves, should what they had made room for be taken back.
     await connection.execute(update(notes).where(notes.c.id.in_(ids)).values(replaced_by=None))
+
+
+async def _is_said(connection: Connection, message: str, text: str) -> bool:
+    """Whether the message still says this. Until the transaction's end nobody edits or withdraws it."""
+    inbox = tables.inbox
+    stands = (inbox.c.id == message) & (inbox.c.text == text) & (inbox.c.state != MessageState.CANCELLED)
+    said = select(inbox.c.id).where(stands).with_for_update()  # SQLite has one writer, and no need
+    return (await connection.execute(said)).one_or_none() is not None
 
 
 async def _make_room(connection: Connection, ids: Collection[str], note_id: str, now: datetime) -> None:

@@ -195,8 +195,10 @@ class VllmLocalBackend(Backend):
         try:
             # Level 1 keeps the weights in main memory; the KV cache is given up, with all that it knew.
             await engine.sleep(level=1)
-        except Exception as error:  # whatever it is, a fresh start is the one answer to it
+        except BaseException as error:  # whatever it is, a fresh start is the one answer to it
             self._start_afresh()
+            if not isinstance(error, Exception):
+                raise  # cut off half-way
             raise EngineError(
                 "vLLM could not lend its memory to the training, and is being restarted: "
                 "set NIGHTLOOM_LEARNING__GPU to share."
@@ -208,8 +210,10 @@ class VllmLocalBackend(Backend):
             return
         try:
             await self._engine.wake_up()
-        except Exception as error:  # whatever it is, a fresh start is the one answer to it
+        except BaseException as error:  # whatever it is, a fresh start is the one answer to it
             self._start_afresh()
+            if not isinstance(error, Exception):
+                raise  # cut off half-way
             raise EngineDownError("vLLM did not wake up and is being restarted.") from error
         self._state = BackendState.READY
 

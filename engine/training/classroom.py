@@ -33,7 +33,6 @@ DIVERGENCE_LESSONS = 16
 # Of the memory that the job is allowed, for what the base says to the lessons: it is the same in every pass.
 KNOWN_SHARE = 0.25
 FORGET_THE_PEAK = "5"  # as proc_pid_clear_refs(5) numbers what can be forgotten
-_PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,14 +355,20 @@ def packed(items: Iterable[tuple[int, Lesson]], tokens_per_pass: int) -> Iterato
 
 def peak_bytes() -> float:
     """The most that this process has held since it was last asked. What a pass needs is gone after it."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")
-        Path("/proc/self/clear_refs").write_text(FORGET_THE_PEAK, encoding="ascii")
     except OSError:
-        return peak  # since the process began
-    found = _PEAK.search(status)
-    return peak if found is None else int(found[1]) * 1024.0
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+    try:
+        Path("/proc/self/clear_refs").write_text(FORGET_THE_PEAK, encoding="ascii")
+    except OSError:  # a peak that is never forgotten would stay over the bound, whatever is given up
+        return _bytes(status, "VmRSS")
+    return _bytes(status, "VmHWM")
+
+
+def _bytes(status: str, name: str) -> float:
+    found = re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)
+    return 0.0 if found is None else int(found[1]) * 1024.0
 
 
 def _base_row(lesson: Lesson, reply: TokenIds) -> Row:

@@ -12,7 +12,8 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +26,7 @@ from engine.ports import TrainingError
 from engine.training import bank as loras
 from engine.training.bank import Bank, BankOptimizer
 from engine.training.classroom import Classroom, load_model
-from engine.training.lessons import JobFolder, Lesson, Pupil, Recipe, Result, ended
+from engine.training.lessons import JobFolder, Lesson, Pupil, Recipe, Result, clean, ended
 
 WIDEST_RATE = 3e-3
 RATE_TIMES_WIDTH = 0.8  # 3e-3 for the practice model, 2e-4 for a width of 4096
@@ -83,9 +84,10 @@ class School:
         """Everybody who still has to learn, the longest first."""
         seats = []
         for pupil in pupils:
+            with self._unless_forgotten(pupil.key):
+                lessons = [ended(one, self._recipe.end_ids) for one in self._folder.lessons(pupil.key)]
             if not self._folder.has(pupil.key):
                 continue
-            lessons = [ended(one, self._recipe.end_ids) for one in self._folder.lessons(pupil.key)]
             plan = batches(len(lessons), self._recipe.batch_lessons, self._recipe.passes, pupil.seed)
             self._total += len(lessons) * self._recipe.passes
             if self._folder.result(pupil.key) is not None:
@@ -149,10 +151,23 @@ class School:
         for number, seat in list(self._seats.items()):
             if seat.step < len(seat.plan):
                 continue
-            if self._folder.has(seat.pupil.key):
-                self._write(number, seat)
+            key = seat.pupil.key
+            if self._folder.has(key):
+                with self._unless_forgotten(key):
+                    self._write(number, seat)
+            if not self._folder.has(key):
+                clean(self._folder.person(key))
             self._room.forget(seat.lessons)
             del self._seats[number]
+
+    @contextmanager
+    def _unless_forgotten(self, key: str) -> Iterator[None]:
+        """What cannot be read or written since the person is forgotten in this moment fails nobody else."""
+        try:
+            yield
+        except (TrainingError, OSError):
+            if self._folder.has(key):
+                raise
 
     def _write(self, number: int, seat: Seat) -> None:
         key = seat.pupil.key

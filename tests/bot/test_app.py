@@ -28,6 +28,7 @@ from engine.backends.scripted import ScriptedBackend
 from engine.ports import EngineDownError, RequestError
 from engine.types import Completion, LoraRef, Mode, Prompt, Sampling, TokenIds
 from tests.bot.conftest import Bot, StartBot, is_answered, message
+from tests.bot.teaching import thread_reply
 from tests.fakes.chat import FakeChat
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -255,6 +256,20 @@ async def test_no_more_waits_than_the_limits_allow(start_bot: StartBot) -> None:
             await bot.app.message(message("one too many"))
         assert refused.value.code == "too_many"
         backend.go.set()
+
+
+async def test_what_waits_already_is_not_refused_when_it_is_delivered_again(start_bot: StartBot) -> None:
+    async with start_bot(limits={"messages_per_minute": 3}) as bot:
+        asked = message("one")
+        taken = await bot.app.message(asked)
+        answered = (await bot.app.outcome(taken, wait_s=10)).replies[0]
+        said = thread_reply("shorter please", under=answered.id)
+        remark = await bot.app.thread_reply(said)
+        await bot.app.message(message("two"))
+        with pytest.raises(TooMany):
+            await bot.app.message(message("three"))
+        assert await bot.app.message(asked) == taken
+        assert await bot.app.thread_reply(said) == remark
 
 
 async def test_answers_that_cannot_be_sent_wait_within_the_same_limit(start_bot: StartBot) -> None:

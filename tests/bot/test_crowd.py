@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+
+import pytest
 
 from bot import crowd
 from bot.crowd import FEWEST_PEOPLE, LOOK_AGAIN
@@ -46,3 +49,22 @@ async def test_a_taste_begins_where_those_are_who_agreed(start_bot: StartBot) ->
         assert everybody.wanted["Be warm."] > 2 * everybody.wanted["Be short."]
         clearest = Taste.blank(kit.rubric.manners, everybody).wants(at_least=0.0)[0]
         assert clearest.note == "Be warm."
+
+
+async def test_a_look_that_is_broken_off_is_taken_again_at_the_next_question(
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start_bot() as bot:
+        kit = replace(bot.kit, rubric=replace(bot.kit.rubric, manners=RUBRIC_MANNERS))
+        await _met(bot, kit, FEWEST_PEOPLE, learning=True)
+        everybody = bot.store.people.all
+
+        async def for_ever() -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(bot.store.people, "all", for_ever)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await crowd.population(kit)
+        monkeypatch.setattr(bot.store.people, "all", everybody)
+        assert await crowd.population(kit) != Population()

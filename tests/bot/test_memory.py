@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import teach
+from bot import memory, teach
 from bot.errors import NotYours, Unknown
 from bot.events import ActionKind, Deletion, Edit, Outcome
 from bot.memory import Candidate, chosen, similarities
@@ -245,6 +245,56 @@ async def test_of_a_withdrawn_message_nothing_stands(bot: Bot) -> None:
     assert await notes_of(bot) == ["My cat is called Miso."]
     await bot.app.delete(Deletion(event="d", ref=asked.ref, at=asked.at))
     assert await notes_of(bot) == ["My cat is called Rex."]
+
+
+async def test_what_a_later_message_replaced_stays_away_once_its_own_message_is_edited(bot: Bot) -> None:
+    """And what it had replaced itself holds again, when the later one is withdrawn."""
+    await bot.ask("My cat is called Rex.")
+    earlier, later = message("My cat is called Miso."), message("My cat is called Mimi.")
+    for asked in (earlier, later):
+        await bot.app.outcome(await bot.app.message(asked), wait_s=10)
+    edit = Edit(event="x", ref=earlier.ref, person=earlier.person, text="Never mind.", at=earlier.at)
+    await bot.app.edit(edit)
+    item = await bot.store.inbox.at(earlier.ref)
+    assert item is not None
+    await bot.app.outcome(item.id, wait_s=10)
+    assert await notes_of(bot) == ["My cat is called Mimi."]
+    await bot.app.delete(Deletion(event="d", ref=later.ref, at=later.at))
+    assert await notes_of(bot) == ["My cat is called Rex."]
+
+
+@pytest.mark.parametrize("way", ["undo", "withdraw"])
+async def test_a_message_that_contradicts_itself_is_taken_back_as_a_whole(
+    start_bot: StartBot, way: str
+) -> None:
+    rubric = load_rubric(Path(judge.__file__).with_name("rubric.toml"))
+    async with start_bot(rubric=rubric) as bot:
+        await bot.ask("From now on, answer with a list.")
+        before = await notes_of(bot)
+        asked = message("From now on, answer in one sentence. Always answer at length.")
+        outcome = await bot.app.outcome(await bot.app.message(asked), wait_s=10)
+        assert await notes_of(bot) == [*before, "Always answer at length."]
+        if way == "undo":
+            await teach.undo(bot.kit, "ann", outcome.replies[0].id)
+        else:
+            await bot.app.delete(Deletion(event="d", ref=asked.ref, at=asked.at))
+        assert await notes_of(bot) == before
+
+
+@pytest.mark.parametrize("way", ["edited", "withdrawn"])
+async def test_what_is_said_no_more_when_it_is_noted_is_not_noted(bot: Bot, way: str) -> None:
+    """Another process may have been told, and this one goes on hearing what it had read before."""
+    asked, owner = message("My cat is called Miso. From now on be brief."), bot.kit.owner
+    taken = await bot.store.inbox.take(asked, conversation="c", owner=owner)
+    as_read = await bot.store.inbox.get(taken.id)
+    assert as_read is not None
+    if way == "edited":
+        edit = Edit(event="x", ref=asked.ref, person=asked.person, text="Never mind.", at=asked.at)
+        assert await bot.store.inbox.edit(edit, taken.id, owner=owner)
+    else:
+        assert await bot.store.inbox.delete(Deletion(event="d", ref=asked.ref, at=asked.at), taken.id)
+    assert not await memory.hear(bot.kit, as_read)
+    assert await notes_of(bot) == []
 
 
 async def test_a_message_that_is_edited_back_states_again_what_it_first_did(bot: Bot) -> None:

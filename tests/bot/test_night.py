@@ -12,18 +12,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from apscheduler.triggers.interval import IntervalTrigger
 
-from bot import portability
+from bot import forget, portability
 from bot.events import NightProgress, Notice, Outcome, Person, Reaction, Ref
 from bot.kit import Kit
 from bot.night import Nights, run_night
+from bot.schedule import Schedule
 from bot.store.loras import LoraState
 from bot.store.nights import Night, NightOutcome, NightState
 from bot.store.notes import NewNote, NoteKind, Origin
 from bot.store.people import Known
 from bot.study import Study, study
 from engine.backends.scripted import ScriptedBackend
-from engine.loras import JUDGE_FOLDER, check
+from engine.loras import JUDGE_FOLDER, check, person_folder
 from engine.ports import BackendState, RequestError, TrainingError
 from engine.training.lessons import JobFolder, Result
 from engine.training.runner import Step
@@ -236,6 +238,41 @@ async def test_who_is_forgotten_while_a_training_runs_takes_nobody_with_them(sta
         assert [(one.person, one.outcome) for one in night.people] == [("bob", NightOutcome.PROMOTED)]
 
 
+async def test_who_is_forgotten_while_they_are_studied_is_not_written_down_after_it(
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def forgetting(kit: Kit, person: Known, *given: object, **more: object) -> Study | str:
+        made = await study(kit, person, *given, **more)  # type: ignore[arg-type]  # handed on as they are
+        if person.key == "ann":
+            await forget.forget(kit, "ann", erase_loras=nights.erase)
+        return made
+
+    class Watchful(ScriptedTrainer):
+        async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
+            written.extend(path for path in folder.rglob("*") if person_folder("ann") in str(path))
+            await super().run(folder, on_progress)
+
+    written: list[Path] = []
+    monkeypatch.setattr("bot.night.study", forgetting)
+    async with _taught(start_bot, "ann", "bob") as bot:
+        nights = nights_of(bot, Heard(), trainer=Watchful())
+        night = await run_night(nights, ["ann", "bob"])
+        assert [(one.person, one.outcome) for one in night.people] == [("bob", NightOutcome.PROMOTED)]
+        assert not written
+
+
+async def test_what_a_night_writes_of_somebody_while_they_are_forgotten_goes_after_it(bot: Bot) -> None:
+    await bot.ask("Hello", person="ann")
+    was_there: list[bool] = []
+
+    async def erase_loras(person: str) -> int:
+        was_there.append(await bot.store.people.get(person) is not None)
+        return 0
+
+    await forget.forget(bot.kit, "ann", erase_loras=erase_loras)
+    assert was_there == [True, False]
+
+
 async def test_a_night_that_failed_is_tried_again_at_the_next_hour_and_not_before(
     start_bot: StartBot,
 ) -> None:
@@ -261,6 +298,68 @@ async def test_a_morning_note_that_did_not_arrive_is_told_at_a_later_tick_and_on
         await nights.tick()
         await nights.tick()
         assert [person for person, _ in heard.notes] == ["ann"]
+
+
+async def test_a_morning_note_that_goes_wrong_costs_nobody_else_theirs_and_no_night(
+    start_bot: StartBot,
+) -> None:
+    class Fragile(Heard):
+        async def tell(self, person: Person, notice: Notice) -> bool:
+            if person.key == "ann":
+                raise ValueError("what no platform should raise")
+            return await super().tell(person, notice)
+
+    async with _taught(start_bot, "ann", "bob") as bot:
+        heard = Fragile()
+        nights = nights_of(bot, heard)
+        night = await run_night(nights, ["ann", "bob"])
+        assert (night.state, night.problem) == (NightState.DONE, None)
+        assert [person for person, _ in heard.notes] == ["bob"]
+        await teach(bot, "cid")
+        assert await nights.tick() is not None
+
+
+async def test_a_morning_note_that_waits_for_its_platform_delays_no_night(start_bot: StartBot) -> None:
+    class Waiting(Heard):
+        async def tell(self, person: Person, notice: Notice) -> bool:
+            if self.is_away:
+                waits.set()
+                await asyncio.Event().wait()
+            return False
+
+    waits = asyncio.Event()
+    async with _taught(start_bot, "ann") as bot:
+        heard = Waiting()
+        nights = nights_of(bot, heard)
+        await run_night(nights, ["ann"])
+        await teach(bot, "bob")
+        heard.is_away = True
+        ticking = asyncio.create_task(nights.tick())
+        await waits.wait()
+        (night,) = await bot.store.nights.running()
+        assert [one.person for one in night.people] == ["bob"]
+        ticking.cancel()
+
+
+async def test_one_tick_at_a_time_in_a_process_the_first_included(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow:
+        at_once = most_at_once = ticks = 0
+
+        async def tick(self) -> None:
+            self.ticks += 1
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            await asyncio.sleep(0.1)
+            self.at_once -= 1
+
+    monkeypatch.setattr("bot.schedule.CronTrigger", lambda **_: IntervalTrigger(seconds=0.02))
+    nights = Slow()
+    ticking = asyncio.create_task(Schedule(nights).run())  # type: ignore[arg-type]  # all that it uses
+    async with asyncio.timeout(10.0):
+        while nights.ticks < 3:
+            await asyncio.sleep(0.01)
+    ticking.cancel()
+    assert nights.most_at_once == 1
 
 
 async def test_a_night_whose_lease_ran_out_is_left_to_whoever_takes_it_up(
@@ -408,6 +507,26 @@ async def test_a_training_that_fails_gives_the_gpu_back(start_bot: StartBot) -> 
     backend = TeachableBackend(can_sleep=True)
     async with _taught(start_bot, "ann", backend=backend, gpu="sleep") as bot:
         await run_night(nights_of(bot, Heard(), trainer=StubbornTrainer()), ["ann"])
+        assert backend.state is BackendState.READY
+
+
+async def test_a_night_that_is_cut_off_while_the_model_falls_asleep_wakes_it(start_bot: StartBot) -> None:
+    class Drowsy(TeachableBackend):
+        """Finishes what is under way, for a long time."""
+
+        async def sleep(self) -> bool:
+            await super().sleep()
+            falls_asleep.set()
+            await asyncio.Event().wait()
+            return True
+
+    falls_asleep = asyncio.Event()
+    backend = Drowsy(can_sleep=True)
+    async with _taught(start_bot, "ann", backend=backend, gpu="sleep") as bot:
+        nights = nights_of(bot, Heard())
+        await nights.start(["ann"])
+        async with carried(nights), asyncio.timeout(20.0):
+            await falls_asleep.wait()
         assert backend.state is BackendState.READY
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import discord
 import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from adapters.discord_client import new_client, redirect
+from adapters import discord_sending
+from adapters.discord_client import Connection, new_client, redirect
+from adapters.discord_sending import Sender
+from bot.events import Notice, Person, Platform
+from bot.ports import Unreachable
 from bot.settings import DiscordSettings
 from tests.adapters.discord.conftest import StartDiscord
 from tests.fakes.discord_server import Channel, DiscordServer, User
@@ -38,6 +44,17 @@ def test_another_server_may_be_named_with_or_without_the_version(url: str) -> No
 def test_without_another_server_it_is_discord() -> None:
     redirect(None, None)
     assert Route("GET", "/users/@me").url.startswith("https://discord.com/api/")
+
+
+async def test_who_is_to_be_told_something_is_not_waited_for_while_discord_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(discord_sending, "LOGIN_MAY_TAKE_S", 0.01)
+    sender = Sender(Connection(DiscordSettings(), prepare=lambda client: None), progress_after_s=1.0)
+    person = Person(key="discord:1", platform=Platform.DISCORD)
+    async with asyncio.timeout(5.0):
+        with pytest.raises(Unreachable):
+            await sender.tell(person, None, Notice(text="Good morning."))
 
 
 async def test_it_asks_for_no_intent_that_it_does_not_need() -> None:

@@ -194,6 +194,42 @@ async def test_an_engine_that_is_killed_says_so_and_comes_back_with_its_loras(
     assert await greedy(backend, lora) == before
 
 
+class _Sleeper:
+    """An engine that neither falls asleep nor wakes up."""
+
+    errored = False
+
+    def get_num_unfinished_requests(self) -> int:
+        return 0
+
+    async def sleep(self, *, level: int) -> None:
+        await asyncio.Event().wait()
+
+    async def wake_up(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_an_engine_that_is_cut_off_while_it_wakes_up_is_started_afresh() -> None:
+    backend = VllmLocalBackend(VllmSettings(model="none"))
+    backend._engine, backend._state = _Sleeper(), BackendState.ASLEEP
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await backend.wake()
+    assert backend.state is BackendState.RESTARTING
+
+
+async def test_an_engine_that_is_cut_off_while_it_falls_asleep_is_started_afresh(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vllm.platforms.current_platform.is_cpu", lambda: False)
+    backend = VllmLocalBackend(VllmSettings(model="none", can_sleep=True))
+    backend._engine, backend._state = _Sleeper(), BackendState.READY
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await backend.sleep()
+    assert backend.state is BackendState.RESTARTING
+
+
 async def test_a_folder_without_weights_is_named_before_anything_is_started(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match="holds no weights"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,25 @@ def test_who_is_forgotten_in_the_midst_leaves_no_trace_and_nobody_alone(tmp_path
             clean(made.person("p1"))
 
     job.run(tmp_path / "job", say=forget)
+    assert made.result("p2") is not None
+    assert [path.name for path in (tmp_path / "job" / "people").iterdir()] == ["p2"]
+
+
+def test_who_is_forgotten_while_their_result_is_written_leaves_no_trace_either(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = {key: IN_COMPANY[key] for key in ("p1", "p2")}
+    pupils = [Pupil(key=key, seed=int(key[1:])) for key in work]
+    made = JobFolder.create(tmp_path / "job", recipe_for(model), pupils, work, {})
+    divergence = Classroom.divergence
+
+    def forget(self: Classroom, seat: int, lessons: Sequence[Lesson]) -> float:
+        if len(lessons) == len(work["p1"]):
+            clean(made.person("p1"))
+        return divergence(self, seat, lessons)
+
+    monkeypatch.setattr(Classroom, "divergence", forget)
+    job.run(tmp_path / "job", say=lambda line: None)
     assert made.result("p2") is not None
     assert [path.name for path in (tmp_path / "job" / "people").iterdir()] == ["p2"]
 
@@ -235,6 +255,16 @@ def test_the_peak_is_that_of_the_last_pass_and_is_seen_after_it() -> None:
     torch.ones(64 * 2**20 // 4)  # 64 MiB, which are gone at once
     assert peak_bytes() - before > 48 * 2**20
     assert peak_bytes() - before < 48 * 2**20
+
+
+def test_where_the_peak_cannot_be_forgotten_what_is_held_now_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(file: Path, *given: object, **more: object) -> int:
+        raise PermissionError(file)
+
+    monkeypatch.setattr(Path, "write_text", refused)
+    torch.ones(64 * 2**20 // 4)  # 64 MiB, which are gone at once
+    since_it_began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    assert 0 < peak_bytes() < since_it_began - 48 * 2**20
 
 
 def test_over_the_memory_bound_it_ends_with_what_to_do(tmp_path: Path, model: Path) -> None:
