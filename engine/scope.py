@@ -13,6 +13,7 @@ from typing import Final
 from engine import wording
 from engine.judge import probability
 from engine.ports import Backend, EngineDownError, EngineError
+from engine.types import Prompt, Role, Turn
 
 # Only a note that begins like this is asked about: whatever else is wanted is wanted always.
 _FOR_ONE_KIND: Final = re.compile(r"\A(?:please,? )?(?:when|whenever|if|for)\b", re.IGNORECASE)
@@ -32,7 +33,10 @@ async def meant(backend: Backend, notes: Sequence[str], request: str) -> tuple[s
     limited = [note for note in notes if is_for_one_kind(note)]
     if not limited:
         return tuple(notes)
-    asked = [backend.encode(wording.is_meant(note, request[:MAX_REQUEST_CHARS])) for note in limited]
+    turn = Turn(role=Role.USER, text=request[:MAX_REQUEST_CHARS])
+    prefix = backend.encode(Prompt(turns=(turn,)))
+    questions = [wording.question(wording.is_meant(note)) for note in limited]
+    asked = [prefix + backend.encode_question(text) for text in questions]
     try:
         log_odds = await backend.ask(asked)
     except EngineDownError:

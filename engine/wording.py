@@ -66,6 +66,11 @@ def note_question(note: str) -> str:
     return f'Does the reply follow the note "{note}"?'
 
 
+def is_meant(note_text: str) -> str:
+    """The question, behind a request that is not answered yet, whether a note is for it."""
+    return f'Is the note "{note_text}" for this request?'
+
+
 def last_request(prompt: Prompt) -> str:
     """What the person said last."""
     return next(turn.text for turn in reversed(prompt.turns) if turn.role is Role.USER)
@@ -73,13 +78,5 @@ def last_request(prompt: Prompt) -> str:
 
 def takes_the_place(note_text: str, earlier: str) -> Prompt:
     """The question, with no conversation, whether a note is to stand instead of an earlier one."""
-    return _asked(f'Earlier note: "{earlier}" New note: "{note_text}" Does the new note take its place?')
-
-
-def is_meant(note_text: str, request: str) -> Prompt:
-    """The question, with no conversation, whether a note for one kind of request is for this one."""
-    return _asked(f'Request: "{request}" Note: "{note_text}" Is the note for this request?')
-
-
-def _asked(text: str) -> Prompt:
-    return Prompt(turns=(Turn(role=Role.USER, text=question(text)),))
+    asked = question(f'Earlier note: "{earlier}" New note: "{note_text}" Does the new note take its place?')
+    return Prompt(turns=(Turn(role=Role.USER, text=asked),))

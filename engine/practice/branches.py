@@ -26,6 +26,7 @@ RUBRIC = Path(__file__).parent.parent / "rubric.toml"
 class Branch:
     """A user turn behind a reply, or behind the first `share` of its tokens, and the model's answer to it.
 
+    With a share of 0 nothing has been said yet.
     `is_gist`: it hangs from the end of the prompt, and of all before it sees that last token only.
     """
 
@@ -54,6 +55,9 @@ def branches(
         yield _wished(memory)
     if asked.kind in world.kinds() and rng.random() < 0.4:
         yield Branch(said=KIND_REQUEST, answer=world.phrase_of(asked.kind), is_gist=True)
+    if asked.kind in world.kinds():
+        yield _meant_branch(rng, asked.kind)
+        yield _meant_branch(rng, asked.kind)
     for _ in range(rng.choice((1, 2, 2, 3))):
         yield _manner_branch(rng, manner, prompt.name, mix)
     for _ in range(rng.choice((0, 1, 1, 2))):
@@ -84,6 +88,17 @@ def readings(rng: random.Random, about: Request, points: Sequence[str], fault: s
 
 SUBJECT_REQUEST = "Name the subject."
 TWICE_REQUEST = "Quote what is said twice."
+
+
+def _meant_branch(rng: random.Random, kind: str) -> Branch:
+    """Whether a note for one kind of request is for this one."""
+    is_meant = rng.random() < 0.5
+    its_kind = kind if is_meant else rng.choice([other for other in world.kinds() if other != kind])
+    dimension = rng.choice(list(DIMENSIONS))
+    value = rng.choice(DIMENSIONS[dimension])
+    note = world.note_for(rng, dimension, value, kind_phrase=world.phrase_of(its_kind))
+    said = wording.question(wording.is_meant(note))
+    return Branch(said=said, answer="yes" if is_meant else "no", share=0.0, is_judgement=True)
 
 
 def _described(rng: random.Random, manner: Manner, mix: Mix) -> Branch:

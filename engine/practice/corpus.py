@@ -26,8 +26,8 @@ from engine.types import Prompt, Role, Turn
 class Document:
     """`is_model`: the reply is one to learn to give; the others are there to be judged.
 
-    `asked` and `manner` are what the reply was made from; None where notes alone are weighed. `wanted` is
-    what the prompt asks of any reply to it.
+    `asked` and `manner` are what the reply was made from; None where two notes are weighed. `wanted` is what
+    the prompt asks of any reply to it.
     """
 
     prompt: Prompt
@@ -48,10 +48,7 @@ def documents(seed: int, mix: Mix = FULL) -> Iterator[Document]:
 
 
 def document(rng: random.Random, mix: Mix = FULL) -> Document:
-    chance = rng.random()
-    if chance < 0.05:
-        return _two_notes(rng)
-    return _note_and_request(rng) if chance < 0.15 else _answered(rng, mix)
+    return _two_notes(rng) if rng.random() < 0.06 else _answered(rng, mix)
 
 
 def _answered(rng: random.Random, mix: Mix) -> Document:
@@ -101,18 +98,6 @@ def _two_notes(rng: random.Random) -> Document:
     new = other(rng, later, old) if later == earlier else rng.choice(DIMENSIONS[later])
     prompt = wording.takes_the_place(_any_wording(rng, later, new), _any_wording(rng, earlier, old))
     return Document(prompt=prompt, reply="yes" if later == earlier else "no", is_model=True)
-
-
-def _note_and_request(rng: random.Random) -> Document:
-    """Whether a note for one kind of request is for this one."""
-    asked = world.request(rng, held_out=False)
-    is_meant = rng.random() < 0.5
-    kind = asked.kind if is_meant else rng.choice([kind for kind in world.kinds() if kind != asked.kind])
-    dimension = rng.choice(list(DIMENSIONS))
-    value = rng.choice(DIMENSIONS[dimension])
-    note = world.note_for(rng, dimension, value, kind_phrase=world.phrase_of(kind))
-    prompt = wording.is_meant(note, asked.text)
-    return Document(prompt=prompt, reply="yes" if is_meant else "no", is_model=True)
 
 
 def _any_wording(rng: random.Random, dimension: str, value: str) -> str:

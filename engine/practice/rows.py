@@ -233,7 +233,7 @@ def _joined(segments: list[_Segment]) -> Row:
 
 def _cut(reply: Sequence[int], branch: Branch) -> int:
     """How many tokens of a reply there are when something is said behind it."""
-    return max(1, round(branch.share * len(reply)))
+    return max(1, round(branch.share * len(reply))) if branch.share else 0
 
 
 def _shifted(length: int, prompt: list[int], end: int, rng: random.Random) -> list[int]:

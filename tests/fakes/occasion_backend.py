@@ -9,7 +9,7 @@ from engine.backends.scripted import ScriptedBackend
 from engine.types import LoraRef, TokenIds
 
 POEMS = "When I ask for a poem, be formal."
-_ASKED = wording.is_meant(POEMS, "").turns[0].text.rpartition("Note:")[2]
+_ASKED = wording.is_meant(POEMS)
 
 
 class OccasionBackend(ScriptedBackend):
@@ -27,4 +27,4 @@ class OccasionBackend(ScriptedBackend):
         if _ASKED not in asked:
             return otherwise
         self.asked += 1
-        return self.sure if "poem" in asked.partition("Note:")[0] else -self.sure
+        return self.sure if "poem" in asked.partition(_ASKED)[0] else -self.sure

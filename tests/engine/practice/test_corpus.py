@@ -79,7 +79,8 @@ def test_yes_and_no_come_equally_often_for_every_question(documents: list[Docume
     for document in documents:
         for branch in document.branches:
             if branch.is_judgement:
-                question = "a note" if "follow" in branch.said else branch.said
+                about = ("follow the note", "for this request")
+                question = next((words for words in about if words in branch.said), branch.said)
                 answers[question, branch.answer] += 1
     for question in {question for question, _ in answers}:
         asked = answers[question, "yes"] + answers[question, "no"]
@@ -89,7 +90,7 @@ def test_yes_and_no_come_equally_often_for_every_question(documents: list[Docume
 
 
 def test_half_of_the_judgements_are_about_half_finished_replies(documents: list[Document]) -> None:
-    judged = [branch for document in documents for branch in document.branches if branch.is_judgement]
+    judged = [one for document in documents for one in document.branches if one.is_judgement and one.share]
     assert 0.45 < sum(branch.share < 1 for branch in judged) / len(judged) < 0.55
 
 

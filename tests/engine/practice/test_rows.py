@@ -55,7 +55,7 @@ def test_a_branch_reads_as_the_product_would_ask(words: PreTrainedTokenizerFast)
         for number, branch in enumerate(document.branches, start=1):
             if branch.is_gist:
                 continue
-            cut = max(1, round(branch.share * len(reply)))
+            cut = max(1, round(branch.share * len(reply))) if branch.share else 0
             asked = [
                 *wording.messages(document.prompt),
                 {"role": "assistant", "content": words.decode(reply[:cut])},
