@@ -124,7 +124,7 @@ def start(server: DiscordServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         }
         read = Settings(data=tmp_path, discord=DiscordSettings(**wanted), **(settings or {}))
         store = await Store.open(
-            migrated(read),
+            migrated(read.database_url),
             clock=now,
             new_id=new_id,
             rate=lambda emoji: feedback.rating(emoji, read.reactions),

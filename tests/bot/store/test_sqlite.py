@@ -19,11 +19,12 @@ from bot.store.people import meet
 from bot.store.sqlite import READERS
 from tests.bot.store.conftest import Clock, open_store
 from tests.bot.store.making import NOON, OWNER, message, person, taken
+from tests.migrated import migrated
 
 
 @pytest.fixture
 async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'a.db'}", clock)
+    opened = await open_store(migrated(f"sqlite+aiosqlite:///{tmp_path / 'a.db'}"), clock)
     yield opened
     await opened.close()
 
