@@ -6,18 +6,17 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, make_url
 
-from bot.settings import Settings
 from bot.store import schema
 
 
-def migrated(settings: Settings) -> str:
-    """The address of these settings' SQLite database, which is laid there if it is missing."""
-    file = Path(settings.database_url.removeprefix("sqlite:///"))
-    if not file.exists():
+def migrated(address: str) -> str:
+    """The address again. Where it names an SQLite file that is missing, an empty database is laid there."""
+    url = make_url(address)
+    if url.get_backend_name() == "sqlite" and not (file := Path(str(url.database))).exists():
         file.write_bytes(_empty())
-    return settings.database_url
+    return address
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,7 @@ def is_newest(connection: Connection) -> bool:
     return MigrationContext.configure(connection).get_current_revision() == newest()
 
 
+@cache
 def newest() -> str:
     """The schema of this version."""
     return str(ScriptDirectory.from_config(configuration()).get_current_head())

@@ -9,18 +9,20 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Coroutine, Iterable
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, TypeVar, cast
 
 import aiosqlite
 import sqlalchemy
-from sqlalchemy import URL, Dialect, Executable, StaticPool
+from sqlalchemy import URL, Dialect, Executable, NullPool
 
 from bot.store.database import Rows
 
 T = TypeVar("T")
 
 ROWS_A_FETCH: Final = 64  # aiosqlite asks for it; its cursors are not used here
+
+_opened_here = threading.local()  # the connection that is this thread's
 
 
 class Line:
@@ -96,14 +98,21 @@ def _opened(path: str, pragmas: Iterable[str]) -> sqlite3.Connection:
 
 def _synchronous(connection: sqlite3.Connection, on_begin: str | None) -> sqlalchemy.Connection:
     """SQLAlchemy's view of the connection. Without `on_begin` each statement stands for itself."""
+    _opened_here.connection = connection
+    return _engine(on_begin).connect()
+
+
+@cache
+def _engine(on_begin: str | None) -> sqlalchemy.Engine:
+    """One for all connections of a kind: a statement is compiled once, not once on each of them."""
     engine = sqlalchemy.create_engine(
         "sqlite://",
-        creator=lambda: connection,
-        poolclass=StaticPool,
+        creator=lambda: _opened_here.connection,
+        poolclass=NullPool,
         pool_reset_on_return=None,
         hide_parameters=True,  # an error is logged, what people wrote is not
         **({} if on_begin else {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}),
     )
     if on_begin:
         sqlalchemy.event.listen(engine, "begin", lambda begun: begun.exec_driver_sql(on_begin))
-    return engine.connect()
+    return engine

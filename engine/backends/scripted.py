@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from engine import wording
 from engine.ports import Backend, BackendState, EngineDownError, RequestError
@@ -129,13 +130,14 @@ class ScriptedBackend(Backend):
         """What was said by whom; the last turn may be unfinished. Text before any role counts as begun."""
         turns: list[tuple[int, str]] = [(ASSISTANT, "")]
         start = 0
-        for position, token in enumerate(token_ids):
-            if token < END:
-                turns.append((token, ""))
+        for position in [at for at, token in enumerate(token_ids) if token <= END]:
+            if token_ids[position] == END:
+                turns[-1] = (turns[-1][0], self.decode(token_ids[start:position]))
+            else:
+                turns.append((token_ids[position], ""))
                 start = position + 1
-            elif token == END or position == len(token_ids) - 1:
-                end = position + (token != END)
-                turns[-1] = (turns[-1][0], self.decode(token_ids[start:end]))
+        if token_ids[-1] > END:
+            turns[-1] = (turns[-1][0], self.decode(token_ids[start:]))
         return turns
 
     def _log_odds(self, prompt: TokenIds) -> float:
@@ -191,14 +193,16 @@ def _packed(reply: str, start: int) -> TokenIds:
     return tuple(tokens)
 
 
+@lru_cache(maxsize=128)  # the judge's questions are the same about every reply
 def _characters(text: str) -> TokenIds:
-    return tuple(ord(character) + _FIRST_CHARACTER for character in text)
+    return tuple([ord(character) + _FIRST_CHARACTER for character in text])
 
 
 def _turn(role: int, text: str) -> TokenIds:
     return (role, *_characters(text), END)
 
 
+@lru_cache(maxsize=1024)
 def _text(token: int) -> str:
     if token >= _FIRST_PACK:
         return token.to_bytes((token.bit_length() + 7) // 8)[1:].decode("utf-32-be", "surrogatepass")

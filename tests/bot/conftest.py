@@ -87,7 +87,7 @@ def start_bot(tmp_path: Path) -> StartBot:
     ) -> AsyncIterator[Bot]:
         read = load(data=tmp_path, **settings)
         store = await Store.open(
-            migrated(read),
+            migrated(read.database_url),
             clock=now,
             new_id=new_id,
             rate=lambda emoji: feedback.rating(emoji, read.reactions),

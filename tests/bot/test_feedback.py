@@ -212,9 +212,10 @@ def _everything_people_say() -> Sequence[str]:
     return [*complaints, *drawn]
 
 
-@pytest.mark.parametrize("text", _everything_people_say())
-def test_the_practice_world_s_critiques_are_understood_as_such(text: str) -> None:
-    assert classify(text).kind is TeachingKind.CRITIQUE
+def test_the_practice_world_s_critiques_are_understood_as_such() -> None:
+    said = _everything_people_say()
+    assert len(said) > 500
+    assert [text for text in said if classify(text).kind is not TeachingKind.CRITIQUE] == []
 
 
 @given(st.text(min_size=1), st.text())

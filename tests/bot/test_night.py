@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from apscheduler.triggers.interval import IntervalTrigger
 
-from bot import forget, portability
+from bot import forget, portability, report
 from bot.events import NightProgress, Notice, Outcome, Person, Reaction, Ref
 from bot.kit import Kit
 from bot.night import Nights, run_night
@@ -32,6 +32,14 @@ from engine.training.runner import Step
 from engine.training.scripted import ScriptedTrainer
 from engine.types import Completion, LoraRef, Mode, Sampling, TokenIds
 from tests.bot.conftest import Bot, StartBot, is_answered, message
+
+PICTURE = b"a picture"
+
+
+@pytest.fixture(autouse=True)
+def _quick_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing the curve, which test_report.py tries, would take longer than the rest of a night."""
+    monkeypatch.setattr(report, "draw", lambda curve: PICTURE)
 
 
 class TeachableBackend(ScriptedBackend):
@@ -156,6 +164,7 @@ async def test_after_a_night_the_persons_lora_is_live_loaded_and_told_of(start_b
         ((person, note),) = heard.notes
         assert person == "ann"
         assert f"{ann.used['ratings']} rating" in note.text
+        assert note.image_png == PICTURE
         assert {one.phase for one in heard.progress} >= {"practising", "examining", "done"}
         assert not list((bot.kit.settings.data / "nights").glob("*"))
 

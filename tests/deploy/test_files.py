@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from typer.testing import CliRunner
 
+from adapters.cli import app
 from bot.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +67,8 @@ def test_the_image_runs_unprivileged_and_asks_for_its_health_where_it_listens() 
 def test_the_image_starts_a_command_that_the_command_line_has() -> None:
     script = PROJECT["project"]["scripts"]
     assert f'ENTRYPOINT ["{next(iter(script))}"]' in DOCKERFILE
-    shown = subprocess.run([sys.executable, "-m", "adapters.cli", "--help"], capture_output=True, text=True)
+    shown = CliRunner().invoke(app, ["--help"])
+    assert shown.exit_code == 0
     (command,) = re.findall(r'^CMD \["(\w+)"\]', DOCKERFILE, re.MULTILINE)
     for name in (command, *COMPOSE["services"]["bot"]["command"]):
         assert re.search(rf"\b{name}\b", shown.stdout)

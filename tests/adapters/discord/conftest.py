@@ -89,8 +89,13 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer
     monkeypatch.setattr(Route, "BASE", Route.BASE)
     monkeypatch.setattr(discord.asset.Asset, "BASE", discord.asset.Asset.BASE)
     monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", DiscordWebSocket.DEFAULT_GATEWAY)
+    monkeypatch.setattr(discord.Client, "before_identify_hook", _at_once)
     async with discord_server() as server:
         yield server
+
+
+async def _at_once(client: discord.Client, shard_id: int | None, *, initial: bool = False) -> None:
+    """discord.py waits five seconds before it begins another session."""
 
 
 @pytest.fixture
@@ -124,7 +129,7 @@ def start(server: DiscordServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         }
         read = Settings(data=tmp_path, discord=DiscordSettings(**wanted), **(settings or {}))
         store = await Store.open(
-            migrated(read),
+            migrated(read.database_url),
             clock=now,
             new_id=new_id,
             rate=lambda emoji: feedback.rating(emoji, read.reactions),

@@ -36,6 +36,9 @@ class Listener(discord.Client):
         self.resumes = 0
         self.pressed: list[discord.Interaction] = []
 
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """discord.py waits five seconds before it begins another session."""
+
     async def on_message(self, message: discord.Message) -> None:
         self.heard.append(message.content)
 

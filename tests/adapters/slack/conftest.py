@@ -134,7 +134,7 @@ def start(server: SlackServer, tmp_path: Path) -> StartSlack:
         def rate(emoji: frozenset[str]) -> int | None:
             return feedback.rating(emoji, chosen.reactions)
 
-        store = await Store.open(migrated(chosen), clock=now, new_id=new_id, rate=rate)
+        store = await Store.open(migrated(chosen.database_url), clock=now, new_id=new_id, rate=rate)
         kit = Kit(
             settings=chosen,
             store=store,

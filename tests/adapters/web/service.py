@@ -60,7 +60,7 @@ async def serving(
     used = backend or ScriptedBackend()
     folder.mkdir(exist_ok=True)
     store = await Store.open(
-        migrated(made),
+        migrated(made.database_url),
         clock=now,
         new_id=new_id,
         rate=lambda emoji: feedback.rating(emoji, made.reactions),

@@ -17,6 +17,7 @@ import pytest
 from bot import feedback
 from bot.kit import new_id
 from bot.store import Store
+from tests.migrated import migrated
 
 _databases = count(1)
 
@@ -100,7 +101,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def store(url: str, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(url, clock)
+    opened = await open_store(migrated(url), clock)
     yield opened
     await opened.close()
 

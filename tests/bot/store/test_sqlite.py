@@ -19,11 +19,12 @@ from bot.store.people import meet
 from bot.store.sqlite import READERS
 from tests.bot.store.conftest import Clock, open_store
 from tests.bot.store.making import NOON, OWNER, message, person, taken
+from tests.migrated import migrated
 
 
 @pytest.fixture
 async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'a.db'}", clock)
+    opened = await open_store(migrated(f"sqlite+aiosqlite:///{tmp_path / 'a.db'}"), clock)
     yield opened
     await opened.close()
 
@@ -40,6 +41,12 @@ def errands(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
     return handed
+
+
+async def test_a_statement_is_compiled_for_all_readers_at_once(store: Store) -> None:
+    """What is compiled is kept by dialect, and each engine of SQLAlchemy's has one of its own."""
+    async with store.database.reading() as one, store.database.reading() as other:
+        assert one.dialect is other.dialect
 
 
 async def test_writes_that_wait_together_go_to_the_thread_once(store: Store, errands: list[object]) -> None:
