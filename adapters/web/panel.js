@@ -131,14 +131,21 @@ export class Panel {
     const { page } = this;
     put(this.nightPlace, this.nightLine("Looking at what you taught…", null));
     const begun = await page.guard(() => page.api.post("/api/nights", { people: [page.person] }));
-    if (!begun) return put(this.nightPlace);
-    this.followed = begun.id;
-    let night = begun;
-    while (night?.state === "running") {
+    return begun ? this.follow(begun) : put(this.nightPlace);
+  }
+
+  /** Until it is known what came of the night for this person; the others' part in it may take longer. */
+  async follow(night) {
+    this.followed = night.id;
+    while (night?.state === "running" && !this.mine(night)?.outcome) {
       await new Promise((wake) => setTimeout(wake, NIGHT_WAIT_MS));
       night = await this.howFar(night);
     }
     return night ? this.nightEnded(night) : put(this.nightPlace);
+  }
+
+  mine(night) {
+    return night.people.find((each) => each.person === this.page.person);
   }
 
   /** The night as it stands now; null: that was refused, and said. A service that is away comes back. */
@@ -155,10 +162,7 @@ export class Panel {
 
   /** What is heard of a night. The end of one that nobody follows here is looked up. */
   async night({ night, phase, done, total }) {
-    if (phase === "done" && night !== this.followed) {
-      const ended = await this.howFar({ id: night, people: [] });
-      return ended && this.nightEnded(ended);
-    }
+    if (phase === "done" && night !== this.followed) return this.follow({ id: night, state: "running", people: [] });
     return put(this.nightPlace, this.nightLine(`${phase[0].toUpperCase()}${phase.slice(1)}`, total ? done / total : null));
   }
 
@@ -170,7 +174,7 @@ export class Panel {
   }
 
   async nightEnded(night) {
-    const mine = night.people.find((each) => each.person === this.page.person);
+    const mine = this.mine(night);
     const said = {
       promoted: `Version ${mine?.version} won and is live.`,
       kept: "The old one stays: the new one was not surely better.",

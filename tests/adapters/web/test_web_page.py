@@ -262,6 +262,7 @@ async def test_a_night_that_began_elsewhere_ends_on_the_page_and_its_note_shows_
 ) -> None:
     async with serving(tmp_path) as service, opened(browser, service) as page:
         await agree_and_open_panel(page)
+        await page.route("**/api/nights/*", lambda route: route.abort(), times=1)  # it asks again
         _, night = await service.call("POST", "/api/nights", {"people": ["Ana"]})
         await expect(page.locator(".night .verdict")).to_contain_text("Nothing was trained.")
         await page.keyboard.press("Escape")
