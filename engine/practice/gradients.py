@@ -25,7 +25,7 @@ def gradients(model: Llama, batch: Batch) -> Part:
     device = device_of_training()
     is_learned = (batch.weights != 0).to(device)
     labels, weights = batch.labels.to(device)[is_learned], batch.weights.to(device)[is_learned]
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or has_bfloat16()):
+    with quick(device):
         hidden = model(
             batch.tokens.to(device),
             batch.positions.to(device),
@@ -43,6 +43,11 @@ def gradients(model: Llama, batch: Batch) -> Part:
     }
     known = {name: value for name, value in seen.items() if not math.isnan(value)}
     return Part(gradients=slopes, weight=weights.sum().item(), seen=known)
+
+
+def quick(device: torch.device) -> torch.autocast:
+    """bfloat16 where the machine has it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or has_bfloat16())
 
 
 def device_of_training() -> torch.device:

@@ -21,7 +21,7 @@ from engine import wording
 from engine.practice import corpus
 from engine.practice.branches import note_branch
 from engine.practice.corpus import Document
-from engine.practice.gradients import Part, gradients
+from engine.practice.gradients import Part, device_of_training, gradients, quick
 from engine.practice.llama import Llama
 from engine.practice.manners import DIMENSIONS
 from engine.practice.marking import Mark, mark
@@ -58,14 +58,15 @@ class Rehearsal:
     def step(self) -> Part:
         """Gradients of its replies and of a batch of the corpus."""
         asked = [self._asked() for _ in range(PROMPTS)]
-        sampled = sample(
-            self._model,
-            [prompt for _, prompt in asked],
-            REPLIES,
-            end=self._end,
-            max_tokens=MAX_TOKENS,
-            chance=self._chance,
-        )
+        with quick(device_of_training()):
+            sampled = sample(
+                self._model,
+                [prompt for _, prompt in asked],
+                REPLIES,
+                end=self._end,
+                max_tokens=MAX_TOKENS,
+                chance=self._chance,
+            )
         rows: list[Row] = []
         marks: list[tuple[Document, Mark]] = []
         for (document, prompt), replies in zip(asked, sampled, strict=True):

@@ -123,7 +123,8 @@ def _drawn(logits: Tensor, chance: torch.Generator) -> Tensor:
 def _projected(
     attention: Attention, hidden: Tensor, cosine: Tensor, sine: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries, keys and values as [row, head, position, size]."""
+    """Queries, keys and values as [row, head, position, size], all in the precision of the values."""
     query = attention.asked(hidden, cosine, sine)
     key, value = attention.remembered(hidden, cosine, sine)
+    query, key = query.to(value.dtype), key.to(value.dtype)
     return query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
