@@ -48,7 +48,7 @@ async def main() -> None:
 
 async def _waking(browser: Browser, service: Running) -> None:
     async with _page(browser, service) as page:
-        await _write(page, "Tell me about the otter.")
+        await _write(page, "Tell me about an otter.")
         await expect(page.locator("#banner[data-kind=loading]")).to_be_visible()
         await _shown(page, "web-loading")
         await service.ready()
