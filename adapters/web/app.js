@@ -68,7 +68,8 @@ class Page {
     await this.refreshConversations();
     const first = location.hash.slice(1) ? decodeURIComponent(location.hash.slice(1)) : null;
     const known = this.conversations.some((line) => line.conversation === first);
-    await this.open(known ? first : (this.conversations[0]?.conversation ?? null));
+    // Whoever has written by now stays with what they wrote.
+    if (this.conversation === null) await this.open(known ? first : (this.conversations[0]?.conversation ?? null));
     this.api.listen(this.person, this.listening.signal, {
       opened: () => this.reconnected(),
       broken: (error) => this.disconnected(error),

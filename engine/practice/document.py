@@ -47,8 +47,8 @@ cores that know no bfloat16. Their course:
   to 76 in a hundred; coherence stood still, and single notes and the judge of topics did not gain.
 
 What still fails: things that are asked for as “the otter” where the corpus said “an otter” (one request in
-ten here), names that it has to spell from a note or a fact, places and adjectives of another kind of thing, and a
-revision that keeps all that was right. Since the corpus changed on the way, these very weights
+ten here), names that it has to spell from a note or a fact, places and adjectives of another kind of thing,
+and a revision that keeps all that was right. Since the corpus changed on the way, these very weights
 cannot be made again bit for bit from the seed; their like can. The corpus has grown further since
 (docs/log.md, 22 November), for what these weights cannot do at all: judge repetition, tell which request a
 note for one kind is for. `python -m engine.practice.build --onward --tokens 60000000` goes on from them; an

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -105,6 +106,27 @@ async def test_a_person_chats_and_teaches_over_plain_http(browser: Browser, tmp_
         await page.get_by_label("What should be different").fill(SHORTER)
         await page.keyboard.press("Enter")
         await expect(page.locator(".reply .reply")).to_contain_text(f"Noted: “{SHORTER}”")
+
+
+async def test_what_is_written_while_the_page_opens_stays_on_it(browser: Browser, tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        context = await browser.new_context()
+        page = await context.new_page()
+        may_go_on = asyncio.Event()
+
+        async def held(route: Route) -> None:
+            answer = await route.fetch()
+            await may_go_on.wait()
+            await route.fulfill(response=answer)
+
+        await page.route("**/api/conversations?*", held, times=1)
+        await page.goto(f"{service.address}?token={TOKEN}&person=Ana")
+        async with page.expect_response("**/api/messages"):
+            await page.get_by_label("Message", exact=True).fill("hello")
+            await page.keyboard.press("Enter")
+        may_go_on.set()
+        await expect(page.locator(".reply")).to_contain_text("echo: hello")
+        await context.close()
 
 
 async def test_a_question_that_cannot_be_sent_stays_in_the_field(browser: Browser, tmp_path: Path) -> None:
