@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, TypeVar
@@ -79,6 +80,7 @@ class App:
         self._outboxes: dict[Platform, Outbox] = {}
         self._workers = Workers(kit, self.hub, self._chats, self._outboxes)
         self._pace = Pace(kit.settings.limits.messages_per_minute, time.monotonic)
+        self._coming: Counter[str] = Counter()  # of each person, what is admitted and not yet in the queue
         self._rethinking = Rethinking(kit, self._workers.tell)
         self._stopping = asyncio.Event()
         self._ended: asyncio.Event | None = None  # None: `run` has not begun
@@ -127,12 +129,13 @@ class App:
 
     async def message(self, message: Message) -> str:
         """Take a question; its id. A repeated event gives the same id. Raises Refused, TooMany."""
-        if (known := await self._known(message)) is not None:
-            return known
-        place_name = conversation.name_of(message.place)
-        taken = await self.store.inbox.take(message, conversation=place_name, owner=self.kit.owner)
-        self._take_up(taken, message.person, message.place, ItemKind.MESSAGE)
-        return taken.id
+        async with self._admitted(message) as known:
+            if known is not None:
+                return known
+            place_name = conversation.name_of(message.place)
+            taken = await self.store.inbox.take(message, conversation=place_name, owner=self.kit.owner)
+            self._take_up(taken, message.person, message.place, ItemKind.MESSAGE)
+            return taken.id
 
     async def edit(self, edit: Edit) -> None:
         """The question changed: it is answered anew in the old answer's place. Raises Unknown, NotYours.
@@ -199,14 +202,15 @@ class App:
             raise Unknown("unknown_reply", "This is no answer of mine.")
         if reply.person != person.key:
             raise NotYours("not_yours", "This answer was given to another person.")
-        if (known := await self._known(thread_reply)) is not None:
-            return known
-        taken = await self.store.inbox.take_thread_reply(
-            thread_reply, reply=reply.id, conversation=reply.conversation, owner=self.kit.owner
-        )
-        self._take_up(taken, person, place, ItemKind.THREAD_REPLY)
-        self._rethinking.put(person)
-        return taken.id
+        async with self._admitted(thread_reply) as known:
+            if known is not None:
+                return known
+            taken = await self.store.inbox.take_thread_reply(
+                thread_reply, reply=reply.id, conversation=reply.conversation, owner=self.kit.owner
+            )
+            self._take_up(taken, person, place, ItemKind.THREAD_REPLY)
+            self._rethinking.put(person)
+            return taken.id
 
     async def choose(self, choice: Choice) -> Reply:
         """Another branch becomes the answer. Raises Unknown, NotYours.
@@ -324,10 +328,11 @@ class App:
     async def _no_loras(self, person: str) -> int:
         return len(await self.store.loras.of_person(person))
 
-    async def _known(self, said: Message | ThreadReply) -> str | None:
-        """The id of what is here already, where there is no room for more; None: it may be taken in.
+    @asynccontextmanager
+    async def _admitted(self, said: Message | ThreadReply) -> AsyncIterator[str | None]:
+        """The id of what is here already, where there is no room for more; None: it is to be taken in within.
 
-        Raises Refused or TooMany.
+        Raises Refused or TooMany. What is being taken in waits already, or a burst would pass the limit.
         """
         try:
             await self._admit(said.person, said.text)
@@ -335,8 +340,14 @@ class App:
             known = await self.store.inbox.taken(said.ref.platform, said.event)
             if known is None:
                 raise
-            return known
-        return None
+            yield known
+            return
+        self._coming[said.person.key] += 1
+        try:
+            yield None
+        finally:
+            self._coming[said.person.key] -= 1
+            self._coming += Counter()  # keeps those above zero
 
     async def _admit(self, person: Person, text: str) -> None:
         """Raises Refused or TooMany before anything is kept."""
@@ -352,7 +363,7 @@ class App:
         wait_s = self._pace.wait_s(person.key)
         if wait_s:
             raise TooMany("too_fast", "That was too much at once: wait a little.", retry_after_s=wait_s)
-        if self._workers.waiting(person.key) >= limits.waiting_per_person:
+        if self._workers.waiting(person.key) + self._coming[person.key] >= limits.waiting_per_person:
             raise TooMany("too_many", "Too much of yours waits already: wait a little.", retry_after_s=5.0)
         # A platform may hand over questions faster than it takes answers: what is not sent yet waits too.
         outbox = self._outboxes.get(person.platform)

@@ -284,6 +284,16 @@ async def test_answers_that_cannot_be_sent_wait_within_the_same_limit(start_bot:
         await bot.sent(3)
 
 
+async def test_a_burst_does_not_pass_the_limit_of_what_may_wait(start_bot: StartBot) -> None:
+    async with start_bot(limits={"waiting_per_person": 2}) as bot:
+        bot.chat.hold.clear()
+        burst = [bot.app.message(message(f"question {number}")) for number in range(8)]
+        taken = await asyncio.gather(*burst, return_exceptions=True)
+        assert sum(isinstance(one, str) for one in taken) <= 3  # one may be under way already
+        assert all(one.code == "too_many" for one in taken if isinstance(one, TooMany))
+        bot.chat.hold.set()
+
+
 async def test_a_blocked_person_is_refused(bot: Bot) -> None:
     await bot.ask("hello")
     await bot.store.people.change("ann", is_blocked=True)
