@@ -21,7 +21,7 @@ from bench.running import TOKEN, Running
 from engine.practice.world import Preference
 
 CHROMIUM: Final = "/usr/bin/chromium"
-DESK: Final[Mapping[str, Any]] = {"viewport": {"width": 1200, "height": 820}}
+DESK: Final[Mapping[str, Any]] = {"viewport": {"width": 1200, "height": 900}}
 PHONE: Final[Mapping[str, Any]] = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 SETTINGS: Final = {"NIGHTLOOM_BACKEND__KIND": "vllm", "NIGHTLOOM_MODEL": "practice"}
 PERSON: Final = "Ana"
@@ -66,6 +66,7 @@ async def _chatting(browser: Browser, service: Running) -> None:
         await expect(second.get_by_role("button", name="Why?")).to_be_visible()
         await second.get_by_role("button", name="React: rate this answer").click()
         await page.get_by_role("button", name="5 of 5").first.click()
+        await page.get_by_role("button", name="Yes, learn from me").click()
         await _write(page, "Why do people like pottery?")
         await expect(page.locator(".exchange").last.get_by_role("button", name="Why?")).to_be_visible()
         await _shown(page, "web-chat")
