@@ -21,7 +21,6 @@ from bench.people import SimulatedPerson
 from bench.record import interval, record
 from engine import practice, wording
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
-from engine.dataset import distilled
 from engine.judge import probability
 from engine.practice import world
 from engine.practice.world import Preference, Request
@@ -266,8 +265,9 @@ async def scope(lab: Lab, *, people: int, replies: int, requests: int, seed: int
         inside = [world.request(rng, held_out=False, kind=kind) for _ in range(SCOPE_ITEMS)]
         anything = [world.request(rng, held_out=False) for _ in range(replies)]
         revised = await lab.replies(inside, (note,), seed=seed)
-        plain[key] = [Lesson(kind=Kind.SAY, prefix=bare(lab, one), reply=one.tokens) for one in revised]
-        ours[key] = await around(lab, note, [*inside, *anything], seed + 50)
+        one = Learner(key, Preference.of(**{dimension: value}), (note,), revised, ())
+        plain[key] = say(lab, one)
+        ours[key] = await around(lab, one, [*inside, *anything], seed + 50)
     told = {"base": await spread(lab, wanted, {}, requests, seed)}
     told["plain_sft"] = await spread(lab, wanted, await lab.trained(plain, {"passes": 6}), requests, seed)
     told["ours"] = await spread(lab, wanted, await lab.trained(ours, {}), requests, seed)
@@ -279,15 +279,14 @@ async def scope(lab: Lab, *, people: int, replies: int, requests: int, seed: int
     }
 
 
-async def around(lab: Lab, note: str, requests: Sequence[Request], seed: int) -> list[Lesson]:
+async def around(lab: Lab, one: Learner, requests: Sequence[Request], seed: int) -> list[Lesson]:
     """A night's lessons on requests of every kind: the model teaches under the note where that is meant."""
-    understood = await asyncio.gather(*(meant(lab.backend, (note,), asked.text) for asked in requests))
-    lessons = []
-    for notes in ((note,), ()):
+    understood = await asyncio.gather(*(meant(lab.backend, one.notes, asked.text) for asked in requests))
+    lessons: list[Lesson] = []
+    for notes in (one.notes, ()):
         chosen = [asked for asked, those in zip(requests, understood, strict=True) if those == notes]
-        for reply in await lab.replies(chosen, notes, seed=seed):
-            asked = prompt(reply.request.text)
-            lessons += distilled(asked, notes, [reply.tokens], encode=lab.backend.encode)
+        noted = await lab.replies(chosen, notes, seed=seed)
+        lessons += distil(lab, replace(one, notes=notes, noted=noted))
     return lessons
 
 

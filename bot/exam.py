@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from bot.kit import Kit
 from bot.respond import QUESTION_TOKENS, limits_of
@@ -26,6 +27,8 @@ from engine.wording import last_request
 FEW_SHARED, MANY_SHARED = 32, MOST_SHARED
 MAX_HELD_OUT = 8
 AT_ONCE = 32
+
+Meant: TypeAlias = Sequence[tuple[str, ...]]  # of each prompt, the notes that are for it
 
 
 class Exam:
@@ -53,12 +56,13 @@ class Exam:
         """Everything that is to be known about a candidate, on so many shared requests."""
         shared = shared_prompts(self._kit, count)
         own = [prompt.bare() for prompt in studied.held_out[:MAX_HELD_OUT]]
+        for_shared, for_own = [await self._meant(studied.notes, prompts) for prompts in (shared, own)]
         after_shared, before_shared, noted, after_own, before_own = await asyncio.gather(
-            self._shared_samples(studied.notes, shared, candidate),
-            self._shared_samples(studied.notes, shared, current),
-            self._noted_samples(studied.notes, shared),
-            self._samples(studied.notes, own, candidate),
-            self._samples(studied.notes, own, current),
+            self._shared_samples(for_shared, shared, candidate),
+            self._shared_samples(for_shared, shared, current),
+            self._noted_samples(for_shared if studied.notes else (), shared),
+            self._samples(for_own, own, candidate),
+            self._samples(for_own, own, current),
         )
         own_after, own_before = _seen_in_all(after_own, before_own)
         after, before, with_notes = _seen_in_all(after_shared, before_shared, noted or before_shared)
@@ -74,30 +78,31 @@ class Exam:
             divergence=result.divergence,
         )
 
+    async def _meant(self, notes: Sequence[str], prompts: Sequence[Prompt]) -> Meant:
+        backend = self._kit.backend
+        return await asyncio.gather(*(scope.meant(backend, notes, last_request(each)) for each in prompts))
+
     async def _shared_samples(
-        self, notes: Sequence[str], prompts: Sequence[Prompt], lora: LoraRef | None
+        self, meant: Meant, prompts: Sequence[Prompt], lora: LoraRef | None
     ) -> Sequence[Sample | None]:
         if lora is not None:
-            return await self._samples(notes, prompts, lora)
+            return await self._samples(meant, prompts, lora)
         async with self._lock:
             if len(prompts) not in self._of_base:
                 self._of_base[len(prompts)] = await _completions(self._kit, prompts, None)
-        return await _judged(self._kit, notes, prompts, self._of_base[len(prompts)])
+        return await _judged(self._kit, meant, prompts, self._of_base[len(prompts)])
 
-    async def _noted_samples(
-        self, notes: Sequence[str], prompts: Sequence[Prompt]
-    ) -> Sequence[Sample | None]:
+    async def _noted_samples(self, meant: Meant, prompts: Sequence[Prompt]) -> Sequence[Sample | None]:
         """What the base says with the notes in sight, judged as if it had known them by itself."""
-        if not notes:
+        if not meant:
             return ()
-        meant = await _meant(self._kit, notes, prompts)
         told = [replace(prompt, notes=those) for prompt, those in zip(prompts, meant, strict=True)]
-        return await _judged(self._kit, notes, prompts, await _completions(self._kit, told, None))
+        return await _judged(self._kit, meant, prompts, await _completions(self._kit, told, None))
 
     async def _samples(
-        self, notes: Sequence[str], prompts: Sequence[Prompt], lora: LoraRef | None
+        self, meant: Meant, prompts: Sequence[Prompt], lora: LoraRef | None
     ) -> Sequence[Sample | None]:
-        return await _judged(self._kit, notes, prompts, await _completions(self._kit, prompts, lora))
+        return await _judged(self._kit, meant, prompts, await _completions(self._kit, prompts, lora))
 
 
 def _seen_in_all(*sides: Sequence[Sample | None]) -> list[tuple[Sample, ...]]:
@@ -137,15 +142,15 @@ async def _completions(
 
 
 async def _judged(
-    kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt], completions: Sequence[Completion | None]
+    kit: Kit, meant: Meant, prompts: Sequence[Prompt], completions: Sequence[Completion | None]
 ) -> Sequence[Sample | None]:
     """What the base thinks of each reply; None where it could not be made or judged."""
     sound, gate = kit.rubric.questions, asyncio.Semaphore(AT_ONCE)
 
-    async def one(prompt: Prompt, meant: Sequence[str], completion: Completion | None) -> Sample | None:
+    async def one(prompt: Prompt, notes: Sequence[str], completion: Completion | None) -> Sample | None:
         if completion is None:
             return None
-        wanted = note_questions(meant)
+        wanted = note_questions(notes)
         judge = Judge(kit.backend, (*sound, *wanted))
         try:
             async with gate:
@@ -161,11 +166,4 @@ async def _judged(
             sound=probability(combined(sound, verdict.answers)),
         )
 
-    return await asyncio.gather(*map(one, prompts, await _meant(kit, notes, prompts), completions))
-
-
-async def _meant(kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt]) -> list[tuple[str, ...]]:
-    """The notes that are for each of these requests."""
-    return await asyncio.gather(
-        *(scope.meant(kit.backend, notes, last_request(prompt)) for prompt in prompts)
-    )
+    return await asyncio.gather(*map(one, prompts, meant, completions))

@@ -7,6 +7,10 @@ from functools import cache
 import torch
 
 
+def computes_in_bfloat16(device: torch.device) -> bool:
+    return device.type == "cuda" or has_bfloat16()
+
+
 @cache
 def has_bfloat16() -> bool:
     """A processor without such instructions imitates them, which takes more than twice as long as float32."""

@@ -36,8 +36,8 @@ export class Panel {
   /** Drawn anew only where something has changed: a button that goes while it is pressed was not pressed. */
   refresh() {
     const { body, kind } = this.page.drawer;
-    if (JSON.stringify(this.page.self) === this.shown) return;
-    if (kind !== "panel" || body.contains(document.activeElement) && document.activeElement.matches("input[type=text], textarea")) return;
+    if (kind !== "panel" || JSON.stringify(this.page.self) === this.shown) return;
+    if (body.contains(document.activeElement) && document.activeElement.matches("input[type=text], textarea")) return;
     const held = document.activeElement?.dataset?.keep;
     this.page.drawer.fill("panel", this.drawn());
     if (held) body.querySelector(`[data-keep="${held}"]`)?.focus();

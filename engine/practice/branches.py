@@ -93,7 +93,7 @@ TWICE_REQUEST = "Quote what is said twice."
 def _meant_branch(rng: random.Random, kind: str) -> Branch:
     """Whether a note for one kind of request is for this one."""
     is_meant = rng.random() < 0.5
-    its_kind = kind if is_meant else rng.choice([other for other in world.kinds() if other != kind])
+    its_kind = kind if is_meant else world.another_kind(rng, kind)
     dimension = rng.choice(list(DIMENSIONS))
     value = rng.choice(DIMENSIONS[dimension])
     note = world.note_for(rng, dimension, value, kind_phrase=world.phrase_of(its_kind))

@@ -204,8 +204,7 @@ def rehearse(
 
 
 def _cores(count: int) -> ThreadPoolExecutor:
-    """A thread for each core, to which numbers that are too small to be normal ones are zero: they are slow,
-    and a trained model's attention is full of them."""
+    """A thread for each core. Numbers too small to be normal ones are zero there: they are slow."""
     return ThreadPoolExecutor(count, initializer=torch.set_flush_denormal, initargs=(True,))
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from engine.practice.llama import Llama
 from engine.practice.rows import JUDGEMENT_WEIGHT, Batch
-from engine.processor import has_bfloat16
+from engine.processor import computes_in_bfloat16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ def gradients(model: Llama, batch: Batch) -> Part:
 
 def quick(device: torch.device) -> torch.autocast:
     """bfloat16 where the machine has it."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" or has_bfloat16())
+    return torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device))
 
 
 def device_of_training() -> torch.device:

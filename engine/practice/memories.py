@@ -55,11 +55,7 @@ def _note(rng: random.Random, dimension: str, value: str, asked: Request, mix: M
     chance = rng.random()
     if chance > SCOPED or asked.kind not in world.kinds():
         return Note(dimension=dimension, value=value, text=worded(rng, dimension, value, mix))
-    kind = (
-        asked.kind
-        if chance < SCOPED / 2
-        else rng.choice([kind for kind in world.kinds() if kind != asked.kind])
-    )
+    kind = asked.kind if chance < SCOPED / 2 else world.another_kind(rng, asked.kind)
     text = world.note_for(rng, dimension, value, kind_phrase=world.phrase_of(kind))
     return Note(dimension=dimension, value=value, text=text, kind=kind)
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.processor import has_bfloat16
+from engine.processor import computes_in_bfloat16
 
 MOMENTUM = 0.95
 STEPS = 5
@@ -49,7 +49,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
     is_tall = matrices.shape[-2] > matrices.shape[-1]
     wide = matrices.mT if is_tall else matrices
     wide = wide / (wide.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    wide = wide.bfloat16() if wide.is_cuda or has_bfloat16() else wide
+    wide = wide.bfloat16() if computes_in_bfloat16(wide.device) else wide
     first, second, third = COEFFICIENTS
     for _ in range(STEPS):
         square = wide @ wide.mT

@@ -160,7 +160,7 @@ async def notes_for_other_kinds(backend: Backend, n: int, seed: int) -> Trials:
     for _ in range(n):
         (first, other) = Preference.draw(rng, 2).wanted
         asked, note = held_out(rng), world.note_for(rng, *first)
-        elsewhere = rng.choice([kind for kind in world.kinds() if kind != asked.kind])
+        elsewhere = world.another_kind(rng, asked.kind)
         idle = world.note_for(rng, *other, kind_phrase=world.phrase_of(elsewhere))
         fitting = world.note_for(rng, *other, kind_phrase=world.phrase_of(asked.kind))
         name = invented_name(rng)
@@ -183,9 +183,7 @@ async def notes_understood(backend: Backend, n: int, seed: int) -> Trials:
     trials: Trials = {"kept": [], "left_out": []}
     for number in range(n):
         asked, ((dimension, value),) = held_out(rng), Preference.draw(rng, 1).wanted
-        kind = (
-            rng.choice([kind for kind in world.kinds() if kind != asked.kind]) if number % 2 else asked.kind
-        )
+        kind = world.another_kind(rng, asked.kind) if number % 2 else asked.kind
         note = world.note_for(rng, dimension, value, kind_phrase=world.phrase_of(kind))
         is_kept = await scope.meant(backend, [note], asked.text) == (note,)
         trials["kept" if kind == asked.kind else "left_out"].append(is_kept == (kind == asked.kind))

@@ -65,7 +65,7 @@ class Encoder:
         prompt = self.chat(wording.messages(document.prompt))
         reply, weights = self._weighed(document.reply, document.points)
         if document.asked is None:
-            weights[0] = JUDGEMENT_WEIGHT
+            weights[0] = JUDGEMENT_WEIGHT  # the yes or no about two notes is a judgement too
         segments = [_Segment(prompt + reply, _shifted(len(prompt + reply), prompt, self._end, rng), 0)]
         if document.is_model:
             segments[0].learn(len(prompt) - 1, [*reply, self._end], weights)

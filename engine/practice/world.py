@@ -36,6 +36,7 @@ __all__ = [
     "Note",
     "Preference",
     "Request",
+    "another_kind",
     "canonical_note",
     "complies",
     "critique_for",
@@ -74,6 +75,10 @@ class Request:
 def kinds() -> tuple[str, ...]:
     """The kinds of request that stand alone."""
     return tuple(kind.name for kind in KINDS)
+
+
+def another_kind(rng: random.Random, kind: str) -> str:
+    return rng.choice([other for other in kinds() if other != kind])
 
 
 def phrase_of(kind: str) -> str:
