@@ -30,6 +30,7 @@ from adapters.discord_sending import Sender
 from adapters.discord_views import button_class
 from bot import metrics
 from bot.app import App
+from bot.backoff import pause_s
 from bot.errors import BotError, NotYours, Refused, TooMany, Unknown
 from bot.events import (
     Deletion,
@@ -51,6 +52,7 @@ REFUSAL_EVERY_S = 60.0
 HEARD_REMEMBERED = 10_000
 REGISTER_AGAIN_S = 60.0
 READ_AGAIN_S = 30.0
+LONGEST_READ_AGAIN_S = 900.0
 TICK = timedelta(microseconds=1)
 
 EMPTY = "There is nothing here that I can read: write your question. To teach, reply to an answer of mine."
@@ -358,15 +360,19 @@ class DiscordChat:
 
     async def _keep_caught_up(self) -> None:
         """Read back what was missed, after every new session."""
+        failures = 0
         while True:
             await self._has_to_catch_up.wait()
             self._has_to_catch_up.clear()
             try:
                 await self._catch_up.run(self._connection.client)
+                failures = 0
             except Exception as error:  # a database that is away for a while comes back
                 metrics.ERRORS.labels("discord", type(error).__name__).inc()
-                log.exception("Discord was not read back", again_in_s=READ_AGAIN_S)
-                await asyncio.sleep(READ_AGAIN_S)
+                failures += 1
+                again_in_s = pause_s(failures, first_s=READ_AGAIN_S, longest_s=LONGEST_READ_AGAIN_S)
+                log.exception("Discord was not read back", again_in_s=round(again_in_s))
+                await asyncio.sleep(again_in_s)
                 self._has_to_catch_up.set()
 
     def _lane(self, channel_id: int) -> asyncio.Lock:

@@ -32,6 +32,7 @@ from adapters.slack_sending import Sender
 from adapters.slack_teams import Team, Teams
 from bot import metrics
 from bot.app import App
+from bot.backoff import pause_s
 from bot.errors import BotError, NotYours, Unknown
 from bot.events import Notice, Outgoing, Person, Place, Platform, Progress, Ref
 from bot.ports import Chat, ChatError
@@ -41,6 +42,7 @@ from engine.types import Mode
 PING_INTERVAL_S: Final = 5.0
 MAX_WAIT_S: Final = 60.0
 READ_AGAIN_S: Final = 30.0
+LONGEST_READ_AGAIN_S: Final = 900.0
 NAMES_KEPT: Final = 10_000
 MAX_BODY_BYTES: Final = 2**20
 SUGGESTED: Final = ("What can you do?", "Tell me about something you like.")
@@ -244,15 +246,19 @@ class SlackChat(Chat):
 
     async def _keep_caught_up(self) -> None:
         """After every connection: what happened while there was none."""
+        failures = 0
         while True:
             await self._connected.wait()
             self._connected.clear()
             try:
                 await self._catch_up.run()
+                failures = 0
             except Exception as error:  # a database that is away for a while comes back
                 metrics.ERRORS.labels("slack", type(error).__name__).inc()
-                log.exception("slack.not_read_back", again_in_s=READ_AGAIN_S)
-                await asyncio.sleep(READ_AGAIN_S)
+                failures += 1
+                again_in_s = pause_s(failures, first_s=READ_AGAIN_S, longest_s=LONGEST_READ_AGAIN_S)
+                log.exception("slack.not_read_back", again_in_s=round(again_in_s))
+                await asyncio.sleep(again_in_s)
                 self._connected.set()
 
     # Events over HTTP, and installation

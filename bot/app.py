@@ -368,7 +368,7 @@ class App:
         # A platform may hand over questions faster than it takes answers: what is not sent yet waits too.
         outbox = self._outboxes.get(person.platform)
         unsent = outbox.unsent if outbox else 0
-        if len(self._workers) + unsent >= limits.waiting:
+        if len(self._workers) + self._coming.total() + unsent >= limits.waiting:
             raise TooMany("busy", "I am very busy: ask again in a minute.", retry_after_s=60.0)
 
     def _take_up(self, taken: Taken, person: Person, place: Place, kind: ItemKind) -> None:

@@ -80,7 +80,7 @@ class Workers:
         self._hub.tell(person.key, notice)
         chat = self._chats.get(place.platform if place is not None else person.platform)
         if chat is None:
-            return True
+            return False  # its platform is off here
         try:
             await chat.tell(person, place, notice)
         except ChatError as error:

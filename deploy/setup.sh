@@ -34,6 +34,11 @@ stamp=".venv/nightloom-$build-$sum"
 if [ -e "$stamp" ] && .venv/bin/python -c 'import sys' 2>/dev/null; then exit 0; fi
 
 started=$SECONDS
+python=.venv/bin/python
+"$python" -c 'import pip' 2>/dev/null || python="$(find_python)"
+if [ "$build" = cpu ] && ! "$python" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null; then
+    fail "vLLM's CPU build needs the system library libnuma; on Debian: apt-get install libnuma1"
+fi
 # Both builds of vLLM own the same folder of packages, and pip takes one build of PyTorch for the other.
 other=cpu; [ "$build" = cuda ] || other=cuda
 if compgen -G ".venv/nightloom-$other-*" >/dev/null; then
@@ -47,9 +52,6 @@ if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
     "$python" -m venv .venv || fail "the virtual environment could not be made; on Debian: apt-get install python3-venv"
 fi
 
-if [ "$build" = cpu ] && ! .venv/bin/python -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null; then
-    fail "vLLM's CPU build needs the system library libnuma; on Debian: apt-get install libnuma1"
-fi
 rm -f .venv/nightloom-*
 touch ".venv/nightloom-$build-unfinished"
 

@@ -73,7 +73,10 @@ export class ReplyView {
       button("Teach", () => this.thread.write(), { icon: ICONS.teach, title: "Say what should be different, or give the text you wanted (R)" }),
       count > 0 && !reply.duel && button(count === 1 ? "1 other answer" : `${count} other answers`, () => this.pageOthers(0), { icon: ICONS.others, title: "The search's other answers (O)" }),
       button("Why?", () => this.page.why.show(reply), { icon: ICONS.why, title: "What this answer was made of (W)" }),
-      h("span", { class: "faint meta" }, [reply.rating && `rated ${reply.rating} of 5`, reply.lora ? reply.lora : null].filter(Boolean).join(" · ")),
+      h("span", { class: "faint meta", title: reply.lora ?? "" }, [
+        reply.rating && `rated ${reply.rating} of 5`,
+        reply.lora && `your LoRA, version ${reply.lora.split("-").at(-1)}`,
+      ].filter(Boolean).join(" · ")),
     );
   }
 

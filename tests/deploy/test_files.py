@@ -208,7 +208,9 @@ def test_an_environment_of_the_other_build_is_made_anew(tmp_path: Path) -> None:
     assert [path.name.split("-")[1] for path in (tmp_path / ".venv").glob("nightloom-*")] == ["cuda"]
 
 
-def test_a_missing_system_library_is_told_before_anything_is_downloaded(tmp_path: Path) -> None:
+def test_a_missing_system_library_is_told_before_anything_is_downloaded_or_removed(tmp_path: Path) -> None:
+    set_up(tmp_path, GPU="1")
     ended, installs = set_up(tmp_path, GPU="0", NO_LIBNUMA="1")
     assert (ended.returncode, installs) == (2, [])
     assert "apt-get install libnuma1" in ended.stderr
+    assert [path.name.split("-")[1] for path in (tmp_path / ".venv").glob("nightloom-*")] == ["cuda"]
