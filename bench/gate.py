@@ -17,6 +17,7 @@ from typing import Any, Final
 from bench.evaluator import evaluator
 from bench.people import SimulatedPerson
 from bench.planted import Answer, plant, pool_of
+from bench.record import outcomes
 from bot import feedback
 from bot.events import NightProgress, Notice, Person
 from bot.exam import Exam
@@ -24,7 +25,7 @@ from bot.kit import Kit, new_id, now
 from bot.night import Nights
 from bot.settings import Settings
 from bot.store import Store
-from bot.store.nights import Night, NightOutcome
+from bot.store.nights import NightOutcome
 from bot.study import Recipe as StudyRecipe
 from bot.study import Study, study
 from engine import judge as engine_judge
@@ -113,7 +114,7 @@ async def _truthful(
         "people_100_s": round(seconds, 1) if people == 100 else None,
         "true_promotion_rate": round(len(live) / people, 4),
         "regression_points": round(sum(points) / len(points), 3) if points else None,
-        "outcomes": _counted(night),
+        "outcomes": outcomes((one.outcome, one.reason) for one in night.people),
     }
 
 
@@ -132,7 +133,7 @@ async def _shuffled(
         "shuffled_candidates": candidates,
         "false_promotion_rate": round(live / people, 4),
         "false_promotion_rate_of_candidates": round(live / candidates, 4) if candidates else 0.0,
-        "shuffled_outcomes": _counted(night),
+        "shuffled_outcomes": outcomes((one.outcome, one.reason) for one in night.people),
     }
 
 
@@ -175,18 +176,6 @@ async def _cheats_trained(
         assert result is not None, "the job has ended"
         made[name] = (result, job.lora(name))
     return made
-
-
-def _counted(night: Night) -> dict[str, int]:
-    """How often each outcome came about, and each reason why a candidate was not taken."""
-    told: dict[str, int] = {}
-    for one in night.people:
-        reason = "" if one.outcome is NightOutcome.PROMOTED else f": {one.reason}"
-        words = f"{one.outcome}{reason}"
-        # Figures in a reason would make each of them a reason of its own.
-        words = "".join("#" if letter.isdigit() else letter for letter in words)
-        told[words] = told.get(words, 0) + 1
-    return told
 
 
 async def _nobody(person: Person, notice: Notice) -> bool:

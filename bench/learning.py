@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from bench import pictures
 from bench.people import Api, Measured, SimulatedPerson, connected, measure, together
-from bench.record import record
+from bench.record import outcomes, record
 from bench.running import TOKEN, Running
 from engine import practice
 from engine.backends.chat_tokens import ChatTokens
@@ -137,13 +137,12 @@ async def _nights(
         bench.say(f"{pieces} pieces of feedback each")
         began = time.monotonic()
         night = await api.night([person.name for person in people])
-        outcomes = [one["outcome"] for one in night["people"]]
-        told = {outcome: outcomes.count(outcome) for outcome in sorted(set(map(str, outcomes)))}
+        told = _outcomes(bench, night)
         bench.say(f"night {number}: {told}")
+        seconds = round(time.monotonic() - began, 1)
         bench.figures.setdefault("nights", []).append(
-            {**told, "seconds": round(time.monotonic() - began, 1), "people": len(people)}
+            {"people": len(people), "outcomes": told, "seconds": seconds}
         )
-        _reasons(bench, night)
         if pieces in (18, 54):
             bench.figures[f"after_{pieces}"] = await _conditions(bench, api, talkers, f"t{pieces}")
             await asyncio.to_thread(snapshot, bench.data, bench.data / f"after_{pieces}")
@@ -152,10 +151,11 @@ async def _nights(
         bench.keep()
 
 
-def _reasons(bench: Bench, night: Mapping[str, Any]) -> None:
+def _outcomes(bench: Bench, night: Mapping[str, Any]) -> dict[str, int]:
     for one in night["people"]:
         if one["outcome"] != "promoted":
             bench.say(f"   {one['person']}: {one['outcome']}, {one['reason']}")
+    return outcomes((one["outcome"], one["reason"]) for one in night["people"])
 
 
 async def _conditions(
@@ -220,11 +220,11 @@ async def _flipped(bench: Bench, api: Api, people: Sequence[SimulatedPerson]) ->
     for number in (1, 2):
         await together(people, lambda person: person.teach(api, person.pieces + 18))
         night = await api.night([person.name for person in people])
-        _reasons(bench, night)
-        measured = await _measured(bench, api, people, f"flip{number}", CONDITIONS["lora_only"])
-        await together(people, lambda person: api.set(person.name, memory=True, lora=True))
-        told[f"lora_only_after_{number}"] = summed(measured)
-        bench.say(f"flipped, night {number}: {told[f'lora_only_after_{number}']}")
+        bench.say(f"flipped, night {number}: {_outcomes(bench, night)}")
+        for name in ("lora_only", "both"):
+            measured = await _measured(bench, api, people, f"flip{number}-{name}", CONDITIONS[name])
+            told[f"{name}_after_{number}"] = summed(measured)
+            bench.say(f"flipped, night {number}, {name}: {told[f'{name}_after_{number}']}")
     return told
 
 
@@ -288,7 +288,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=24, help="people who talk")
     parser.add_argument("--silent", type=int, default=24, help="people who only react")
     parser.add_argument("--requests", type=int, default=10, help="unseen requests for each and condition")
-    parser.add_argument("--seed", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=6000)
     parser.add_argument("--backend", default="vllm", help="`scripted` only rehearses the way through")
     parser.add_argument("--keep", action="store_true", help="keep the data folder")
     parser.add_argument("--dry", action="store_true", help="print, do not record")

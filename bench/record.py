@@ -7,7 +7,8 @@ import os
 import platform
 import random
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -44,6 +45,16 @@ def record(
     )
     show(name, figures)
     return path
+
+
+def outcomes(people: Iterable[tuple[str | None, str | None]]) -> dict[str, int]:
+    """How often each outcome of a night came about, and each reason why a candidate was not taken."""
+    counted: Counter[str] = Counter()
+    for outcome, reason in people:
+        words = "promoted" if outcome == "promoted" else f"{outcome}: {reason}"
+        # Figures in a reason would make each of them a reason of its own.
+        counted["".join("#" if letter.isdigit() else letter for letter in words)] += 1
+    return dict(counted)
 
 
 def machine() -> dict[str, object]:
