@@ -149,8 +149,7 @@ async def _noted(
         nonlocal done
         async with gate:
             meant = await scope.meant(kit.backend, notes, last_request(prompt))
-            judge = Judge(kit.backend, (*kit.rubric.questions, *note_questions(meant)))
-            given = await _reply(kit, judge, replace(prompt, notes=meant), seed + number)
+            given = await _reply(kit, _judge(kit, meant), replace(prompt, notes=meant), seed + number)
         done += 1
         on_progress(done, len(prompts))
         return None if given is None else Noted(prompt, meant, *given)
@@ -182,12 +181,11 @@ async def _judged(kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt], see
 
     async def search(number: int, prompt: Prompt) -> Feedback | None:
         meant = await scope.meant(kit.backend, notes, last_request(prompt))
-        judge = Judge(kit.backend, (*kit.rubric.questions, *note_questions(meant)))
         try:
             made = await compose(
                 kit.backend,
                 prompt,
-                judge=judge,
+                judge=_judge(kit, meant),
                 mode=Mode.WEAVE,
                 limits=limits,
                 seed=(seed + number) % 2**31,
@@ -213,6 +211,11 @@ async def _judged(kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt], see
 
     found = await asyncio.gather(*(search(number, prompt) for number, prompt in enumerate(prompts)))
     return [one for one in found if one is not None]
+
+
+def _judge(kit: Kit, notes: Sequence[str]) -> Judge:
+    """The base, asked about what holds for everybody and these notes."""
+    return Judge(kit.backend, (*kit.rubric.questions, *note_questions(notes)))
 
 
 def _asked(kit: Kit, taught: Lesson, note: str, verdict: Verdict) -> Lesson:
