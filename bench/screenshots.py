@@ -18,6 +18,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from bench.people import SimulatedPerson, connected
 from bench.pictures import PICTURES
 from bench.running import TOKEN, Running
+from engine.practice.manners import manner_of
 from engine.practice.world import Preference
 
 CHROMIUM: Final = "/usr/bin/chromium"
@@ -59,8 +60,10 @@ async def _chatting(browser: Browser, service: Running) -> None:
     async with _page(browser, service, person="Bo") as page:
         await _shown(page, "web-empty")
     async with _page(browser, service) as page:
+        first = await page.locator(".reply .reply-text").first.inner_text()
+        critique = "No more pirate." if manner_of(first).tone == "pirate" else "Talk like a pirate, please."
         await page.get_by_role("button", name="Teach").first.click()
-        await page.get_by_label("What should be different").fill("Talk like a pirate, please.")
+        await page.get_by_label("What should be different").fill(critique)
         await page.keyboard.press("Enter")
         second = page.locator(".reply .reply")
         await expect(second.get_by_role("button", name="Why?")).to_be_visible()
