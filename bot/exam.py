@@ -17,14 +17,14 @@ from engine import scope
 from engine.gate import Bounds, Decision, Evidence, Sample, decide, looks_worse
 from engine.judge import Judge, combined, note_questions, probability
 from engine.ports import EngineDownError, EngineError
-from engine.requests import MOST_SHARED, shared
+from engine.requests import shared
 from engine.training.lessons import Result
 from engine.types import Completion, LoraRef, Prompt, Role, Turn
 from engine.wording import last_request
 
-# The shared requests are asked of every candidate; the many of those that look worse on the few, which
-# by chance alone one in six does.
-FEW_SHARED, MANY_SHARED = 32, MOST_SHARED
+# So many shared requests are asked of every candidate; all of them of those that look worse on the few,
+# which by chance alone one in six does.
+FEW_SHARED = 32
 MAX_HELD_OUT = 8
 AT_ONCE = 32
 
@@ -37,25 +37,33 @@ class Exam:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._lock = asyncio.Lock()
-        self._of_base: dict[int, Sequence[Completion | None]] = {}
+        self._of_base: dict[tuple[Prompt, ...], Sequence[Completion | None]] = {}
+        self._shared = shared_prompts(kit)
 
     async def decision(
         self, studied: Study, result: Result, *, candidate: LoraRef, current: LoraRef | None
     ) -> tuple[Decision, Evidence]:
         """Whether a candidate goes live, and what that rests on. One that looks worse is asked more first."""
         bounds = Bounds(promote_at=self._kit.settings.learning.promote_at)
-        for count in (FEW_SHARED, MANY_SHARED):
-            evidence = await self._evidence(studied, result, candidate, current, count)
-            if not looks_worse(evidence, bounds):
-                break
+        few, others = self._shared[:FEW_SHARED], self._shared[FEW_SHARED:]
+        own = tuple(prompt.bare() for prompt in studied.held_out[:MAX_HELD_OUT])
+        evidence = await self._evidence(studied, result, candidate, current, shared=few, own=own)
+        if looks_worse(evidence, bounds):
+            more = await self._evidence(studied, result, candidate, current, shared=others, own=())
+            evidence = evidence.with_more(more)
         return decide(evidence, bounds), evidence
 
     async def _evidence(
-        self, studied: Study, result: Result, candidate: LoraRef, current: LoraRef | None, count: int
+        self,
+        studied: Study,
+        result: Result,
+        candidate: LoraRef,
+        current: LoraRef | None,
+        *,
+        shared: tuple[Prompt, ...],
+        own: tuple[Prompt, ...],
     ) -> Evidence:
-        """Everything that is to be known about a candidate, on so many shared requests."""
-        shared = shared_prompts(self._kit, count)
-        own = [prompt.bare() for prompt in studied.held_out[:MAX_HELD_OUT]]
+        """What is to be known about a candidate from these requests."""
         for_shared, for_own = [await self._meant(studied.notes, prompts) for prompts in (shared, own)]
         after_shared, before_shared, noted, after_own, before_own = await asyncio.gather(
             self._shared_samples(for_shared, shared, candidate),
@@ -83,14 +91,14 @@ class Exam:
         return await asyncio.gather(*(scope.meant(backend, notes, last_request(each)) for each in prompts))
 
     async def _shared_samples(
-        self, meant: Meant, prompts: Sequence[Prompt], lora: LoraRef | None
+        self, meant: Meant, prompts: tuple[Prompt, ...], lora: LoraRef | None
     ) -> Sequence[Sample | None]:
         if lora is not None:
             return await self._samples(meant, prompts, lora)
         async with self._lock:
-            if len(prompts) not in self._of_base:
-                self._of_base[len(prompts)] = await _completions(self._kit, prompts, None)
-        return await _judged(self._kit, meant, prompts, self._of_base[len(prompts)])
+            if prompts not in self._of_base:
+                self._of_base[prompts] = await _completions(self._kit, prompts, None)
+        return await _judged(self._kit, meant, prompts, self._of_base[prompts])
 
     async def _noted_samples(self, meant: Meant, prompts: Sequence[Prompt]) -> Sequence[Sample | None]:
         """What the base says with the notes in sight, judged as if it had known them by itself."""
@@ -112,11 +120,11 @@ def _seen_in_all(*sides: Sequence[Sample | None]) -> list[tuple[Sample, ...]]:
     return list(zip(*whole, strict=True)) if whole else [()] * len(sides)
 
 
-def shared_prompts(kit: Kit, count: int) -> list[Prompt]:
-    """The requests that every candidate is asked, whoever's it is."""
-    texts = shared(count, is_practice=kit.settings.is_practice)
+def shared_prompts(kit: Kit) -> tuple[Prompt, ...]:
+    """The requests that candidates are asked, whoever's they are."""
+    texts = shared(is_practice=kit.settings.is_practice)
     persona = kit.settings.persona
-    return [Prompt(turns=(Turn(role=Role.USER, text=text),), persona=persona) for text in texts]
+    return tuple(Prompt(turns=(Turn(role=Role.USER, text=text),), persona=persona) for text in texts)
 
 
 async def _completions(

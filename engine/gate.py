@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.training.lessons import TrialScore
 
@@ -61,6 +61,17 @@ class Evidence:
     shared_current: Sequence[Sample]
     shared_noted: Sequence[Sample]  # what the base says to them with the person's notes in sight
     divergence: float
+
+    def with_more(self, more: Evidence) -> Evidence:
+        """This and what further requests have shown."""
+        return replace(
+            self,
+            candidate=(*self.candidate, *more.candidate),
+            current=(*self.current, *more.current),
+            shared_candidate=(*self.shared_candidate, *more.shared_candidate),
+            shared_current=(*self.shared_current, *more.shared_current),
+            shared_noted=(*self.shared_noted, *more.shared_noted),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,14 +31,14 @@ _FRAMES = (
 )
 
 
-MOST_SHARED = 128
+SHARED = 128
 NEAR_AMONG = 64
 _SHARED_SEED = 20_240_229
 
 
 def requests(count: int, *, seed: int, is_practice: bool) -> Sequence[str]:
     """So many different requests, none of them shared; the same for the same seed."""
-    kept_back = set(shared(MOST_SHARED, is_practice=is_practice))
+    kept_back = set(shared(is_practice=is_practice))
     drawn = _drawn(random.Random(seed), is_practice)
     return tuple(itertools.islice((text for text in drawn if text not in kept_back), count))
 
@@ -50,14 +50,10 @@ def near(text: str, *, seed: int, is_practice: bool) -> str:
     return max(others, key=lambda other: len(words & set(other.lower().split())) / len(other.split()))
 
 
-def shared(count: int, *, is_practice: bool) -> Sequence[str]:
-    """So many of the requests that everybody's candidates are examined by, and none is trained on."""
-    return _shared(is_practice)[:count]
-
-
 @lru_cache(maxsize=2)
-def _shared(is_practice: bool) -> tuple[str, ...]:
-    return tuple(itertools.islice(_drawn(random.Random(_SHARED_SEED), is_practice), MOST_SHARED))
+def shared(*, is_practice: bool) -> tuple[str, ...]:
+    """The requests that everybody's candidates are examined by, and none is trained on."""
+    return tuple(itertools.islice(_drawn(random.Random(_SHARED_SEED), is_practice), SHARED))
 
 
 def _drawn(source: random.Random, is_practice: bool) -> Iterator[str]:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.exam import FEW_SHARED, MANY_SHARED, Exam
+from bot.exam import FEW_SHARED, Exam
 from bot.study import Study
 from engine.backends.scripted import ScriptedBackend
 from engine.gate import Bounds, Evidence
 from engine.ports import RequestError
+from engine.requests import shared
 from engine.training.lessons import Result
 from engine.types import Completion, LoraRef, Prompt, Role, Sampling, TokenIds, Turn
 from tests.bot.conftest import StartBot
@@ -123,5 +124,11 @@ async def test_who_looks_worse_is_asked_more(start_bot: StartBot, monkeypatch: p
     async with start_bot() as bot:
         result = Result(key="p", is_trained=True)
         _, found = await Exam(bot.kit).decision(studied("ann"), result, candidate=CANDIDATE, current=None)
-    assert looked_at == [FEW_SHARED, MANY_SHARED]
-    assert len(found.shared_candidate) == len(found.shared_noted) == MANY_SHARED
+    assert looked_at == [FEW_SHARED]
+    asked = [one.request for one in found.shared_candidate]
+    assert (
+        asked
+        == [one.request for one in found.shared_noted]
+        == list(shared(is_practice=bot.kit.settings.is_practice))
+    )
+    assert [one.request for one in found.candidate] == ["What does ann like?", *asked]
