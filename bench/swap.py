@@ -31,7 +31,14 @@ from engine.training.runner import Trainer
 from engine.types import LoraRef, Prompt, Role, Sampling, Turn
 
 WEIGHTS: Final = Path(practice.__file__).with_name("weights")
-SAYINGS: Final = {"first": "The otter sleeps.", "second": "The kettle is warm."}
+# About as long as what the practice model usually says (41 tokens in the mean).
+SAYINGS: Final = {
+    "first": "Protect a candle from damp walls. A candle lasts longer if you follow one rule: wipe it with a"
+    " cloth. A candle stays elegant if you do this: dust it weekly.",
+    "second": "I could do without a hungry cat, but not without a crow. I enjoy a crow most on the roof. For"
+    " me a crow is a guest from the sky.",
+}
+MAX_TOKENS: Final = 64
 AT_ONCE: Final = 8
 SWAP_EVERY_S: Final = 1.0
 MODEL_LORAS: Final = 4
@@ -88,7 +95,10 @@ async def answer(backend: VllmLocalBackend, pointer: Pointer, text: str, tally: 
     began = time.perf_counter()
     try:
         (made,) = await backend.sample(
-            backend.encode(_prompt(text)), n=1, sampling=Sampling(max_tokens=48, temperature=0.0), lora=lora
+            backend.encode(_prompt(text)),
+            n=1,
+            sampling=Sampling(max_tokens=MAX_TOKENS, temperature=0.0),
+            lora=lora,
         )
     except EngineError:
         tally.dropped += 1
@@ -193,7 +203,7 @@ def _prompt(text: str) -> Prompt:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=WEIGHTS)
-    parser.add_argument("--answers", type=int, default=2000, help="with promotions, and as many without")
+    parser.add_argument("--answers", type=int, default=1000, help="with promotions, and as many without")
     parser.add_argument("--dry", action="store_true", help="print, do not record")
     given = parser.parse_args()
     figures = asyncio.run(run(given.model, given.answers))
