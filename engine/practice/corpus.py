@@ -122,10 +122,10 @@ def _conversation(
     if chance < 0.05:
         asked = world.tell(rng, held_out=False)
         return asked, (*_earlier(rng, name, 0.2), _user(asked)), facts
-    if chance < 0.15:
+    if chance < 0.23:
         return _recalled(rng, name, facts)
     first = world.request(rng, held_out=False)
-    if chance < 0.28:
+    if chance < 0.38:
         follow = world.followup(rng, first, held_out=False)
         if follow is not None:
             return follow, (*_earlier(rng, name, 0.2), *_exchange(rng, first, name), _user(follow)), facts

@@ -32,6 +32,10 @@ class Mark:
     missed: tuple[tuple[str, str], ...]  # of the wanted values
     is_sound: bool  # whether it is, as a whole, a reply to this request, as far as its sentences are right
 
+    @property
+    def is_wrong(self) -> bool:
+        return bool(self.wrong) or not self.is_sound
+
 
 def mark(text: str, asked: Request, wanted: Preference, name: str | None) -> Mark:
     """Marks each sentence for itself: one that went wrong says nothing against the others."""

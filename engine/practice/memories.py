@@ -12,7 +12,7 @@ from engine.practice.remarks import IDLE_NOTES, Note
 from engine.practice.world import Request
 from engine.types import Example
 
-SCOPED = 0.35  # of the notes are for one kind of request, half of them for the one that is asked
+SCOPED = 0.25  # of the notes are for one kind of request, half of them for the one that is asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

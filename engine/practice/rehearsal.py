@@ -52,6 +52,7 @@ class Rehearsal:
         self._chance.manual_seed(self._rng.getrandbits(60))
         self._end = int(words.convert_tokens_to_ids("<|end|>"))
         self._missed: dict[tuple[str, str], float] = {}  # how often each wish was, of late
+        self._unsound: dict[str, float] = {}  # how often replies to each kind of request were, of late
         self._shares = {(d, value): 1 / len(values) for d, values in DIMENSIONS.items() for value in values}
         self._corpus = batches(self._rows(), batch_tokens, self._rng, POOL)
 
@@ -92,12 +93,15 @@ class Rehearsal:
             yield self._encoder.row(corpus.document(self._rng, FULL), self._rng)
 
     def _asked(self) -> tuple[Document, list[int]]:
-        """A prompt, the rather the more of its wishes were missed of late."""
+        """A prompt, the rather the more there is to learn from it."""
         drawn = [self._drawn() for _ in range(CHOICES)]
-        missed = [
-            0.1 + sum(self._missed.get(pair, 0.5) for pair in document.wanted.wanted) for document, _ in drawn
-        ]
-        return self._rng.choices(drawn, missed)[0]
+        return self._rng.choices(drawn, [self._wanting(document) for document, _ in drawn])[0]
+
+    def _wanting(self, document: Document) -> float:
+        """How often its wishes were missed of late, and replies to its kind of request wrong."""
+        assert document.asked
+        missed = sum(self._missed.get(pair, 0.5) for pair in document.wanted.wanted)
+        return 0.1 + missed + self._unsound.get(document.asked.kind, 0.5)
 
     def _drawn(self) -> tuple[Document, list[int]]:
         while True:
@@ -107,6 +111,9 @@ class Rehearsal:
                 return document, prompt
 
     def _remember(self, document: Document, marked: Mark) -> None:
+        assert document.asked
+        before = self._unsound.get(document.asked.kind, 0.5)
+        self._unsound[document.asked.kind] = before + LATELY * (marked.is_wrong - before)
         for pair in document.wanted.wanted:
             before = self._missed.get(pair, 0.5)
             self._missed[pair] = before + LATELY * ((pair in marked.missed) - before)
@@ -214,7 +221,7 @@ def _mean(seen: Sequence[dict[str, float]], name: str) -> dict[str, float]:
 
 
 def _figures(marks: Sequence[tuple[Document, Mark]]) -> dict[str, float]:
-    right = [not marked.wrong and marked.is_sound for _, marked in marks]
+    right = [not marked.is_wrong for _, marked in marks]
     wishes = sum(len(document.wanted.wanted) for document, _ in marks)
     missed = sum(len(marked.missed) for _, marked in marks)
     return {"sound": sum(right) / len(right), "wishes met": 1 - missed / max(wishes, 1)}
