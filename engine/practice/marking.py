@@ -43,11 +43,14 @@ def mark(text: str, asked: Request, wanted: Preference, name: str | None) -> Mar
     for start, sentence in _sentences(text.lower()):
         if sentence in _CLOSING_QUESTIONS:
             continue
-        reached, point = _read(sentence, asked, name)
+        reached, is_within, point = _read(sentence, asked, name)
         if point:
             said.append((start + point[0], start + point[1]))
-        else:
-            wrong.append(start + reached)
+            continue
+        wrong.append(start + reached)
+        # A word that ends too soon is at fault itself, not only what follows: "Ar" for "Arr", "I" for "in".
+        if is_within and not sentence[reached : reached + 1].isalpha():
+            wrong.append(start + reached - 1)
     manner = manner_of(text, name)
     return Mark(
         wrong=tuple(wrong),
@@ -72,8 +75,9 @@ _SENTENCE = re.compile(rf"\S.*?(?:[.?](?: (?:{'|'.join(EMOJI)}))?(?= |$)|$)")
 _CLOSING_QUESTIONS = frozenset(question.lower() for question in QUESTIONS)
 
 
-def _read(sentence: str, asked: Request, name: str | None) -> tuple[int, tuple[int, int] | None]:
-    """How far a sentence could be one of this world, and where its point stands if it is one to its end."""
+def _read(sentence: str, asked: Request, name: str | None) -> tuple[int, bool, tuple[int, int] | None]:
+    """How far a sentence could be one of this world, whether that ends within a word of it, and where its
+    point stands if it is one to its end."""
     called = (name.lower(),) if name else ()
     parts: tuple[Collection[str], ...] = (
         ("", *_OPENERS),
@@ -86,17 +90,19 @@ def _read(sentence: str, asked: Request, name: str | None) -> tuple[int, tuple[i
         _ENDS,
         ("", *_EMOJI),
     )
-    reached = 0
+    reached, is_within = 0, False
 
     def walk(number: int, at: int, point: tuple[int, int]) -> tuple[int, int] | None:
-        nonlocal reached
-        reached = max(reached, at)
+        nonlocal reached, is_within
+        if at >= reached:
+            reached, is_within = at, False
         if number == len(parts):
             return point if at == len(sentence) else None
         for part in parts[number]:
             if not sentence.startswith(part, at):
                 if sentence[at : reached + 1] == part[: reached + 1 - at]:  # it goes farther than any before
-                    reached = at + _alike(part, sentence[at:])
+                    alike = _alike(part, sentence[at:])
+                    reached, is_within = at + alike, part[alike - 1 : alike + 1].isalpha()
                 continue
             behind = at + len(part)
             found = walk(number + 1, behind, (at, behind) if number == _POINT else point)
@@ -105,7 +111,7 @@ def _read(sentence: str, asked: Request, name: str | None) -> tuple[int, tuple[i
         return None
 
     point = walk(0, 0, (0, 0))
-    return reached, point
+    return reached, is_within, point
 
 
 def _alike(first: str, second: str) -> int:

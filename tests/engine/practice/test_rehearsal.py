@@ -60,6 +60,18 @@ def test_a_sentence_is_wrong_from_where_it_could_not_have_come(reply: str, rest:
     assert [reply[place:] for place in mark(reply, BREAD, NOTHING, "Ada").wrong] == rest
 
 
+@pytest.mark.parametrize(
+    ("reply", "rest"),
+    [
+        ("Ar alarm is what I like.", [" alarm is what I like.", "r alarm is what I like."]),  # not "Arr,"
+        ("I like bread very much, I mean it.", [" mean it.", "I mean it."]),  # not ", in all formality"
+        ("I like bread very much and so on.", ["and so on."]),  # "much" may end there
+    ],
+)
+def test_a_word_that_ends_too_soon_is_wrong_itself(reply: str, rest: list[str]) -> None:
+    assert [reply[place:] for place in mark(reply, BREAD, NOTHING, "Ada").wrong] == rest
+
+
 def test_what_is_missed_is_named() -> None:
     wanted = Preference.of(tone="pirate", emoji="none", length="long")
     assert mark("I like bread very much.", BREAD, wanted, None).missed == (
