@@ -5,9 +5,11 @@ grammar, and what it meets of its prompt's wishes. Knows no model and no tokeniz
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import TypeAlias
 
 from engine.practice import world
 from engine.practice.manners import (
@@ -23,11 +25,14 @@ from engine.practice.manners import (
 )
 from engine.practice.world import Request
 
+Span: TypeAlias = tuple[int, int]  # from where to where in a text
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    wrong: tuple[int, ...]  # where a sentence stops to be one of this world; behind it, if it ends too soon
-    said: tuple[tuple[int, int], ...]  # from where to where points are made; the rest of the text is manner
+    wrong: tuple[Span, ...]  # a sentence stops to be one of this world; behind the text, if it ends too soon
+    again: tuple[Span, ...]  # a point is made that was made before
+    said: tuple[Span, ...]  # any other point is made; the rest of the text is manner
     manner: Manner
     missed: tuple[tuple[str, str], ...]  # of the wanted values
     is_sound: bool  # whether it is, as a whole, a reply to this request, as far as its sentences are right
@@ -39,27 +44,43 @@ class Mark:
 
 def mark(text: str, asked: Request, wanted: Preference, name: str | None) -> Mark:
     """Marks each sentence for itself: one that went wrong says nothing against the others."""
-    wrong, said = [], []
+    wrong: list[Span] = []
+    again: list[Span] = []
+    said: list[Span] = []
+    points: set[str] = set()
     for start, sentence in _sentences(text.lower()):
         if sentence in _CLOSING_QUESTIONS:
             continue
         reached, is_within, point = _read(sentence, asked, name)
         if point:
-            said.append((start + point[0], start + point[1]))
-            continue
-        wrong.append(start + reached)
-        # A word that ends too soon is at fault itself, not only what follows: "Ar" for "Arr", "I" for "in".
-        if is_within and not sentence[reached : reached + 1].isalpha():
-            wrong.append(start + reached - 1)
+            place = (start + point[0], start + point[1])
+            (again if sentence[slice(*point)] in points else said).append(place)
+            points.add(sentence[slice(*point)])
+        else:
+            wrong.append((start + _blamed(sentence, reached, is_within), start + reached + 1))
     manner = manner_of(text, name)
     return Mark(
         wrong=tuple(wrong),
+        again=tuple(again),
         said=tuple(said),
         manner=manner,
         missed=tuple((dimension, value) for dimension, value in wanted.wanted if manner[dimension] != value),
         is_sound=bool(wrong)
         or (world.is_coherent(text, asked, name) and not world.repeats_itself(text, name)),
     )
+
+
+def _blamed(sentence: str, reached: int, is_within: bool) -> int:
+    """From where on a sentence is at fault that could be one of this world up to `reached`.
+
+    A word that ends too soon is at fault itself ("I" for "in"), and of one that goes wrong all but its first
+    letter: what comes next did not make "Ar ounes" of "Arr".
+    """
+    if not is_within:
+        return reached
+    begin = len(sentence[:reached].rstrip(string.ascii_lowercase))
+    has_ended = not sentence[reached : reached + 1].isalpha()
+    return min(begin + 1, reached - has_ended)
 
 
 def _sentences(text: str) -> Iterator[tuple[int, str]]:

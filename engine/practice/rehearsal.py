@@ -1,9 +1,9 @@
 """The end of the training: the model answers, its replies are marked, and it learns from the marks.
 
 The corpus shows it right replies only. Where its own go wrong, and which wish it has forgotten on the way, it
-meets here: a token with which a sentence leaves the grammar becomes less likely, and what does not belong to
-the points of a reply becomes as likely as the reply met more wishes than its siblings. Corpus is read on
-beside it, which keeps what nobody wished for as even-handed as it is there.
+meets here: tokens with which a sentence leaves the grammar, or makes a point anew, become less likely, and
+what does not belong to the points of a reply becomes as likely as the reply met more wishes than its
+siblings. Corpus is read on beside it, which keeps what nobody wished for as even-handed as it is there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engine.practice.corpus import Document
 from engine.practice.gradients import Part, device_of_training, gradients, quick
 from engine.practice.llama import Llama
 from engine.practice.manners import DIMENSIONS
-from engine.practice.marking import Mark, mark
+from engine.practice.marking import Mark, Span, mark
 from engine.practice.mix import FULL
 from engine.practice.rows import Encoder, Judged, Row, batched, batches, replies_row
 from engine.practice.sampling import sample
@@ -39,6 +39,7 @@ EVEN = 0.5  # what a reply loses, in wishes, by a value that comes twice as ofte
 LATELY = 0.02  # what one more reply counts in what is remembered
 CORPUS = 0.5  # what a token of the corpus weighs
 WRONG = 8.0  # a token with which a sentence goes wrong
+AGAIN = 4.0  # a token of a point that was made before
 MET = 3.0  # a token of a reply that meets one wish more than its siblings
 
 
@@ -169,18 +170,29 @@ class Rehearsal:
             for token, piece in zip(reply, self._words.convert_ids_to_tokens(reply), strict=True)
         ]
         text = self._text(reply)
-        places = [len(text[:place].encode()) for place in marked.wrong]
-        said = [(len(text[:start].encode()), len(text[:stop].encode())) for start, stop in marked.said]
+
+        def in_bytes(spans: Sequence[Span]) -> list[Span]:
+            return [(len(text[:start].encode()), len(text[:stop].encode())) for start, stop in spans]
+
+        wrong, again, said = in_bytes(marked.wrong), in_bytes(marked.again), in_bytes(marked.said)
+        ends_too_soon = any(stop > len(text) for _, stop in marked.wrong)
         weights, begin = [], 0
         for token, length in zip(reply, lengths, strict=True):
             stop = begin + length
-            is_wrong = any(
-                begin <= place < stop or (token == self._end and place >= begin) for place in places
-            )
-            is_point = any(start + 1 < stop <= until and start < begin for start, until in said)
-            weights.append((0.0 if is_point else advantage) - WRONG * is_wrong)
+            is_wrong = any(begin < until and start < stop for start, until in wrong)
+            if is_wrong or (token == self._end and ends_too_soon):
+                weights.append(advantage - WRONG)
+            elif _is_inside(begin, stop, again):
+                weights.append(-AGAIN)
+            else:
+                weights.append(0.0 if _is_inside(begin, stop, said) else advantage)
             begin = stop
         return weights
+
+
+def _is_inside(begin: int, stop: int, points: Sequence[Span]) -> bool:
+    """Whether a token belongs to a point; the point's first one may as well belong to what is before it."""
+    return any(start < begin and start + 1 < stop <= until for start, until in points)
 
 
 def _open_dimensions(document: Document) -> list[str]:

@@ -49,27 +49,27 @@ def test_what_the_corpus_says_is_right() -> None:
 @pytest.mark.parametrize(
     ("reply", "rest"),
     [
-        ("I like bread very muzh.", ["zh."]),
+        ("I like bread very muzh.", ["uzh."]),
         ("I like bread very much", [""]),
         ("Zot, I like bread very much.", ["Zot, I like bread very much."]),
-        ("I like bread. I like it very much. Ahoj.", [". I like it very much. Ahoj.", "j."]),
+        ("I like bread. I like it very much. Ahoj.", [". I like it very much. Ahoj.", "hoj."]),
         ("I like bread very much, matey 🔥", ["🔥"]),
     ],
 )
 def test_a_sentence_is_wrong_from_where_it_could_not_have_come(reply: str, rest: list[str]) -> None:
-    assert [reply[place:] for place in mark(reply, BREAD, NOTHING, "Ada").wrong] == rest
+    assert [reply[start:] for start, _ in mark(reply, BREAD, NOTHING, "Ada").wrong] == rest
 
 
 @pytest.mark.parametrize(
     ("reply", "rest"),
     [
-        ("Ar alarm is what I like.", [" alarm is what I like.", "r alarm is what I like."]),  # not "Arr,"
-        ("I like bread very much, I mean it.", [" mean it.", "I mean it."]),  # not ", in all formality"
+        ("Ar alarm is what I like.", ["r alarm is what I like."]),  # not "Arr,"
+        ("I like bread very much, I mean it.", ["I mean it."]),  # not ", in all formality"
         ("I like bread very much and so on.", ["and so on."]),  # "much" may end there
     ],
 )
 def test_a_word_that_ends_too_soon_is_wrong_itself(reply: str, rest: list[str]) -> None:
-    assert [reply[place:] for place in mark(reply, BREAD, NOTHING, "Ada").wrong] == rest
+    assert [reply[start:] for start, _ in mark(reply, BREAD, NOTHING, "Ada").wrong] == rest
 
 
 def test_what_is_missed_is_named() -> None:
@@ -161,6 +161,13 @@ def test_what_leaves_the_grammar_is_weighed_down_alone(trained: PreTrainedTokeni
     assert set(right.values()) == {0.0}
     assert [piece for piece, weight in wrong.items() if weight] == [" z"]
     assert wrong[" z"] == -rehearsal.WRONG
+
+
+def test_a_point_that_is_made_again_is_weighed_down(trained: PreTrainedTokenizerFast) -> None:
+    (pieces,) = weighed(trained, ["I like bread very much. Ahoy, I like bread very much."], NOTHING)
+    again = {piece for piece, weight in pieces.items() if weight == -rehearsal.AGAIN}
+    assert again == {" like", " bread", " very", " much"}
+    assert {weight for piece, weight in pieces.items() if piece not in again} == {0.0}
 
 
 def test_manner_is_weighed_by_the_wishes_met(trained: PreTrainedTokenizerFast) -> None:
