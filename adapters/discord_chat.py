@@ -28,9 +28,9 @@ from adapters.discord_gate import Gate
 from adapters.discord_interactions import Interactions
 from adapters.discord_sending import Sender
 from adapters.discord_views import button_class
+from adapters.read_back import ReadBack
 from bot import metrics
 from bot.app import App
-from bot.backoff import pause_s
 from bot.errors import BotError, NotYours, Refused, TooMany, Unknown
 from bot.events import (
     Deletion,
@@ -51,8 +51,6 @@ from bot.settings import DiscordSettings
 REFUSAL_EVERY_S = 60.0
 HEARD_REMEMBERED = 10_000
 REGISTER_AGAIN_S = 60.0
-READ_AGAIN_S = 30.0
-LONGEST_READ_AGAIN_S = 900.0
 TICK = timedelta(microseconds=1)
 
 EMPTY = "There is nothing here that I can read: write your question. To teach, reply to an answer of mine."
@@ -83,13 +81,13 @@ class DiscordChat:
         self._trees: weakref.WeakKeyDictionary[discord.Client, CommandTree[discord.Client]]
         self._trees = weakref.WeakKeyDictionary()
         self._last_at = datetime.now(UTC)
-        self._has_to_catch_up = asyncio.Event()
+        self._read_back = ReadBack(self.platform, lambda: self._catch_up.run(self._connection.client))
 
     async def run(self) -> None:
         """Listen until `stop`, through every reconnection."""
         async with asyncio.TaskGroup() as tasks:
             self._sender.tasks = tasks
-            beside = [tasks.create_task(self._register()), tasks.create_task(self._keep_caught_up())]
+            beside = [tasks.create_task(self._register()), tasks.create_task(self._read_back.run())]
             try:
                 await self._connection.run()
             finally:
@@ -123,15 +121,15 @@ class DiscordChat:
 
     async def on_ready(self) -> None:
         """A new session: what was said and done since the last one was not told."""
-        self._has_to_catch_up.set()
+        self._read_back.missed()
 
     async def on_shard_ready(self, shard_id: int) -> None:
         """The same for one of several connections."""
-        self._has_to_catch_up.set()
+        self._read_back.missed()
 
     async def on_resumed(self) -> None:
         """Discord replays what was missed, most of the time."""
-        self._has_to_catch_up.set()
+        self._read_back.missed()
 
     async def on_message(self, message: discord.Message) -> None:
         async with self._lane(message.channel.id):
@@ -188,7 +186,7 @@ class DiscordChat:
         except BotError as error:
             await self._refuse(said, error)
         except Exception:  # told to the log by discord.py; what was said is still on Discord
-            self._has_to_catch_up.set()
+            self._read_back.missed()
             raise
         self._heard[message.id] = None
         while len(self._heard) > HEARD_REMEMBERED:
@@ -357,23 +355,6 @@ class DiscordChat:
                 await asyncio.sleep(REGISTER_AGAIN_S)
             else:
                 return
-
-    async def _keep_caught_up(self) -> None:
-        """Read back what was missed, after every new session."""
-        failures = 0
-        while True:
-            await self._has_to_catch_up.wait()
-            self._has_to_catch_up.clear()
-            try:
-                await self._catch_up.run(self._connection.client)
-                failures = 0
-            except Exception as error:  # a database that is away for a while comes back
-                metrics.ERRORS.labels("discord", type(error).__name__).inc()
-                failures += 1
-                again_in_s = pause_s(failures, first_s=READ_AGAIN_S, longest_s=LONGEST_READ_AGAIN_S)
-                log.exception("Discord was not read back", again_in_s=round(again_in_s))
-                await asyncio.sleep(again_in_s)
-                self._has_to_catch_up.set()
 
     def _lane(self, channel_id: int) -> asyncio.Lock:
         """What happens in one channel is taken in in the order in which it happened."""

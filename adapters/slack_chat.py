@@ -22,6 +22,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters import slack_events
+from adapters.read_back import ReadBack
 from adapters.slack_catchup import CatchUp
 from adapters.slack_client import call, read
 from adapters.slack_controls import Controls
@@ -32,7 +33,6 @@ from adapters.slack_sending import Sender
 from adapters.slack_teams import Team, Teams
 from bot import metrics
 from bot.app import App
-from bot.backoff import pause_s
 from bot.errors import BotError, NotYours, Unknown
 from bot.events import Notice, Outgoing, Person, Place, Platform, Progress, Ref
 from bot.ports import Chat, ChatError
@@ -41,8 +41,6 @@ from engine.types import Mode
 
 PING_INTERVAL_S: Final = 5.0
 MAX_WAIT_S: Final = 60.0
-READ_AGAIN_S: Final = 30.0
-LONGEST_READ_AGAIN_S: Final = 900.0
 NAMES_KEPT: Final = 10_000
 MAX_BODY_BYTES: Final = 2**20
 SUGGESTED: Final = ("What can you do?", "Tell me about something you like.")
@@ -67,7 +65,7 @@ class SlackChat(Chat):
         self._catch_up = CatchUp(app, teams, self._take, missed_max_age_s=settings.missed_max_age_s)
         self._names: OrderedDict[str, str] = OrderedDict()
         self._stopping = asyncio.Event()
-        self._connected = asyncio.Event()
+        self._read_back = ReadBack(self.platform, self._catch_up.run)
         self._installer = _installer(settings, teams)
         self._bolt = AsyncApp(
             name="nightloom",  # left out, it walks all callers' frames to name itself after their file
@@ -84,10 +82,10 @@ class SlackChat(Chat):
         handler: AsyncSocketModeHandler | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                beside = tasks.create_task(self._keep_caught_up())
+                beside = tasks.create_task(self._read_back.run())
                 handler = await self._connect() if self._settings.app_token else None
                 if handler is None:
-                    self._connected.set()
+                    self._read_back.missed()
                 await self._stopping.wait()
                 beside.cancel()
         finally:
@@ -242,24 +240,7 @@ class SlackChat(Chat):
     async def _on_socket_message(self, client: object, message: Mapping[str, Any], raw: str | None) -> None:
         del client, raw
         if message.get("type") == "hello":
-            self._connected.set()
-
-    async def _keep_caught_up(self) -> None:
-        """After every connection: what happened while there was none."""
-        failures = 0
-        while True:
-            await self._connected.wait()
-            self._connected.clear()
-            try:
-                await self._catch_up.run()
-                failures = 0
-            except Exception as error:  # a database that is away for a while comes back
-                metrics.ERRORS.labels("slack", type(error).__name__).inc()
-                failures += 1
-                again_in_s = pause_s(failures, first_s=READ_AGAIN_S, longest_s=LONGEST_READ_AGAIN_S)
-                log.exception("slack.not_read_back", again_in_s=round(again_in_s))
-                await asyncio.sleep(again_in_s)
-                self._connected.set()
+            self._read_back.missed()
 
     # Events over HTTP, and installation
 

@@ -340,6 +340,7 @@ class App:
             known = await self.store.inbox.taken(said.ref.platform, said.event)
             if known is None:
                 raise
+            self._workers.put_again(said.person.key, known)
             yield known
             return
         self._coming[said.person.key] += 1
@@ -376,6 +377,8 @@ class App:
             metrics.MESSAGES.labels(place.platform, kind).inc()
             log.info("taken in", message=taken.id, kind=kind, person=person.key)
             self._workers.put(person.key, taken.id)
+        elif taken.id:
+            self._workers.put_again(person.key, taken.id)
 
     async def _item_at(self, ref: Ref) -> Item:
         item = await self.store.inbox.at(ref)

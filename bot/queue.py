@@ -27,6 +27,10 @@ class FairQueue(Generic[T]):
         """How much waits in this key's line."""
         return len(self._lines.get(key, ()))
 
+    def holds(self, key: str, thing: T) -> bool:
+        """Whether it waits in this key's line."""
+        return thing in self._lines.get(key, ())
+
     def put(self, key: str, thing: T) -> None:
         """Last in the key's line."""
         self._line(key).append(thing)
@@ -58,10 +62,9 @@ class FairQueue(Generic[T]):
 
     def remove(self, key: str, thing: T) -> bool:
         """Take something out of the line. False: it is not in it."""
-        line = self._lines.get(key)
-        if line is None or thing not in line:
+        if not self.holds(key, thing):
             return False
-        line.remove(thing)
+        self._lines[key].remove(thing)
         self._length -= 1
         return True
 

@@ -62,6 +62,11 @@ class Workers:
         self._queue.put(person, item_id)
         metrics.WAITING.set(len(self._queue))
 
+    def put_again(self, person: str, item_id: str) -> None:
+        """It was told once more: the first time it may have been stored and, its connection dropped, not put."""
+        if item_id not in self._running and not self._queue.holds(person, item_id):
+            self.put(person, item_id)
+
     def cancel(self, person: str, item_id: str) -> None:
         """The work is no longer wanted: stop it, or do not begin it."""
         self._queue.remove(person, item_id)

@@ -13,6 +13,7 @@ import random
 import threading
 from collections.abc import Iterator, Sequence
 from multiprocessing import parent_process
+from typing import TypeVar
 
 import torch
 from transformers import PreTrainedTokenizerFast
@@ -37,10 +38,13 @@ CHOICES = 4  # prompts from which one is chosen
 POOL = 48  # documents drawn together
 EVEN = 0.5  # what a reply loses, in wishes, by a value that comes twice as often as it should
 LATELY = 0.02  # what one more reply counts in what is remembered
+UNKNOWN = 0.5  # what is taken for remembered where nothing is yet
 CORPUS = 0.5  # what a token of the corpus weighs
 WRONG = 8.0  # a token with which a sentence goes wrong
 AGAIN = 4.0  # a token of a point that was made before
 MET = 3.0  # a token of a reply that meets one wish more than its siblings
+
+_Key = TypeVar("_Key")
 
 
 class Rehearsal:
@@ -101,8 +105,8 @@ class Rehearsal:
     def _wanting(self, document: Document) -> float:
         """How often its wishes were missed of late, and replies to its kind of request wrong."""
         assert document.asked
-        missed = sum(self._missed.get(pair, 0.5) for pair in document.wanted.wanted)
-        return 0.1 + missed + self._unsound.get(document.asked.kind, 0.5)
+        missed = sum(self._missed.get(pair, UNKNOWN) for pair in document.wanted.wanted)
+        return 0.1 + missed + self._unsound.get(document.asked.kind, UNKNOWN)
 
     def _drawn(self) -> tuple[Document, list[int]]:
         while True:
@@ -113,16 +117,12 @@ class Rehearsal:
 
     def _remember(self, document: Document, marked: Mark) -> None:
         assert document.asked
-        before = self._unsound.get(document.asked.kind, 0.5)
-        self._unsound[document.asked.kind] = before + LATELY * (marked.is_wrong - before)
+        _follow(self._unsound, document.asked.kind, marked.is_wrong)
         for pair in document.wanted.wanted:
-            before = self._missed.get(pair, 0.5)
-            self._missed[pair] = before + LATELY * ((pair in marked.missed) - before)
+            _follow(self._missed, pair, pair in marked.missed)
         for dimension in _open_dimensions(document):
             for value in DIMENSIONS[dimension]:
-                self._shares[dimension, value] += LATELY * (
-                    (marked.manner[dimension] == value) - self._shares[dimension, value]
-                )
+                _follow(self._shares, (dimension, value), marked.manner[dimension] == value)
 
     def _worth(self, document: Document, reply: Sequence[int], marked: Mark) -> float:
         """Wishes met, less what the reply has too often by itself: short replies, say, since little goes
@@ -193,6 +193,12 @@ class Rehearsal:
 def _is_inside(begin: int, stop: int, points: Sequence[Span]) -> bool:
     """Whether a token belongs to a point; the point's first one may as well belong to what is before it."""
     return any(start < begin and start + 1 < stop <= until for start, until in points)
+
+
+def _follow(shares: dict[_Key, float], key: _Key, happened: bool) -> None:
+    """How often something happens of late, after one more time."""
+    before = shares.get(key, UNKNOWN)
+    shares[key] = before + LATELY * (happened - before)
 
 
 def _open_dimensions(document: Document) -> list[str]:

@@ -14,6 +14,7 @@ from bot.events import (
     Choice,
     Deletion,
     Edit,
+    Message,
     MessageState,
     Person,
     Platform,
@@ -24,6 +25,7 @@ from bot.events import (
     Reply,
 )
 from bot.ports import RateLimited, Undeliverable, Unreachable
+from bot.store.inbox import Inbox, Taken
 from engine.backends.scripted import ScriptedBackend
 from engine.ports import EngineDownError, RequestError
 from engine.types import Completion, LoraRef, Mode, Prompt, Sampling, TokenIds
@@ -113,6 +115,26 @@ async def test_a_repeated_event_is_answered_once_under_the_same_id(bot: Bot) -> 
     await bot.ask("the next", event="f")
     await bot.sent(2)
     assert [post.reply.text for post in bot.chat.posts] == ["echo: hello", "echo: the next"]
+
+
+@pytest.mark.parametrize("messages_per_minute", [1, 30], ids=["too-fast-for-another", "within-the-pace"])
+async def test_what_was_stored_before_its_connection_dropped_is_answered_when_it_is_told_again(
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch, messages_per_minute: int
+) -> None:
+    take, asked = Inbox.take, message("hello", event="e")
+
+    async def stored_and_lost(inbox: Inbox, message: Message, *, conversation: str, owner: str) -> Taken:
+        monkeypatch.setattr(Inbox, "take", take)
+        await take(inbox, message, conversation=conversation, owner=owner)
+        raise OSError("the connection dropped")
+
+    async with start_bot(limits={"messages_per_minute": messages_per_minute}) as bot:
+        monkeypatch.setattr(Inbox, "take", stored_and_lost)
+        with pytest.raises(OSError, match="dropped"):
+            await bot.app.message(asked)
+        again = await bot.app.message(asked)
+        assert is_answered(await bot.app.outcome(again, wait_s=10))
+        await bot.sent(1)
 
 
 async def test_one_persons_questions_are_answered_in_the_order_they_were_asked(bot: Bot) -> None:
