@@ -172,6 +172,7 @@ ARMS: Final = {
     "distil": Arm(distil, {}),
     "distil reversed": Arm(distil, {"is_reverse_divergence": True}),
     "distil, two passes": Arm(distil, {"passes": 2}),
+    "distil, four passes": Arm(distil, {"passes": 4}),
     "distil, batches of 16": Arm(distil, {"batch_lessons": 16}),
     "distil, half the replies": Arm(half(distil), {}),
     "distil, rate 1e-3": Arm(distil, {"learning_rate": 1e-3}),
