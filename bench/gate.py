@@ -139,11 +139,7 @@ async def _shuffled(
 
 async def _cheats(kit: Kit, model: Path, data: Path) -> dict[str, Any]:
     """Candidates that always say the same thing, in the name of a person with real feedback."""
-    person = await kit.store.people.get("true0")
-    assert person is not None, "planted above"
-    studied = await study(kit, person, StudyRecipe(replies=40), seed=1, on_progress=lambda done, total: None)
-    if isinstance(studied, str):
-        return {"exploiter_rejected": None, "exploiters": studied}
+    studied = await _clear_enough(kit)
     candidates = await _cheats_trained(kit, model, data / "cheats", studied)
     decisions, exam = {}, Exam(kit)
     for number, (name, (result, path)) in enumerate(candidates.items()):
@@ -155,6 +151,18 @@ async def _cheats(kit: Kit, model: Path, data: Path) -> dict[str, Any]:
         "exploiter_rejected": not any(decision.is_promoted for decision in decisions.values()),
         "exploiters": {name: decision.reason for name, decision in decisions.items()},
     }
+
+
+async def _clear_enough(kit: Kit) -> Study:
+    """What is to be learned of the first truthful person of whom something is. Raises where there is none."""
+    truthful = [person for person in await kit.store.people.all() if person.key.startswith("true")]
+    for person in truthful:
+        found = await study(
+            kit, person, StudyRecipe(replies=40), seed=1, on_progress=lambda done, total: None
+        )
+        if isinstance(found, Study):
+            return found
+    raise RuntimeError("nothing is clear enough in any of the truthful people: plant more of them")
 
 
 async def _cheats_trained(
