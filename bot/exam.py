@@ -15,7 +15,7 @@ from bot.respond import QUESTION_TOKENS, limits_of
 from bot.study import Study
 from engine import scope
 from engine.gate import Bounds, Decision, Evidence, Sample, decide, looks_worse
-from engine.judge import Judge, combined, note_questions, probability
+from engine.judge import Judge, combined, note_questions, probability, suffices
 from engine.ports import EngineDownError, EngineError
 from engine.requests import shared
 from engine.training.lessons import Result
@@ -171,7 +171,7 @@ async def _judged(
             request=last_request(prompt),
             text=kit.backend.decode(completion.token_ids),
             wanted=probability(combined(wanted, verdict.answers)),
-            sound=probability(combined(sound, verdict.answers)),
+            is_sound=suffices(sound, verdict.answers),
         )
 
     return await asyncio.gather(*map(one, prompts, meant, completions))

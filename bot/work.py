@@ -63,7 +63,7 @@ class Workers:
         metrics.WAITING.set(len(self._queue))
 
     def put_again(self, person: str, item_id: str) -> None:
-        """It was told once more: the first time it may have been stored and, its connection dropped, not put."""
+        """It was told once more: stored the first time, it was not put if its connection dropped then."""
         if item_id not in self._running and not self._queue.holds(person, item_id):
             self.put(person, item_id)
 

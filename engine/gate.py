@@ -37,12 +37,16 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A reply made for the gate. `wanted`: the judge's P(as this person wants it); `sound`: P(in order)."""
+    """A reply made for the gate. `wanted`: the judge's P(as this person wants it).
+
+    `is_sound`: it sees no fault. How probable it finds one is no measure: a judge that cannot tell finds the
+    same fault likelier in long replies than in short ones, and whole manners seem to be worse.
+    """
 
     request: str
     text: str
     wanted: float
-    sound: float
+    is_sound: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,8 +236,8 @@ def _shared(evidence: Evidence) -> _Difference:
     A judge finds one manner sounder than another, and to answer in the manner that was asked for is no fault
     of a LoRA.
     """
-    before = [one.sound for one in evidence.shared_noted]
-    return _difference([one.sound for one in evidence.shared_candidate], before)
+    before = [one.is_sound for one in evidence.shared_noted]
+    return _difference([one.is_sound for one in evidence.shared_candidate], before)
 
 
 def _regression(shared: _Difference, bounds: Bounds, errors: float) -> str | None:

@@ -192,14 +192,13 @@ class Judge:
 
         Where no wish was put into words, the taste must be for it.
         """
-        asked = [
-            question for question in self.questions if question.weight and question.name in verdict.answers
-        ]
         if self._opinion is not None and not any(question.is_wish for question in self.questions):
             is_liked = verdict.opinion > 0.0
         else:
-            is_liked = bool(asked)
-        return is_liked and all(_suffices(question, verdict.answers[question.name]) for question in asked)
+            is_liked = any(
+                question.weight and question.name in verdict.answers for question in self.questions
+            )
+        return is_liked and suffices(self.questions, verdict.answers)
 
     def _is_refused(self, verdict: Verdict) -> bool:
         return any(_wanted(q, verdict.answers[q.name]) < REFUSED_BELOW for q in self._asked_first)
@@ -265,8 +264,13 @@ def _wanted(question: Question, p_yes: float) -> float:
     return p_yes if question.weight > 0 else 1.0 - p_yes
 
 
-def _suffices(question: Question, p_yes: float) -> bool:
-    return _wanted(question, p_yes) >= (WISH_MET_FROM if question.is_wish else FAULTLESS_FROM)
+def suffices(questions: Sequence[Question], answers: Mapping[str, float]) -> bool:
+    """Whether every wish that was asked about is seen to be met, and no fault is seen."""
+    return all(
+        _wanted(question, answers[question.name]) >= (WISH_MET_FROM if question.is_wish else FAULTLESS_FROM)
+        for question in questions
+        if question.weight and question.name in answers
+    )
 
 
 def _tables(document: Mapping[str, object], key: str, path: Path) -> list[Mapping[str, object]]:

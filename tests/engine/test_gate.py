@@ -24,16 +24,17 @@ BOUNDS = Bounds(promote_at=0.8)
 THINGS = ["otters", "kettles", "violins", "glaciers", "hammers", "tulips", "bridges", "comets", "walnuts"]
 
 
-def samples(wanted: float, *, words: int = 12, opening: str = "", sound: float = 0.97) -> list[Sample]:
+def samples(wanted: float, *, words: int = 12, opening: str = "", sound: float = 1.0) -> list[Sample]:
+    """Replies of which the first ones, so large a share, are found to be without a fault."""
     source = random.Random(1)
     return [
         Sample(
             request=f"Tell me about {thing}",
             text=opening + " ".join(source.choice(THINGS) + str(source.randrange(99)) for _ in range(words)),
             wanted=wanted,
-            sound=sound,
+            is_sound=number < sound * len(THINGS),
         )
-        for thing in THINGS
+        for number, thing in enumerate(THINGS)
     ]
 
 
@@ -111,10 +112,8 @@ def test_a_manner_that_a_judge_finds_less_sound_is_no_regression() -> None:
 
 
 def test_what_only_looks_worse_is_not_stopped_for_it() -> None:
-    """Ten points in the middle, from nine replies that differ by 15 to 30: it may well be chance."""
-    told = [replace(one, sound=0.6) for one in samples(0.9)]
-    mixed = [replace(one, sound=0.75 if number % 2 else 0.3) for number, one in enumerate(samples(0.9))]
-    doubtful = replace(GOOD, shared_candidate=mixed, shared_noted=told)
+    """Two faults more in nine replies may well be chance."""
+    doubtful = replace(GOOD, shared_candidate=samples(0.9, sound=7 / 9))
     assert looks_worse(doubtful, BOUNDS)
     assert decide(doubtful, BOUNDS).is_promoted
     assert not looks_worse(GOOD, BOUNDS)
