@@ -27,7 +27,7 @@ from engine.dataset import Dataset, Feedback, Source
 from engine.judge import Judge, Question, Verdict, combined, note_questions, plain_features
 from engine.ports import EngineDownError, EngineError
 from engine.requests import near, requests
-from engine.taste import Population, Taste, Want
+from engine.taste import Population, Rated, Taste, Want
 from engine.training.lessons import Kind, Lesson, Trial
 from engine.types import Mode, Prompt, Role, TokenIds, Turn
 from engine.wording import last_request, note_question, question
@@ -43,7 +43,6 @@ ASKED_RATINGS = 12  # the newest rated replies, on which the judge learns what t
 ASKED_WEIGHT = 0.5
 SEARCH_TOKENS = 512  # of one request that is answered anew
 OWN_WORDS_PRIOR, NO_NOTES_PRIOR = 0.92, 0.5
-RATINGS_HALF_LIFE = 40  # so many ratings later a rating counts half
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +90,7 @@ async def study(
     everything = [note for note in await kit.store.notes.all(person.key) if note.kind is NoteKind.NOTE]
     said = [one for one in everything if one.origin is not Origin.REACTIONS and one.deleted_at is None]
     rated = await _rated_for_training(kit, person, {one.id for one in data.train})
-    seen = _seen(kit, rated, everything, await crowd.population(kit))
+    seen = await asyncio.to_thread(_seen, kit, rated, everything, await crowd.population(kit))
     notes = (*(note.text for note in said[-kit.settings.memory.max_notes :]), *(want.note for want in seen))
     encode, encode_text = kit.backend.encode, kit.backend.encode_text
     taught: list[Lesson] = []
@@ -333,14 +332,14 @@ def _seen(
     """What the ratings say the person wants, read anew from those that are trained on alone.
 
     The notes that stand by day were seen in all ratings. Were they taken, held-out ratings would vouch for
-    what they themselves had suggested. Newer ratings count more, so that who changes their mind is followed.
+    what they themselves had suggested.
     """
-    taste, weight = Taste.blank(kit.rubric.manners, everybody), 1.0
-    for one in rated:
-        described = {**(one.manners or {}), **plain_features(one.reply.text)}
-        taste = taste.rated(described, one.reply.rating or 3, weight=weight)
-        weight *= 0.5 ** (1 / RATINGS_HALF_LIFE)
-    if taste.ratings < FEWEST:
+    likings = [
+        Rated(answers={**(one.manners or {}), **plain_features(one.reply.text)}, rating=one.reply.rating or 3)
+        for one in rated
+    ]
+    taste = Taste.blank(kit.rubric.manners, everybody).following(likings)
+    if len(likings) < FEWEST:
         return []
     return [want for want in taste.wants() if not _is_spoken_for(kit, want, everything)]
 

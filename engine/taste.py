@@ -38,6 +38,9 @@ SLIP = 0.05  # how often somebody chooses the reply that they like less
 MASS_THAT_MATTERS, MAX_KEPT = 0.999, 600
 PLAIN = ("plain: words",)  # features that are read from the text, without a judge
 CONFIDENT = 0.6  # a want is told from this probability on
+CUTS = (6, 9, 12, 18, 27, 40, 60, 90, 135)  # so many things ago a change of mind is looked for
+CHANGED = 0.1  # how probable it is that there was one
+STILL_WANTED = 0.8  # how probably each thing that was wanted before it is wanted after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,25 @@ class Want:
     manner: str
     note: str
     probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rated:
+    """A reply, by what the judge finds in it, was rated from 1 to 5."""
+
+    answers: Answers
+    rating: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferred:
+    """One reply was chosen over another."""
+
+    better: Answers
+    worse: Answers
+
+
+Liking: TypeAlias = Rated | Preferred
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +104,8 @@ class Taste:
     """One person's taste. A value: learning gives a new one. Make the first with `blank`.
 
     `moments` are the sums of products over [1, plain…, answers…, rating], one row per rating. `choices` has
-    one row per choice: [plain…, answers…] of the better reply less those of the worse.
+    one row per choice: [plain…, answers…] of the better reply less those of the worse. `earlier` is how
+    probably each note was wanted before they changed their mind, where they did: most of it still holds.
     """
 
     manners: tuple[Manner, ...]
@@ -90,6 +113,7 @@ class Taste:
     moments: Floats
     choices: Floats
     ratings: float = 0.0  # how many it was learned from
+    earlier: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def blank(cls, manners: Sequence[Manner], population: Population | None = None) -> Taste:
@@ -114,6 +138,36 @@ class Taste:
         """The taste after one reply was chosen over another."""
         difference = self._features(better) - self._features(worse)
         return replace(self, choices=np.vstack([self.choices, difference]))
+
+    def after(self, told: Sequence[Liking]) -> Taste:
+        """The taste after all of these. Their order does not matter."""
+        taste = self
+        for one in told:
+            if isinstance(one, Rated):
+                taste = taste.rated(one.answers, one.rating)
+            else:
+                taste = taste.preferred(one.better, one.worse)
+        return taste
+
+    def following(self, told: Sequence[Liking]) -> Taste:
+        """The taste after all of these, the newest first, by somebody who may have changed their mind.
+
+        If a change explains them better than one mind does, it is the newer ones that count, and what was
+        wanted before is where they start from.
+        """
+        cuts = [count for count in CUTS if count <= len(told) - CUTS[0]]
+        unchanged = self.after(told)
+        best, following = unchanged.log_evidence + math.log(1.0 - CHANGED), None
+        for count in cuts:
+            before = self.after(told[count:])
+            since = replace(self, earlier={want.note: want.probability for want in before.all_wants()})
+            log_evidence = before.log_evidence + since.after(told[:count]).log_evidence
+            if log_evidence + math.log(CHANGED / len(cuts)) > best:
+                best, following = log_evidence + math.log(CHANGED / len(cuts)), (since, count)
+        if following is None:
+            return unchanged
+        since, count = following
+        return since.following(told[:count])
 
     @property
     def has_learned(self) -> bool:
@@ -156,6 +210,11 @@ class Taste:
             for (number, _, note), p in zip(hypotheses.atoms, probabilities, strict=True)
         ]
 
+    @property
+    def log_evidence(self) -> float:
+        """How probable all that it learned from is, whatever is wanted: for comparing tastes of the same."""
+        return self._posterior.log_evidence
+
     # --- its state as JSON ---
 
     def state(self) -> dict[str, object]:
@@ -166,6 +225,7 @@ class Taste:
             "moments": self.moments.tolist(),
             "choices": self.choices.tolist(),
             "ratings": self.ratings,
+            "earlier": dict(self.earlier),
         }
 
     @classmethod
@@ -182,7 +242,8 @@ class Taste:
         if moments is None or choices is None or moments.shape != blank.moments.shape:
             return None
         count = float(ratings) if isinstance(ratings, int | float) else 0.0
-        return replace(blank, moments=moments, choices=choices, ratings=count)
+        earlier = _shares(state.get("earlier"))
+        return replace(blank, moments=moments, choices=choices, ratings=count, earlier=earlier)
 
     # --- the posterior ---
 
@@ -326,6 +387,7 @@ def _sets(groups: Sequence[str]) -> list[tuple[int, ...]]:
 class _Posterior:
     """How probable each hypothesis is (`weights`), and what those that matter say about ratings."""
 
+    log_evidence: float
     weights: Floats  # one for each hypothesis, over all noises
     kept: NDArray[np.int64]  # the hypotheses that matter, one row for each noise that matters
     kept_weights: Floats
@@ -357,15 +419,18 @@ def _infer(hypotheses: _Hypotheses, taste: Taste) -> _Posterior:
         - moments[-1, -1] / squares
         - max(taste.ratings, 0.0) * np.log(squares)
     )
-    log_weights = log_evidence + _log_prior(hypotheses, population)
-    log_weights += _log_foretold(hypotheses, taste.choices, means, noises)
+    log_prior = _log_prior(hypotheses, population, taste.earlier)
+    log_weights = log_evidence + log_prior + _log_foretold(hypotheses, taste.choices, means, noises)
     joint = np.exp(log_weights - log_weights.max())
-    joint /= joint.sum()
+    total = joint.sum()
+    joint /= total
     order = np.argsort(joint, axis=None)[::-1]
     needed = 1 + int(np.searchsorted(np.cumsum(joint.ravel()[order]), MASS_THAT_MATTERS))
     noise_row, kept = np.unravel_index(order[: min(needed, MAX_KEPT)], joint.shape)
     kept_weights = joint[noise_row, kept]
+    possible = len(NOISES) * np.exp(log_prior).sum()
     return _Posterior(
+        log_evidence=float(log_weights.max() + np.log(total) - np.log(possible)),
         weights=joint.sum(axis=0),
         kept=kept,
         kept_weights=kept_weights / kept_weights.sum(),
@@ -409,13 +474,16 @@ def _foretold(margins: Floats) -> Floats:
     return np.asarray(SLIP + (1.0 - 2.0 * SLIP) * certain)
 
 
-def _log_prior(hypotheses: _Hypotheses, population: Population) -> Floats:
+def _log_prior(hypotheses: _Hypotheses, population: Population, earlier: Mapping[str, float]) -> Floats:
     shares = np.array(
         [
             population.wanted.get(note, population.wants / len(hypotheses.atoms))
             for *_, note in hypotheses.atoms
         ]
     )
+    if earlier:
+        before = np.array([earlier.get(note, 0.0) for *_, note in hypotheses.atoms])
+        shares = STILL_WANTED * before + (1.0 - STILL_WANTED) * shares
     shares = np.clip(shares, 0.005, 0.9)
     return np.asarray(hypotheses.has @ np.log(shares / (1.0 - shares)))
 
@@ -427,6 +495,12 @@ def _numbers(rows: object, width: int) -> Floats | None:
     except (TypeError, ValueError):
         return None
     return found if np.isfinite(found).all() else None
+
+
+def _shares(stored: object) -> Mapping[str, float]:
+    """Stored probabilities of notes; none where they are anything else."""
+    told = stored.items() if isinstance(stored, dict) else ()
+    return {str(note): float(p) for note, p in told if isinstance(p, int | float) and 0.0 <= p <= 1.0}
 
 
 def _scaled(rating: float) -> float:

@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.judge import Manner, plain_features
-from engine.taste import Pair, Population, Taste, information, is_worth_showing, most_informative_pair
+from engine.taste import (
+    Pair,
+    Population,
+    Rated,
+    Taste,
+    information,
+    is_worth_showing,
+    most_informative_pair,
+)
 
 GROUPS = {
     "length": ("short", "long", "middling"),
@@ -68,6 +77,22 @@ class Somebody:
             answers[name] = sure if is_so == (self.rng.random() < right) else 1 - sure
         return answers
 
+    def rates(self, count: int) -> list[Rated]:
+        """So many ratings, the newest first."""
+        replies = [self.reply() for _ in range(count)]
+        return [Rated(answers=self.judged(reply), rating=self.rating(reply)) for reply in replies]
+
+    def wants(self) -> set[str]:
+        return {f"Be {name}." if wanted else f"Do not be {name}." for name, wanted in self.wanted}
+
+    def changes_mind(self) -> None:
+        """About one thing: they want something else of its group, or the contrary."""
+        name, wanted = self.wanted[0]
+        others = next(
+            [other for other in names if other != name] for names in GROUPS.values() if name in names
+        )
+        self.wanted = [(others[0], True) if others else (name, not wanted), *self.wanted[1:]]
+
     def taught(self, count: int) -> Taste:
         taste = Taste.blank(MANNERS)
         for _ in range(count):
@@ -93,7 +118,7 @@ def test_it_finds_what_a_silent_person_wants_from_36_noisy_ratings() -> None:
     right = wrong = missed = 0
     for person in people(30):
         told = {want.note for want in person.taught(36).wants()}
-        true = {f"Be {name}." if wanted else f"Do not be {name}." for name, wanted in person.wanted}
+        true = person.wants()
         right, wrong, missed = right + len(told & true), wrong + len(told - true), missed + len(true - told)
     assert right / (right + wrong) >= 0.95
     assert right / (right + missed) >= 0.75
@@ -177,6 +202,39 @@ def test_the_order_of_ratings_does_not_matter() -> None:
     for one, other in zip(rows, reversed(rows), strict=True):
         forwards, backwards = forwards.rated(*one), backwards.rated(*other)
     assert np.allclose(forwards.moments, backwards.moments)
+
+
+def test_a_changed_mind_is_followed_and_what_did_not_change_stays() -> None:
+    followed = dragged = 0
+    for person in people(20):
+        before = person.rates(40)
+        person.changes_mind()
+        told = person.rates(36) + before
+        followed += {want.note for want in Taste.blank(MANNERS).following(told).wants()} == person.wants()
+        dragged += {want.note for want in Taste.blank(MANNERS).after(told).wants()} == person.wants()
+    assert followed >= 8
+    assert dragged <= 1
+
+
+def test_who_does_not_change_their_mind_is_not_thought_to() -> None:
+    kept = [person.rates(40) for person in people(20)]
+    told = [Taste.blank(MANNERS).following(likings) for likings in kept]
+    assert sum(taste.ratings == 40 for taste in told) >= 16
+    assert all(taste.earlier for taste in told if taste.ratings < 40)
+    assert not Taste.blank(MANNERS).following([]).has_learned
+
+
+def test_what_was_wanted_before_a_change_is_likely_to_be_wanted_still() -> None:
+    taste = replace(Taste.blank(MANNERS), earlier={"Be warm.": 1.0})
+    (likeliest, *_) = sorted(taste.all_wants(), key=lambda want: -want.probability)
+    assert likeliest.note == "Be warm."
+    assert taste.log_evidence == pytest.approx(0.0)
+    again = Taste.restored(json.loads(json.dumps(taste.state())), MANNERS)
+    assert again is not None
+    assert again.earlier == {"Be warm.": 1.0}
+    broken = Taste.restored(taste.state() | {"earlier": {"Be warm.": "?"}}, MANNERS)
+    assert broken is not None
+    assert broken.earlier == {}
 
 
 def test_a_choice_teaches_as_ratings_do() -> None:
