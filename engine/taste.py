@@ -155,19 +155,16 @@ class Taste:
         If a change explains them better than one mind does, it is the newer ones that count, and what was
         wanted before is where they start from.
         """
-        cuts = [count for count in CUTS if count <= len(told) - CUTS[0]]
+        cuts = [cut for cut in CUTS if cut <= len(told) - CUTS[0]]
         unchanged = self.after(told)
-        best, following = unchanged.log_evidence + math.log(1.0 - CHANGED), None
-        for count in cuts:
-            before = self.after(told[count:])
-            since = replace(self, earlier={want.note: want.probability for want in before.all_wants()})
-            log_evidence = before.log_evidence + since.after(told[:count]).log_evidence
-            if log_evidence + math.log(CHANGED / len(cuts)) > best:
-                best, following = log_evidence + math.log(CHANGED / len(cuts)), (since, count)
-        if following is None:
-            return unchanged
-        since, count = following
-        return since.following(told[:count])
+        best, newer, since = unchanged.log_evidence + math.log(1.0 - CHANGED), 0, self
+        for cut in cuts:
+            before = self.after(told[cut:])
+            begun = replace(self, earlier={want.note: want.probability for want in before.all_wants()})
+            explained = before.log_evidence + begun.after(told[:cut]).log_evidence
+            if explained + math.log(CHANGED / len(cuts)) > best:
+                best, newer, since = explained + math.log(CHANGED / len(cuts)), cut, begun
+        return since.following(told[:newer]) if newer else unchanged
 
     @property
     def has_learned(self) -> bool:
