@@ -90,7 +90,7 @@ async def _described(kit: Kit, one: Recorded) -> tuple[datetime, Rated] | None:
             return None
         (answers,) = asked
         await kit.store.replies.describe(one.reply.id, one.reply.text, answers)
-    return one.at, Rated(answers=_with_plain(answers, one.reply.text), rating=one.reply.rating or 3)
+    return one.at, as_rated(one, answers)
 
 
 async def _preferred(kit: Kit, person: str) -> list[tuple[datetime, Preferred]]:
@@ -130,6 +130,11 @@ async def _asked(kit: Kit, one: Recorded, texts: Sequence[str]) -> list[dict[str
         log.info("an answer is left out of the taste", reply=one.reply.id, error=str(error))
         return None
     return [dict(verdict.answers) for verdict in verdicts]
+
+
+def as_rated(one: Recorded, answers: Mapping[str, float]) -> Rated:
+    """A rated answer in which the judge found this, as a taste learns from it."""
+    return Rated(answers=_with_plain(answers, one.reply.text), rating=one.reply.rating or 3)
 
 
 def _is_complete(kit: Kit, answers: Mapping[str, float]) -> bool:

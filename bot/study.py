@@ -15,7 +15,7 @@ from datetime import datetime
 
 from bot import crowd, gathering
 from bot.kit import Kit
-from bot.liking import FEWEST, rethink
+from bot.liking import FEWEST, as_rated, rethink
 from bot.noting import manner_of
 from bot.respond import limits_of
 from bot.store.notes import Note, NoteKind, Origin
@@ -24,10 +24,10 @@ from bot.store.replies import Recorded
 from engine import dataset, scope
 from engine.compose import compose
 from engine.dataset import Dataset, Feedback, Source
-from engine.judge import Judge, Question, Verdict, combined, note_questions, plain_features
+from engine.judge import Judge, Question, Verdict, combined, note_questions
 from engine.ports import EngineDownError, EngineError
 from engine.requests import near, requests
-from engine.taste import Population, Rated, Taste, Want
+from engine.taste import Population, Taste, Want
 from engine.training.lessons import Kind, Lesson, Trial
 from engine.types import Mode, Prompt, Role, TokenIds, Turn
 from engine.wording import last_request, note_question, question
@@ -334,13 +334,10 @@ def _seen(
     The notes that stand by day were seen in all ratings. Were they taken, held-out ratings would vouch for
     what they themselves had suggested.
     """
-    likings = [
-        Rated(answers={**(one.manners or {}), **plain_features(one.reply.text)}, rating=one.reply.rating or 3)
-        for one in rated
-    ]
-    taste = Taste.blank(kit.rubric.manners, everybody).following(likings)
-    if len(likings) < FEWEST:
+    if len(rated) < FEWEST:
         return []
+    likings = [as_rated(one, one.manners or {}) for one in rated]
+    taste = Taste.blank(kit.rubric.manners, everybody).following(likings)
     return [want for want in taste.wants() if not _is_spoken_for(kit, want, everything)]
 
 
