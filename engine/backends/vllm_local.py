@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -303,6 +304,7 @@ class VllmLocalBackend(Backend):
 
     async def _launch(self) -> None:
         """A new engine, warmed up. A start that is cancelled half-way is shut down when it is through."""
+        await asyncio.to_thread(self._import)
         starting = asyncio.get_running_loop().run_in_executor(None, self._create)
         try:
             self._engine = await asyncio.shield(starting)
@@ -324,10 +326,15 @@ class VllmLocalBackend(Backend):
         await self.sample(prefix, n=2, sampling=Sampling(max_tokens=2, seed=0))
         await self.ask([prefix, prefix])
 
+    def _import(self) -> None:
+        """Import vLLM, in a call of its own: vLLM keeps the error of a library that it can do without, and
+        with it every local name of those who were importing. An engine among them would never go away."""
+        _set_environment(self._settings)
+        importlib.import_module("vllm.v1.engine.async_llm")
+
     def _create(self) -> Any:
         """Start vLLM; takes many seconds and blocks."""
         folder = self._opened
-        _set_environment(self._settings)
         from vllm.platforms import current_platform
         from vllm.v1.engine.async_llm import AsyncLLM
 
@@ -449,6 +456,9 @@ def _set_environment(settings: VllmSettings) -> None:
         # poll for work and take a core away: the search is a third faster so.
         "VLLM_ENABLE_V1_MULTIPROCESSING": "1" if settings.tensor_parallel > 1 else "0",
         "TORCH_LOGS": "-all",
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
+        # vLLM looks at what torch is about to drop; nobody who runs a bot can do anything about it.
+        "PYTHONWARNINGS": "ignore::FutureWarning:vllm.triton_utils.dispatcher",
     }
     for name, value in wanted.items():
         os.environ.setdefault(name, value)
@@ -466,4 +476,9 @@ def _end(engines: list[Any]) -> None:
         if engine is not None:
             engine.shutdown(timeout=END_S)
         del engine
+    # A host may have frozen what was loaded, and the collector does not see that.
+    was_frozen = gc.get_freeze_count() > 0
+    gc.unfreeze()
     gc.collect()
+    if was_frozen:
+        gc.freeze()

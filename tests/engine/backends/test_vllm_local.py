@@ -6,7 +6,9 @@ import asyncio
 import json
 import os
 import signal
+import sys
 import time
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -250,6 +252,35 @@ async def test_too_little_memory_is_said_and_not_tried(tmp_path: Path) -> None:
     settings = VllmSettings(model=str(tmp_path), cpu_cache_gib=1e6)
     with pytest.raises(ModelError, match="GiB are free"):
         await VllmLocalBackend(settings).start(lambda _: None)
+
+
+STARTED_AND_STOPPED = """
+import asyncio, gc, sys
+from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
+
+async def start_and_stop():
+    backend = VllmLocalBackend(VllmSettings(model=sys.argv[1], max_context=1024, cpu_cache_gib=0.25))
+    await backend.start(lambda line: None)
+    gc.freeze()
+    await backend.stop()
+
+if __name__ == "__main__":
+    asyncio.run(start_and_stop())
+"""
+
+
+@pytest.mark.real
+async def test_a_process_that_served_a_model_begins_and_ends_without_a_word(
+    chat_model: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "start_and_stop.py"
+    script.write_text(STARTED_AND_STOPPED)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, script, chat_model, stdout=PIPE, stderr=STDOUT
+    )
+    async with asyncio.timeout(240):
+        said, _ = await process.communicate()
+    assert (process.returncode, said.decode()) == (0, "")
 
 
 async def test_before_it_is_started_it_is_down_and_not_broken() -> None:
