@@ -1,4 +1,4 @@
-"""How LoRAs are applied where vLLM runs on a CPU: each to all of its rows at once.
+"""How LoRAs are applied where vLLM runs on a CPU: each to all of its rows, and all in one go.
 
 By itself vLLM copies a LoRA's matrices for every single token there, which makes a model with LoRAs three
 times slower than without; and a row without a LoRA is given whatever lies in the last slot.
@@ -7,22 +7,36 @@ times slower than without; and a row without a LoRA is given whatever lies in th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 
-# The slot of a LoRA, and the rows that are under it; None: all of them.
-Group = tuple[int, Tensor | None]
+SPARE = 32  # empty places that a block may have in any case; otherwise half as many as it has rows
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows under neighbouring LoRAs, laid out with equally many places for each LoRA.
+
+    `taken` is the row that each place holds; an empty one holds some row again, and is not read back.
+    """
+
+    slots: slice
+    taken: Tensor | slice
+    rows: Tensor | None  # ascending; None: all there are
+    places: Tensor | slice  # where each of these rows lies
 
 
 class GroupedLoras(PunicaWrapperCPU):
-    """Adds what LoRAs say, LoRA by LoRA."""
+    """Adds what LoRAs say, block by block."""
 
     def update_metadata(self, *mapping: Any, **more: Any) -> None:  # Any: vLLM's own
         super().update_metadata(*mapping, **more)
-        self._of_tokens = groups(self.token_lora_indices)
-        self._of_samples = groups(self.sampler_indices)
+        self._of_tokens = blocks(self.token_lora_indices)
+        self._of_samples = blocks(self.sampler_indices)
 
     def add_lora_linear(
         self,
@@ -53,20 +67,50 @@ class GroupedLoras(PunicaWrapperCPU):
         add(logits, x.view(-1, x.shape[-1]), lora_a_stacked, lora_b_stacked, scale, self._of_samples)
 
 
-def groups(slots: Tensor) -> list[Group]:
-    """The rows of each LoRA, from the slot of each row; of rows without a LoRA that is -1."""
-    found = slots.unique().tolist()
-    if len(found) == 1:
-        return [(slot, None) for slot in found if slot >= 0]
-    return [(slot, (slots == slot).nonzero()[:, 0]) for slot in found if slot >= 0]
+def blocks(slots: Tensor) -> list[Block]:
+    """From the slot of each row; of rows without a LoRA that is -1."""
+    counts = torch.bincount(slots + 1).tolist()[1:]
+    return [_block(slots, first, last, max(counts[first:last])) for first, last in _runs(counts)]
 
 
-def add(y: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float, of_rows: Sequence[Group]) -> None:
+def add(y: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float, of_rows: Sequence[Block]) -> None:
     """Add to `y` what the LoRAs [slot, 1, rank, in] and [slot, 1, out, rank] make of `x`."""
-    for slot, rows in of_rows:
-        read = x if rows is None else x[rows]
-        said = ((read @ a[slot, 0].T) * scale @ b[slot, 0].T)[:, : y.shape[1]]
-        if rows is None:
-            y += said
+    for block in of_rows:
+        down, up = a[block.slots, 0].mT, b[block.slots, 0].mT
+        read = x[block.taken].view(len(down), -1, x.shape[1])
+        inner = torch.bmm(read, down)
+        said = torch.bmm(inner if scale == 1.0 else inner * scale, up).flatten(end_dim=1)
+        theirs = said[block.places, : y.shape[1]]
+        if block.rows is None:
+            y += theirs
         else:
-            y[rows] += said
+            y.index_add_(0, block.rows, theirs)
+
+
+def _runs(counts: Sequence[int]) -> list[tuple[int, int]]:
+    """Slots that share a block, from the first to before the last: where not too many places stay empty."""
+    runs: list[tuple[int, int]] = []
+    for slot in (slot for slot, count in enumerate(counts) if count):
+        first = runs[-1][0] if runs else slot
+        together = counts[first : slot + 1]
+        empty = len(together) * max(together) - sum(together)
+        if runs and empty <= max(sum(together) // 2, SPARE):
+            runs[-1] = (first, slot + 1)
+        else:
+            runs.append((slot, slot + 1))
+    return runs
+
+
+def _block(slots: Tensor, first: int, last: int, most: int) -> Block:
+    rows = ((slots >= first) & (slots < last)).nonzero()[:, 0]
+    is_all = len(rows) == len(slots)
+    if last - first == 1:
+        return Block(
+            slice(first, last), slice(None) if is_all else rows, None if is_all else rows, slice(None)
+        )
+    lora = slots[rows] - first
+    nth = (lora[:, None] == torch.arange(last - first)).cumsum(0).gather(1, lora[:, None])[:, 0] - 1
+    places = lora * most + nth
+    taken = torch.zeros((last - first) * most, dtype=torch.long)
+    taken[places] = rows
+    return Block(slice(first, last), taken, None if is_all else rows, places)

@@ -385,6 +385,9 @@ class VllmLocalBackend(Backend):
         )
 
     async def _shut_down(self) -> None:
+        reading = getattr(self._engine, "output_handler", None)
+        if reading is not None:
+            reading.cancel()  # it would report the engine's end as a failure
         ending, self._engine = [self._engine], None
         await asyncio.to_thread(_end, ending)
 
