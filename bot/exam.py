@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from bot.kit import Kit
@@ -15,7 +15,7 @@ from bot.respond import QUESTION_TOKENS, limits_of
 from bot.study import Study
 from engine import scope
 from engine.gate import Bounds, Decision, Evidence, Sample, decide, looks_worse
-from engine.judge import Judge, combined, note_questions, probability, suffices
+from engine.judge import UNASKED, Judge, Verdict, combined, note_questions, probability, suffices
 from engine.ports import EngineDownError, EngineError
 from engine.requests import shared
 from engine.training.lessons import Result
@@ -31,13 +31,23 @@ AT_ONCE = 32
 Meant: TypeAlias = Sequence[tuple[str, ...]]  # of each prompt, the notes that are for it
 
 
+@dataclass(slots=True)
+class Said:
+    """A reply, or None where it could not be made, and what the judge has answered about it so far, but for
+    what was asked about a person's notes: that is nobody else's.
+    """
+
+    completion: Completion | None
+    verdict: Verdict = UNASKED
+
+
 class Exam:
     """Examines candidates. What the bare base says to the shared requests is made once, for everybody."""
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._lock = asyncio.Lock()
-        self._of_base: dict[tuple[Prompt, ...], Sequence[Completion | None]] = {}
+        self._of_base: dict[tuple[Prompt, ...], Sequence[Said]] = {}
         self._shared = shared_prompts(kit)
 
     async def decision(
@@ -97,7 +107,7 @@ class Exam:
             return await self._samples(meant, prompts, lora)
         async with self._lock:
             if prompts not in self._of_base:
-                self._of_base[prompts] = await _completions(self._kit, prompts, None)
+                self._of_base[prompts] = await _replies(self._kit, prompts, None)
         return await _judged(self._kit, meant, prompts, self._of_base[prompts])
 
     async def _noted_samples(self, meant: Meant, prompts: Sequence[Prompt]) -> Sequence[Sample | None]:
@@ -105,12 +115,12 @@ class Exam:
         if not meant:
             return ()
         told = [replace(prompt, notes=those) for prompt, those in zip(prompts, meant, strict=True)]
-        return await _judged(self._kit, meant, prompts, await _completions(self._kit, told, None))
+        return await _judged(self._kit, meant, prompts, await _replies(self._kit, told, None))
 
     async def _samples(
         self, meant: Meant, prompts: Sequence[Prompt], lora: LoraRef | None
     ) -> Sequence[Sample | None]:
-        return await _judged(self._kit, meant, prompts, await _completions(self._kit, prompts, lora))
+        return await _judged(self._kit, meant, prompts, await _replies(self._kit, prompts, lora))
 
 
 def _seen_in_all(*sides: Sequence[Sample | None]) -> list[tuple[Sample, ...]]:
@@ -127,13 +137,11 @@ def shared_prompts(kit: Kit) -> tuple[Prompt, ...]:
     return tuple(Prompt(turns=(Turn(role=Role.USER, text=text),), persona=persona) for text in texts)
 
 
-async def _completions(
-    kit: Kit, prompts: Sequence[Prompt], lora: LoraRef | None
-) -> Sequence[Completion | None]:
-    """One reply to each prompt; None where it could not be made."""
+async def _replies(kit: Kit, prompts: Sequence[Prompt], lora: LoraRef | None) -> Sequence[Said]:
+    """One reply to each prompt."""
     gate, by_day = asyncio.Semaphore(AT_ONCE), limits_of(kit)
 
-    async def one(number: int, prompt: Prompt) -> Completion | None:
+    async def one(number: int, prompt: Prompt) -> Said:
         prefix = kit.backend.encode(prompt)
         room = kit.backend.max_context - len(prefix) - QUESTION_TOKENS
         sampling = by_day.sampling(max(1, room), number)
@@ -143,35 +151,37 @@ async def _completions(
         except EngineDownError:
             raise
         except EngineError:
-            return None
-        return completion
+            return Said(None)
+        return Said(completion)
 
     return await asyncio.gather(*(one(number, prompt) for number, prompt in enumerate(prompts)))
 
 
 async def _judged(
-    kit: Kit, meant: Meant, prompts: Sequence[Prompt], completions: Sequence[Completion | None]
+    kit: Kit, meant: Meant, prompts: Sequence[Prompt], replies: Sequence[Said]
 ) -> Sequence[Sample | None]:
     """What the base thinks of each reply; None where it could not be made or judged."""
     sound, gate = kit.rubric.questions, asyncio.Semaphore(AT_ONCE)
 
-    async def one(prompt: Prompt, notes: Sequence[str], completion: Completion | None) -> Sample | None:
-        if completion is None:
+    async def one(prompt: Prompt, notes: Sequence[str], said: Said) -> Sample | None:
+        if said.completion is None:
             return None
         wanted = note_questions(notes)
         judge = Judge(kit.backend, (*sound, *wanted))
         try:
             async with gate:
-                (verdict,) = await judge.score(kit.backend.encode(prompt), [completion.token_ids])
+                prefix, reply = kit.backend.encode(prompt), said.completion.token_ids
+                (verdict,) = await judge.complete(prefix, [reply], [said.verdict])
         except EngineDownError:
             raise
         except EngineError:
             return None
+        said.verdict = replace(UNASKED, answers={each.name: verdict.answers[each.name] for each in sound})
         return Sample(
             request=last_request(prompt),
-            text=kit.backend.decode(completion.token_ids),
+            text=kit.backend.decode(reply),
             wanted=probability(combined(wanted, verdict.answers)),
             is_sound=suffices(sound, verdict.answers),
         )
 
-    return await asyncio.gather(*map(one, prompts, meant, completions))
+    return await asyncio.gather(*map(one, prompts, meant, replies))

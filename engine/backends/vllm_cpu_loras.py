@@ -8,13 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 
 SPARE = 32  # empty places that a block may have in any case; otherwise half as many as it has rows
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """Rows under one LoRA. None: all there are."""
+
+    slot: int
+    rows: Tensor | None
+
+    def read(self, x: Tensor) -> Tensor:
+        return x if self.rows is None else x[self.rows]
+
+    def add(self, y: Tensor, read: Tensor, a: Tensor, b: Tensor, scale: float) -> None:
+        # Rounded as in a block: `addmm` is quicker, and answers would depend on who else is being answered.
+        said = read @ a[self.slot, 0].mT @ b[self.slot, 0].mT
+        if self.rows is None:
+            y.add_(said, alpha=scale)
+        else:
+            y.index_add_(0, self.rows, said, alpha=scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +44,28 @@ class Block:
     """
 
     slots: slice
-    taken: Tensor | slice
-    rows: Tensor | None  # ascending; None: all there are
-    places: Tensor | slice  # where each of these rows lies
+    taken: Tensor
+    rows: Tensor  # ascending
+    places: Tensor  # where each of these rows lies
+
+    def read(self, x: Tensor) -> Tensor:
+        return x[self.taken].view(self.slots.stop - self.slots.start, -1, x.shape[1])
+
+    def add(self, y: Tensor, read: Tensor, a: Tensor, b: Tensor, scale: float) -> None:
+        said = torch.bmm(torch.bmm(read, a[self.slots, 0].mT), b[self.slots, 0].mT)
+        y.index_add_(0, self.rows, said.flatten(end_dim=1)[self.places], alpha=scale)
+
+
+Group: TypeAlias = Single | Block
 
 
 class GroupedLoras(PunicaWrapperCPU):
-    """Adds what LoRAs say, block by block."""
+    """Adds what LoRAs say, group by group."""
 
     def update_metadata(self, *mapping: Any, **more: Any) -> None:  # Any: vLLM's own
         super().update_metadata(*mapping, **more)
-        self._of_tokens = blocks(self.token_lora_indices)
-        self._of_samples = blocks(self.sampler_indices)
+        self._of_tokens = groups(self.token_lora_indices)
+        self._of_samples = groups(self.sampler_indices)
 
     def add_lora_linear(
         self,
@@ -48,11 +77,8 @@ class GroupedLoras(PunicaWrapperCPU):
         output_slices: Sequence[int],
         **unused: Any,
     ) -> None:
-        begin = 0
-        for a, b, size in zip(lora_a_stacked, lora_b_stacked, output_slices, strict=True):
-            part = y.view(-1, y.shape[-1])[:, begin : begin + size]
-            add(part, x.view(-1, x.shape[-1]), a, b, scale, self._of_tokens)
-            begin += size
+        parts = y.view(-1, y.shape[-1]).split(tuple(output_slices), dim=1)
+        add(parts, x.view(-1, x.shape[-1]), lora_a_stacked, lora_b_stacked, scale, self._of_tokens)
 
     def add_lora_logits(
         self,
@@ -64,27 +90,28 @@ class GroupedLoras(PunicaWrapperCPU):
         **unused: Any,
     ) -> None:
         logits = y.view(-1, y.shape[-1])[:, : lora_b_stacked.shape[-2]]
-        add(logits, x.view(-1, x.shape[-1]), lora_a_stacked, lora_b_stacked, scale, self._of_samples)
+        add([logits], x.view(-1, x.shape[-1]), [lora_a_stacked], [lora_b_stacked], scale, self._of_samples)
 
 
-def blocks(slots: Tensor) -> list[Block]:
+def add(
+    parts: Sequence[Tensor],
+    x: Tensor,
+    a: Sequence[Tensor],
+    b: Sequence[Tensor],
+    scale: float,
+    of_rows: Sequence[Group],
+) -> None:
+    """Add to each part what its LoRAs [slot, 1, rank, in] and [slot, 1, out, rank] make of `x`."""
+    for group in of_rows:
+        read = group.read(x)
+        for part, of_part_a, of_part_b in zip(parts, a, b, strict=True):
+            group.add(part, read, of_part_a, of_part_b, scale)
+
+
+def groups(slots: Tensor) -> list[Group]:
     """From the slot of each row; of rows without a LoRA that is -1."""
     counts = torch.bincount(slots + 1).tolist()[1:]
-    return [_block(slots, first, last, max(counts[first:last])) for first, last in _runs(counts)]
-
-
-def add(y: Tensor, x: Tensor, a: Tensor, b: Tensor, scale: float, of_rows: Sequence[Block]) -> None:
-    """Add to `y` what the LoRAs [slot, 1, rank, in] and [slot, 1, out, rank] make of `x`."""
-    for block in of_rows:
-        down, up = a[block.slots, 0].mT, b[block.slots, 0].mT
-        read = x[block.taken].view(len(down), -1, x.shape[1])
-        inner = torch.bmm(read, down)
-        said = torch.bmm(inner if scale == 1.0 else inner * scale, up).flatten(end_dim=1)
-        theirs = said[block.places, : y.shape[1]]
-        if block.rows is None:
-            y += theirs
-        else:
-            y.index_add_(0, block.rows, theirs)
+    return [_group(slots, first, last, max(counts[first:last])) for first, last in _runs(counts)]
 
 
 def _runs(counts: Sequence[int]) -> list[tuple[int, int]]:
@@ -101,16 +128,13 @@ def _runs(counts: Sequence[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def _block(slots: Tensor, first: int, last: int, most: int) -> Block:
+def _group(slots: Tensor, first: int, last: int, most: int) -> Group:
     rows = ((slots >= first) & (slots < last)).nonzero()[:, 0]
-    is_all = len(rows) == len(slots)
     if last - first == 1:
-        return Block(
-            slice(first, last), slice(None) if is_all else rows, None if is_all else rows, slice(None)
-        )
+        return Single(first, None if len(rows) == len(slots) else rows)
     lora = slots[rows] - first
     nth = (lora[:, None] == torch.arange(last - first)).cumsum(0).gather(1, lora[:, None])[:, 0] - 1
     places = lora * most + nth
     taken = torch.zeros((last - first) * most, dtype=torch.long)
     taken[places] = rows
-    return Block(slice(first, last), taken, None if is_all else rows, places)
+    return Block(slice(first, last), taken, rows, places)

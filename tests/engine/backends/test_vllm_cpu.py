@@ -40,7 +40,7 @@ def test_they_leave_to_vllm_what_they_cannot_do() -> None:
 
 @pytest.mark.parametrize("slots", [[0, 2, -1, 2, 0], [1, 1], [-1, -1], [2], [2, *[0] * 90, 1, 1], [0] * 90])
 def test_each_row_is_under_its_own_lora_and_some_under_none(slots: list[int]) -> None:
-    from engine.backends.vllm_cpu_loras import add, blocks
+    from engine.backends.vllm_cpu_loras import add, groups
 
     a, b = torch.randn(3, 1, 4, 8), torch.randn(3, 1, 6, 4)
     x, y = torch.randn(len(slots), 8), torch.randn(len(slots), 6)
@@ -48,16 +48,21 @@ def test_each_row_is_under_its_own_lora_and_some_under_none(slots: list[int]) ->
         row if slot < 0 else row + 0.5 * b[slot, 0] @ (a[slot, 0] @ read)
         for slot, row, read in zip(slots, y, x, strict=True)
     ]
-    add(y, x, a, b, 0.5, blocks(torch.tensor(slots)))
+    add([y], x, [a], [b], 0.5, groups(torch.tensor(slots)))
     torch.testing.assert_close(y, torch.stack(wanted))
 
 
 def test_loras_with_many_rows_and_with_few_do_not_share_a_block() -> None:
-    from engine.backends.vllm_cpu_loras import blocks
+    from engine.backends.vllm_cpu_loras import Block, Single, groups
 
-    even, uneven = torch.arange(60) % 6, torch.tensor([0] * 300 + [1, 2, 2, 3])
-    assert [block.slots for block in blocks(even)] == [slice(0, 6)]
-    assert [block.slots for block in blocks(uneven)] == [slice(0, 1), slice(1, 4)]
+    (even,) = groups(torch.arange(60) % 6)
+    many, few = groups(torch.tensor([0] * 300 + [1, 2, 2, 3]))
+    assert isinstance(even, Block)
+    assert even.slots == slice(0, 6)
+    assert isinstance(many, Single)
+    assert many.slot == 0
+    assert isinstance(few, Block)
+    assert few.slots == slice(1, 4)
 
 
 @pytest.mark.parametrize(
