@@ -13,10 +13,13 @@ import random
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.progress import track
 
 from bench.record import interval, record, show
@@ -37,6 +40,8 @@ from engine.practice.manners import DIMENSIONS, Manner, Preference, manner_of
 from engine.practice.world import canonical_note
 from engine.taste import Taste, most_informative_pair
 from engine.types import Prompt, Role, Sampling, TokenIds, Turn
+
+Floats: TypeAlias = NDArray[np.float64]
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS = ROOT / "engine" / "practice" / "weights"
@@ -226,17 +231,25 @@ def _halves(
     return shuffled[: len(pools) // 2], shuffled[len(pools) // 2 :]
 
 
-def labels_needed(
-    pools: Sequence[Sequence[Reply]], people: Sequence[Preference], seed: int, *, is_active: bool
-) -> tuple[float, list[float]]:
-    """How many choices between two replies a taste needs to order unseen pairs right at the rate REACHED."""
-    curves = [_curve(pools, person, f"{seed} {number}", is_active) for number, person in enumerate(people)]
-    mean = [statistics.fmean(values) for values in zip(*curves, strict=True)]
+def labels_needed(curves: Floats) -> float:
+    """How many choices between two replies tastes need to order unseen pairs right at the rate REACHED.
+
+    One curve for each person; what counts is where their mean gets there.
+    """
+    mean = curves.mean(axis=0)
     for labels in range(1, len(mean)):
         if mean[labels] >= REACHED:
             before = mean[labels - 1]
-            return labels - 1 + (REACHED - before) / (mean[labels] - before), mean
-    return float("inf"), mean
+            return float(labels - 1 + (REACHED - before) / (mean[labels] - before))
+    return float("inf")
+
+
+def _curves(
+    pools: Sequence[Sequence[Reply]], people: Sequence[Preference], seed: int, *, is_active: bool
+) -> Floats:
+    told = "chosen questions" if is_active else "random questions"
+    numbered = track(list(enumerate(people)), told)
+    return np.array([_curve(pools, person, f"{seed} {number}", is_active) for number, person in numbered])
 
 
 def _curve(pools: Sequence[Sequence[Reply]], person: Preference, seed: str, is_active: bool) -> list[float]:
@@ -322,6 +335,13 @@ def calibration_error(foretold: Sequence[float], happened: Sequence[bool], bins:
     return error
 
 
+def _error_of(learned: Learned, drawn: Sequence[float]) -> float:
+    """The calibration error over these people. All were asked about as many replies."""
+    each = len(learned.foretold) // len(learned.accuracies)
+    places = [int(number) * each + nth for number in drawn for nth in range(each)]
+    return calibration_error([learned.foretold[n] for n in places], [learned.liked[n] for n in places])
+
+
 async def _pools(model: Path, prompts: int, seed: int) -> list[list[Reply]]:
     backend = VllmLocalBackend(VllmSettings(model=str(model), max_context=1024))
     await backend.start(lambda said: print(said, flush=True))
@@ -335,18 +355,21 @@ def figures(pools: Sequence[Sequence[Reply]], people_count: int, seed: int) -> d
     rng = random.Random(seed)
     people = [Preference.draw(rng, rng.choice((2, 3))) for _ in range(people_count)]
     at_20, at_36 = (after_ratings(count, pools, people, seed) for count in (20, 36))
-    asked = people[: max(people_count // 5, 16)]
-    active, active_curve = labels_needed(pools, asked, seed, is_active=True)
-    chance, chance_curve = labels_needed(pools, asked, seed, is_active=False)
+    active, chance = (_curves(pools, people, seed, is_active=is_active) for is_active in (True, False))
+
+    def ratio(drawn: Sequence[float]) -> float:
+        chosen = [int(number) for number in drawn]
+        return labels_needed(active[chosen]) / labels_needed(chance[chosen])
+
     areas = zero_shot(pools, people)
     return {
         "auc_zero_shot": statistics.fmean(areas),
         "auc_20_ratings": statistics.fmean(at_20.areas),
         "accuracy_20_ratings": statistics.fmean(at_20.accuracies),
         "ece_20_ratings": calibration_error(at_20.foretold, at_20.liked),
-        "active_vs_random_labels": active / chance,
-        "labels_active": active,
-        "labels_random": chance,
+        "active_vs_random_labels": ratio(range(people_count)),
+        "labels_active": labels_needed(active),
+        "labels_random": labels_needed(chance),
         "labels_reach": REACHED,
         "wants_36_ratings": {
             "precision": at_36.right / max(at_36.right + at_36.wrong, 1),
@@ -354,8 +377,8 @@ def figures(pools: Sequence[Sequence[Reply]], people_count: int, seed: int) -> d
         },
         "prefix_reliability": prefix_reliability(pools),
         "curves": {
-            "active": [round(value, 4) for value in active_curve],
-            "random": [round(value, 4) for value in chance_curve],
+            "active": active.mean(axis=0).round(4).tolist(),
+            "random": chance.mean(axis=0).round(4).tolist(),
         },
         "replies": sum(len(pool) for pool in pools),
         "noise": NOISE,
@@ -363,6 +386,8 @@ def figures(pools: Sequence[Sequence[Reply]], people_count: int, seed: int) -> d
             "auc_zero_shot": interval(areas),
             "auc_20_ratings": interval(at_20.areas),
             "accuracy_20_ratings": interval(at_20.accuracies),
+            "ece_20_ratings": interval(range(people_count), partial(_error_of, at_20), draws=400),
+            "active_vs_random_labels": interval(range(people_count), ratio),
         },
     }
 
