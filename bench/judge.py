@@ -15,11 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.progress import track
 
 from bench.record import interval, record, show
@@ -38,10 +37,8 @@ from engine.ports import Backend
 from engine.practice import world
 from engine.practice.manners import DIMENSIONS, Manner, Preference, manner_of
 from engine.practice.world import canonical_note
-from engine.taste import Taste, most_informative_pair
+from engine.taste import Floats, Taste, most_informative_pair
 from engine.types import Prompt, Role, Sampling, TokenIds, Turn
-
-Floats: TypeAlias = NDArray[np.float64]
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS = ROOT / "engine" / "practice" / "weights"

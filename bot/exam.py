@@ -32,7 +32,7 @@ Meant: TypeAlias = Sequence[tuple[str, ...]]  # of each prompt, the notes that a
 
 
 @dataclass(slots=True)
-class Said:
+class Examined:
     """A reply, or None where it could not be made, and what the judge has answered about it so far, but for
     what was asked about a person's notes: that is nobody else's.
     """
@@ -47,7 +47,7 @@ class Exam:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._lock = asyncio.Lock()
-        self._of_base: dict[tuple[Prompt, ...], Sequence[Said]] = {}
+        self._of_base: dict[tuple[Prompt, ...], Sequence[Examined]] = {}
         self._shared = shared_prompts(kit)
 
     async def decision(
@@ -137,11 +137,11 @@ def shared_prompts(kit: Kit) -> tuple[Prompt, ...]:
     return tuple(Prompt(turns=(Turn(role=Role.USER, text=text),), persona=persona) for text in texts)
 
 
-async def _replies(kit: Kit, prompts: Sequence[Prompt], lora: LoraRef | None) -> Sequence[Said]:
+async def _replies(kit: Kit, prompts: Sequence[Prompt], lora: LoraRef | None) -> Sequence[Examined]:
     """One reply to each prompt."""
     gate, by_day = asyncio.Semaphore(AT_ONCE), limits_of(kit)
 
-    async def one(number: int, prompt: Prompt) -> Said:
+    async def one(number: int, prompt: Prompt) -> Examined:
         prefix = kit.backend.encode(prompt)
         room = kit.backend.max_context - len(prefix) - QUESTION_TOKENS
         sampling = by_day.sampling(max(1, room), number)
@@ -151,19 +151,19 @@ async def _replies(kit: Kit, prompts: Sequence[Prompt], lora: LoraRef | None) ->
         except EngineDownError:
             raise
         except EngineError:
-            return Said(None)
-        return Said(completion)
+            return Examined(None)
+        return Examined(completion)
 
     return await asyncio.gather(*(one(number, prompt) for number, prompt in enumerate(prompts)))
 
 
 async def _judged(
-    kit: Kit, meant: Meant, prompts: Sequence[Prompt], replies: Sequence[Said]
+    kit: Kit, meant: Meant, prompts: Sequence[Prompt], replies: Sequence[Examined]
 ) -> Sequence[Sample | None]:
     """What the base thinks of each reply; None where it could not be made or judged."""
     sound, gate = kit.rubric.questions, asyncio.Semaphore(AT_ONCE)
 
-    async def one(prompt: Prompt, notes: Sequence[str], said: Said) -> Sample | None:
+    async def one(prompt: Prompt, notes: Sequence[str], said: Examined) -> Sample | None:
         if said.completion is None:
             return None
         wanted = note_questions(notes)

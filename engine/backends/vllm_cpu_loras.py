@@ -117,7 +117,8 @@ def groups(slots: Tensor) -> list[Group]:
 def _runs(counts: Sequence[int]) -> list[tuple[int, int]]:
     """Slots that share a block, from the first to before the last: where not too many places stay empty."""
     runs: list[tuple[int, int]] = []
-    for slot in (slot for slot, count in enumerate(counts) if count):
+    used = [slot for slot, count in enumerate(counts) if count]
+    for slot in used:
         first = runs[-1][0] if runs else slot
         together = counts[first : slot + 1]
         empty = len(together) * max(together) - sum(together)

@@ -327,8 +327,11 @@ class VllmLocalBackend(Backend):
         await self.ask([prefix, prefix])
 
     def _import(self) -> None:
-        """Import vLLM, in a call of its own: vLLM keeps the error of a library that it can do without, and
-        with it every local name of those who were importing. An engine among them would never go away."""
+        """Import vLLM, in a call of its own.
+
+        It keeps the error of a library that it can do without, and with it every local name of those who
+        were importing. An engine among them would never go away.
+        """
         _set_environment(self._settings)
         importlib.import_module("vllm.v1.engine.async_llm")
 
