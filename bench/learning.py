@@ -288,7 +288,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=24, help="people who talk")
     parser.add_argument("--silent", type=int, default=24, help="people who only react")
     parser.add_argument("--requests", type=int, default=10, help="unseen requests for each and condition")
-    parser.add_argument("--seed", type=int, default=6000)
+    parser.add_argument("--seed", type=int, default=7000)
     parser.add_argument("--backend", default="vllm", help="`scripted` only rehearses the way through")
     parser.add_argument("--keep", action="store_true", help="keep the data folder")
     parser.add_argument("--dry", action="store_true", help="print, do not record")
