@@ -171,7 +171,7 @@ ARMS: Final = {
     "say": Arm(say, {}),
     "distil": Arm(distil, {}),
     "distil reversed": Arm(distil, {"is_reverse_divergence": True}),
-    "distil, two passes": Arm(distil, {"passes": 2}),
+    "distil, three passes": Arm(distil, {"passes": 3}),
     "distil, four passes": Arm(distil, {"passes": 4}),
     "distil, batches of 16": Arm(distil, {"batch_lessons": 16}),
     "distil, half the replies": Arm(half(distil), {}),

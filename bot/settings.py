@@ -243,7 +243,7 @@ class LearningSettings(Section):
         default="share",
         description="on a GPU, while a training runs: vLLM may `share` the memory with it, or `sleep`",
     )
-    passes: int = Field(default=3, ge=1, description="how often a night goes through what there is to learn")
+    passes: int = Field(default=2, ge=1, description="how often a night goes through what there is to learn")
     rank: Rank = Field(default=8, description="rank of a LoRA; at most backend.max_lora_rank")
     rate: float | None = Field(
         default=None, gt=0, description="learning rate; default: by the width of the model"

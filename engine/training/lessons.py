@@ -80,7 +80,7 @@ class Recipe:
     rank: int = 8
     alpha: float = 16.0
     learning_rate: float | None = None  # None: by the model's width
-    passes: int = 3
+    passes: int = 2
     batch_lessons: int = 4
     pair_beta: float = 0.1
     is_pair_per_token: bool = False
