@@ -19,15 +19,18 @@ from bot.store.teachings import Teaching
 from engine.dataset import Feedback, Source
 
 MAX_REPLIES: Final = 2000
-A_WEEK: Final = timedelta(weeks=1)
+A_DAY: Final = timedelta(days=1)
 
 
 async def gather(kit: Kit, person: Known) -> list[Feedback]:
     """All that a person has said about the answers to their own questions, and may be learned from."""
     recorded = await kit.store.replies.of_person(person.key, limit=MAX_REPLIES)
     began = await kit.store.replies.beginnings(person.key)
+    # Whatever comes later comes after these, so each keeps its number.
+    in_order = sorted((at, name) for name, at in began.items())
+    numbers = {name: number for number, (_, name) in enumerate(in_order)}
     known = {
-        one.reply.id: _About(one, _thread(one, began[one.reply.conversation]))
+        one.reply.id: _About(one, _thread(one, numbers, began))
         for one in recorded
         if one.is_current and not one.never_learn
     }
@@ -49,12 +52,13 @@ class _About:
     """A reply that something was said of, and the thread that it is trained on or held out with."""
 
     recorded: Recorded
-    thread: str
+    thread: int
 
 
-def _thread(one: Recorded, began: datetime) -> str:
-    """Its conversation; of one that goes on for weeks, as a direct message does, the week."""
-    return f"{one.reply.conversation}\n{(one.at - began) // A_WEEK}"
+def _thread(one: Recorded, numbers: Mapping[str, int], began: Mapping[str, datetime]) -> int:
+    """Its conversation's number; one that goes on, as a direct message does, counts on by the day."""
+    name = one.reply.conversation
+    return numbers[name] + (one.at - began[name]) // A_DAY
 
 
 def _rated(about: _About) -> Feedback:

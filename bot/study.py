@@ -86,7 +86,7 @@ async def study(
 ) -> Study | str:
     """What this person's night learns from, or the reason why there is nothing to learn."""
     feedback = await gathering.gather(kit, person)
-    data = dataset.gather(person.key, feedback, max_chars=kit.backend.max_context * 4)
+    data = dataset.gather(feedback, max_chars=kit.backend.max_context * 4)
     everything = [note for note in await kit.store.notes.all(person.key) if note.kind is NoteKind.NOTE]
     said = [one for one in everything if one.origin is not Origin.REACTIONS and one.deleted_at is None]
     rated = await _rated_for_training(kit, person, {one.id for one in data.train})
@@ -201,7 +201,7 @@ async def _judged(kit: Kit, notes: Sequence[str], prompts: Sequence[Prompt], see
         return Feedback(
             id=f"judged{number}",
             source=Source.JUDGED,
-            thread="",
+            thread=0,
             at=kit.clock(),
             prompt=prompt,
             reply=worst.text,

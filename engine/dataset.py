@@ -5,7 +5,6 @@ Pure. Knows no store and no model: how a prompt and a text become tokens is pass
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections import Counter, defaultdict
@@ -20,7 +19,7 @@ from engine.training.lessons import Kind, Lesson, Trial
 from engine.types import Prompt, TokenIds
 from engine.wording import last_request
 
-HELD_OUT_SHARE = 0.2
+HELD_OUT_EVERY, FIRST_HELD_OUT = 5, 2  # threads; the first days teach, whoever has few
 MAX_CHARS = 20_000
 GOOD_RATING, BAD_RATING = 4, 2
 STARS_SURE = 0.05  # what one star leaves of the wishes, and five take
@@ -53,12 +52,12 @@ class Source(StrEnum):
 class Feedback:
     """What a person thinks of one reply. `better`: the text that is wanted rather than the reply's.
 
-    `thread`: what is trained on or held out as a whole.
+    `thread`: what is trained on or held out as a whole, by its number among the person's.
     """
 
     id: str
     source: Source
-    thread: str
+    thread: int
     at: datetime
     prompt: Prompt
     reply: str
@@ -96,22 +95,21 @@ class Dataset:
         return told
 
 
-def gather(person: str, feedback: Iterable[Feedback], *, max_chars: int = MAX_CHARS) -> Dataset:
+def gather(feedback: Iterable[Feedback], *, max_chars: int = MAX_CHARS) -> Dataset:
     """Checks all of a person's feedback and splits it. The order in which it comes does not matter."""
     ordered = sorted(feedback, key=lambda one: (one.at, one.id))
     dropped = _flaws(ordered, max_chars)
     sound = [one for one in ordered if one.id not in dropped]
     return Dataset(
-        train=tuple(one for one in sound if not is_held_out(person, one.thread)),
-        held_out=tuple(one for one in sound if is_held_out(person, one.thread)),
+        train=tuple(one for one in sound if not is_held_out(one.thread)),
+        held_out=tuple(one for one in sound if is_held_out(one.thread)),
         dropped=dropped,
     )
 
 
-def is_held_out(person: str, thread: str, *, share: float = HELD_OUT_SHARE) -> bool:
+def is_held_out(thread: int) -> bool:
     """Whether a thread is kept from training. Says the same for ever, whatever comes later."""
-    digest = hashlib.sha256(f"{person}\n{thread}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64 < share
+    return thread % HELD_OUT_EVERY == FIRST_HELD_OUT
 
 
 def lessons(

@@ -35,8 +35,8 @@ async def asked_at(bot: Bot, text: str, at: datetime, *, conversation: str = "c"
 
 
 async def test_all_that_is_said_of_one_thread_lies_on_one_side_whenever_it_is_said(bot: Bot) -> None:
-    for number, days in enumerate((0, 2, 5)):  # over a weekend
-        reply = await asked_at(bot, f"Question {number}", FRIDAY + timedelta(days=days))
+    for number, hours in enumerate((0, 2, 5)):
+        reply = await asked_at(bot, f"Question {number}", FRIDAY + timedelta(hours=hours))
         await react(bot, "👍", reply)
     await say_under(bot, "Better: A short answer.", reply)  # weeks later
     told = await gathered(bot)
@@ -44,11 +44,24 @@ async def test_all_that_is_said_of_one_thread_lies_on_one_side_whenever_it_is_sa
     assert len({one.thread for one in told}) == 1
 
 
-async def test_a_conversation_that_never_ends_is_split_by_weeks(bot: Bot) -> None:
-    for week in range(4):
-        reply = await asked_at(bot, f"Question {week}", FRIDAY + timedelta(weeks=week))
+async def test_a_conversation_that_never_ends_is_split_by_days(bot: Bot) -> None:
+    for day in range(4):
+        reply = await asked_at(bot, f"Question {day}", FRIDAY + timedelta(days=day))
         await react(bot, "👍", reply)
-    assert len({one.thread for one in await gathered(bot)}) == 4
+    assert sorted(one.thread for one in await gathered(bot)) == [0, 1, 2, 3]
+
+
+async def test_a_thread_keeps_its_number_whatever_comes_later(bot: Bot) -> None:
+    # Named so that their names' order is not that of their beginnings.
+    for number, name in enumerate("cab"):
+        reply = await asked_at(bot, f"About {name}", FRIDAY + timedelta(hours=number), conversation=name)
+        await react(bot, "👍", reply)
+    before = {one.id: one.thread for one in await gathered(bot)}
+    assert sorted(before.values()) == [0, 1, 2]
+    reply = await asked_at(bot, "Later", FRIDAY + timedelta(hours=9), conversation="aa")
+    await react(bot, "👍", reply)
+    after = {one.id: one.thread for one in await gathered(bot)}
+    assert after == {**before, reply: 3}
 
 
 async def test_an_answer_to_a_question_that_was_changed_is_not_learned_from(bot: Bot) -> None:
