@@ -26,7 +26,7 @@ async def gather(kit: Kit, person: Known) -> list[Feedback]:
     """All that a person has said about the answers to their own questions, and may be learned from."""
     recorded = await kit.store.replies.of_person(person.key, limit=MAX_REPLIES)
     began = await kit.store.replies.beginnings(person.key)
-    # Whatever comes later comes after these, so each keeps its number.
+    # What is said later comes after these, so each keeps its number; only what is imported may come before.
     in_order = sorted((at, name) for name, at in began.items())
     numbers = {name: number for number, (_, name) in enumerate(in_order)}
     known = {
