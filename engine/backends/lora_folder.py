@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from engine.ports import LoraError
 
 # What vLLM refuses, by the name in PEFT's adapter_config.json, with the words for it.
@@ -15,18 +17,20 @@ _REFUSED = {
     "lora_bias": "LoRA biases",
 }
 _CONVERTIBLE = ("pissa", "olora", "loftq", "corda")
+_OF_EMBEDDING = ".lora_embedding_"  # in the name of a tensor, as PEFT writes it
 
 
 def check_lora(path: Path, *, max_rank: int) -> None:
     """Raises LoraError with the reason why this folder cannot be served."""
     config = _config(path)
-    if not (path / "adapter_model.safetensors").is_file():
-        raise LoraError(f"The LoRA in {path} has no adapter_model.safetensors.")
+    names = _tensor_names(path / "adapter_model.safetensors")
     if config.get("peft_type") != "LORA":
         raise LoraError(f"{path} holds {config.get('peft_type')}, not a LoRA.")
     for name, words in _REFUSED.items():
         if config.get(name):
             raise LoraError(f"The LoRA in {path} uses {words} ({name}), which vLLM does not serve.")
+    if any(_OF_EMBEDDING in name for name in names):
+        raise LoraError(f"The LoRA in {path} has a part for the embedding, which is left alone on a CPU.")
     if config.get("bias", "none") != "none":
         raise LoraError(f"The LoRA in {path} trains biases ({config['bias']}), which vLLM does not serve.")
     start = str(config.get("init_lora_weights", "")).lower()
@@ -47,3 +51,13 @@ def _config(path: Path) -> dict[str, object]:
     if not isinstance(config, dict):
         raise LoraError(f"adapter_config.json in {path} is not a table of settings.")
     return config
+
+
+def _tensor_names(path: Path) -> list[str]:
+    if not path.is_file():
+        raise LoraError(f"The LoRA in {path.parent} has no {path.name}.")
+    try:
+        with safe_open(path, framework="pt") as tensors:
+            return list(tensors.keys())
+    except (SafetensorError, OSError) as error:
+        raise LoraError(f"The tensors of the LoRA in {path.parent} cannot be read: {error}") from error

@@ -25,11 +25,13 @@ class Single:
     rows: Tensor | None
 
     def read(self, x: Tensor) -> Tensor:
-        return x if self.rows is None else x[self.rows]
+        return x if self.rows is None else x.index_select(0, self.rows)
 
-    def add(self, y: Tensor, read: Tensor, a: Tensor, b: Tensor, scale: float) -> None:
+    def said(self, read: Tensor, a: Tensor, b: Tensor) -> Tensor:
         # Rounded as in a block: `addmm` is quicker, and answers would depend on who else is being answered.
-        said = read @ a[self.slot, 0].mT @ b[self.slot, 0].mT
+        return read @ a[self.slot, 0].mT @ b[self.slot, 0].mT
+
+    def add(self, y: Tensor, said: Tensor, scale: float) -> None:
         if self.rows is None:
             y.add_(said, alpha=scale)
         else:
@@ -49,11 +51,13 @@ class Block:
     places: Tensor  # where each of these rows lies
 
     def read(self, x: Tensor) -> Tensor:
-        return x[self.taken].view(self.slots.stop - self.slots.start, -1, x.shape[1])
+        return x.index_select(0, self.taken).view(self.slots.stop - self.slots.start, -1, x.shape[1])
 
-    def add(self, y: Tensor, read: Tensor, a: Tensor, b: Tensor, scale: float) -> None:
-        said = torch.bmm(torch.bmm(read, a[self.slots, 0].mT), b[self.slots, 0].mT)
-        y.index_add_(0, self.rows, said.flatten(end_dim=1)[self.places], alpha=scale)
+    def said(self, read: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return torch.bmm(torch.bmm(read, a[self.slots, 0].mT), b[self.slots, 0].mT)
+
+    def add(self, y: Tensor, said: Tensor, scale: float) -> None:
+        y.index_add_(0, self.rows, said.flatten(end_dim=1).index_select(0, self.places), alpha=scale)
 
 
 Group: TypeAlias = Single | Block
@@ -74,11 +78,20 @@ class GroupedLoras(PunicaWrapperCPU):
         lora_a_stacked: Sequence[Tensor],
         lora_b_stacked: Sequence[Tensor],
         scale: float,
-        output_slices: Sequence[int],
-        **unused: Any,
+        *unused: Any,
+        **more: Any,
     ) -> None:
-        parts = y.view(-1, y.shape[-1]).split(tuple(output_slices), dim=1)
-        add(parts, x.view(-1, x.shape[-1]), lora_a_stacked, lora_b_stacked, scale, self._of_tokens)
+        add(
+            y.view(-1, y.shape[-1]),
+            x.view(-1, x.shape[-1]),
+            lora_a_stacked,
+            lora_b_stacked,
+            scale,
+            self._of_tokens,
+        )
+
+    def add_lora_embedding(self, *unused: Any, **more: Any) -> None:
+        """Nothing: `check_lora` lets no LoRA in that has a part for the embedding."""
 
     def add_lora_logits(
         self,
@@ -90,22 +103,20 @@ class GroupedLoras(PunicaWrapperCPU):
         **unused: Any,
     ) -> None:
         logits = y.view(-1, y.shape[-1])[:, : lora_b_stacked.shape[-2]]
-        add([logits], x.view(-1, x.shape[-1]), [lora_a_stacked], [lora_b_stacked], scale, self._of_samples)
+        add(logits, x.view(-1, x.shape[-1]), [lora_a_stacked], [lora_b_stacked], scale, self._of_samples)
 
 
 def add(
-    parts: Sequence[Tensor],
-    x: Tensor,
-    a: Sequence[Tensor],
-    b: Sequence[Tensor],
-    scale: float,
-    of_rows: Sequence[Group],
+    y: Tensor, x: Tensor, a: Sequence[Tensor], b: Sequence[Tensor], scale: float, of_rows: Sequence[Group]
 ) -> None:
-    """Add to each part what its LoRAs [slot, 1, rank, in] and [slot, 1, out, rank] make of `x`."""
+    """Add what the rows' LoRAs make of `x`. `a` [slot, 1, rank, in] and `b` [slot, 1, out, rank]: of each of
+    the parts that lie side by side in `y`.
+    """
     for group in of_rows:
         read = group.read(x)
-        for part, of_part_a, of_part_b in zip(parts, a, b, strict=True):
-            group.add(part, read, of_part_a, of_part_b, scale)
+        said = [group.said(read, of_part_a, of_part_b) for of_part_a, of_part_b in zip(a, b, strict=True)]
+        # Not part by part: a part's rows do not follow each other in memory, and that takes far longer.
+        group.add(y, said[0] if len(said) == 1 else torch.cat(said, dim=-1), scale)
 
 
 def groups(slots: Tensor) -> list[Group]:

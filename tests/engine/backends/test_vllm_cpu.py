@@ -42,13 +42,13 @@ def test_they_leave_to_vllm_what_they_cannot_do() -> None:
 def test_each_row_is_under_its_own_lora_and_some_under_none(slots: list[int]) -> None:
     from engine.backends.vllm_cpu_loras import add, groups
 
-    a, b = torch.randn(3, 1, 4, 8), torch.randn(3, 1, 6, 4)
-    x, y = torch.randn(len(slots), 8), torch.randn(len(slots), 6)
+    a, b = torch.randn(2, 3, 1, 4, 8), torch.randn(2, 3, 1, 6, 4)
+    x, y = torch.randn(len(slots), 8), torch.randn(len(slots), 12)
     wanted = [
-        row if slot < 0 else row + 0.5 * b[slot, 0] @ (a[slot, 0] @ read)
+        row if slot < 0 else row + 0.5 * (b[:, slot, 0] @ (a[:, slot, 0] @ read)[..., None]).flatten()
         for slot, row, read in zip(slots, y, x, strict=True)
     ]
-    add([y], x, [a], [b], 0.5, groups(torch.tensor(slots)))
+    add(y, x, a.unbind(), b.unbind(), 0.5, groups(torch.tensor(slots)))
     torch.testing.assert_close(y, torch.stack(wanted))
 
 
