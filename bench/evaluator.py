@@ -11,10 +11,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any, Final
 
 from bench.people import SimulatedPerson
 from bench.planted import Answer, plant
+from bench.record import interval
 from bot.kit import Kit
 from bot.study import Recipe as StudyRecipe
 from bot.study import Study, study
@@ -58,17 +60,19 @@ async def evaluator(
     trained = await _trained(kit, model, folder, [made for _, made in studied])
     rows = {}
     for name, pairs in trained.items():
-        rights, seconds, complied = [], [], []
+        rights, seconds, complied = [], [], []  # rights and complied: a share for each person
         for number, (who, made) in enumerate(studied):
-            rights += await _rights(kit, who, pairs[number].judging, pool, seed=seed + number)
+            right = await _rights(kit, who, pairs[number].judging, pool, seed=seed + number)
             took, met = await _searches(kit, who, made, pairs[number], seed=seed + number)
+            rights.append(fmean(right))
             seconds += took
-            complied += met
+            complied.append(fmean(met))
         rows[name] = {
-            "judge_right": round(sum(rights) / len(rights), 4),
-            "best_of_8_complied": round(sum(complied) / len(complied), 4),
-            "search_s": round(sorted(seconds)[len(seconds) // 2], 4),
-            "train_s": round(sum(pair.train_s for pair in pairs) / len(pairs), 2),
+            "judge_right": round(fmean(rights), 4),
+            "best_of_8_complied": round(fmean(complied), 4),
+            "search_s": round(median(seconds), 4),
+            "train_s": round(fmean(pair.train_s for pair in pairs), 2),
+            "ci": {"judge_right": interval(rights), "best_of_8_complied": interval(complied)},
         }
         print(name, rows[name], flush=True)
     return {"people": len(studied), **rows}

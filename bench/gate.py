@@ -17,7 +17,7 @@ from typing import Any, Final
 from bench.evaluator import evaluator
 from bench.people import SimulatedPerson
 from bench.planted import Answer, plant, pool_of
-from bench.record import outcomes
+from bench.record import interval, outcomes
 from bot import feedback
 from bot.events import NightProgress, Notice, Person
 from bot.exam import Exam
@@ -61,19 +61,28 @@ async def gate(model: Path, data: Path, *, people: int, shuffled: int, seed: int
     try:
         pool = await pool_of(kit, seed)
         print(f"{len(pool)} answers to rate", flush=True)
-        told = await _truthful(nights, kit, pool, people, seed)
-        told["people_phase_s"] = phases.seconds()
-        print(told, flush=True)
-        told |= await _shuffled(nights, kit, pool, shuffled, seed + 10_000)
-        print(told, flush=True)
-        told |= await _cheats(kit, model, data)
-        told["evaluator"] = await evaluator(kit, model, data / "evaluator", pool, seed=seed + 20_000)
+        truthful = await _truthful(nights, kit, pool, people, seed)
+        truthful["people_phase_s"] = phases.seconds()
+        print(truthful, flush=True)
+        by_chance = await _shuffled(nights, kit, pool, shuffled, seed + 10_000)
+        print(by_chance, flush=True)
+        cheats = await _cheats(kit, model, data)
+        judged = await evaluator(kit, model, data / "evaluator", pool, seed=seed + 20_000)
     finally:
         carrying.cancel()
         await asyncio.gather(carrying, return_exceptions=True)
         await backend.stop()
         await store.close()
-    return {**told, "model": backend.model}
+    return {
+        **truthful,
+        **by_chance,
+        **cheats,
+        "evaluator": judged,
+        "ci": {**truthful["ci"], **by_chance["ci"]},
+        "seed": seed,
+        "n": people,
+        "model": backend.model,
+    }
 
 
 class Phases:
@@ -115,6 +124,10 @@ async def _truthful(
         "true_promotion_rate": round(len(live) / people, 4),
         "regression_points": round(sum(points) / len(points), 3) if points else None,
         "outcomes": outcomes((one.outcome, one.reason) for one in night.people),
+        "ci": {
+            "true_promotion_rate": interval([one.outcome is NightOutcome.PROMOTED for one in night.people]),
+            "regression_points": interval(points) if points else None,
+        },
     }
 
 
@@ -126,14 +139,15 @@ async def _shuffled(
     for number, name in enumerate(names):
         await plant(kit, pool, SimulatedPerson.draw(name, seed + number), is_shuffled=True)
     night = await nights.wait(await nights.start(names))
-    live = sum(one.outcome is NightOutcome.PROMOTED for one in night.people)
+    are_live = [one.outcome is NightOutcome.PROMOTED for one in night.people]
     candidates = sum(one.version is not None for one in night.people)
     return {
         "shuffled_nights": people,
         "shuffled_candidates": candidates,
-        "false_promotion_rate": round(live / people, 4),
-        "false_promotion_rate_of_candidates": round(live / candidates, 4) if candidates else 0.0,
+        "false_promotion_rate": round(sum(are_live) / people, 4),
+        "false_promotion_rate_of_candidates": round(sum(are_live) / candidates, 4) if candidates else 0.0,
         "shuffled_outcomes": outcomes((one.outcome, one.reason) for one in night.people),
+        "ci": {"false_promotion_rate": interval(are_live)},
     }
 
 

@@ -332,10 +332,10 @@ def calibration_error(foretold: Sequence[float], happened: Sequence[bool], bins:
     return error
 
 
-def _error_of(learned: Learned, drawn: Sequence[float]) -> float:
+def _error_of(learned: Learned, drawn: Sequence[int]) -> float:
     """The calibration error over these people. All were asked about as many replies."""
     each = len(learned.foretold) // len(learned.accuracies)
-    places = [int(number) * each + nth for number in drawn for nth in range(each)]
+    places = [number * each + nth for number in drawn for nth in range(each)]
     return calibration_error([learned.foretold[n] for n in places], [learned.liked[n] for n in places])
 
 
@@ -354,9 +354,8 @@ def figures(pools: Sequence[Sequence[Reply]], people_count: int, seed: int) -> d
     at_20, at_36 = (after_ratings(count, pools, people, seed) for count in (20, 36))
     active, chance = (_curves(pools, people, seed, is_active=is_active) for is_active in (True, False))
 
-    def ratio(drawn: Sequence[float]) -> float:
-        chosen = [int(number) for number in drawn]
-        return labels_needed(active[chosen]) / labels_needed(chance[chosen])
+    def ratio(drawn: Sequence[int]) -> float:
+        return labels_needed(active[list(drawn)]) / labels_needed(chance[list(drawn)])
 
     areas = zero_shot(pools, people)
     return {

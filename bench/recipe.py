@@ -291,13 +291,13 @@ async def around(lab: Lab, one: Learner, requests: Sequence[Request], seed: int)
     return lessons
 
 
-def over(told: Mapping[str, Mapping[str, Sequence[float]]], name: str, chosen: Sequence[float]) -> float:
+def over(told: Mapping[str, Mapping[str, Sequence[float]]], name: str, chosen: Sequence[int]) -> float:
     """How much more often than before these people's answers of other kinds are in the noted manner."""
     before, after = told["base"]["outside"], told[name]["outside"]
-    return share([after[int(one)] - before[int(one)] for one in chosen])
+    return share([after[one] - before[one] for one in chosen])
 
 
-def reduction(told: Mapping[str, Mapping[str, Sequence[float]]], chosen: Sequence[float]) -> float:
+def reduction(told: Mapping[str, Mapping[str, Sequence[float]]], chosen: Sequence[int]) -> float:
     """By what share of plain training's spread ours is smaller; 0 where plain training spreads nothing."""
     plain = over(told, "plain_sft", chosen)
     return round(1 - max(0.0, over(told, "ours", chosen)) / plain, 4) if plain > 0 else 0.0

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -73,8 +74,8 @@ def machine() -> dict[str, object]:
 
 
 def interval(
-    values: Sequence[float],
-    of: Callable[[Sequence[float]], float] = statistics.fmean,
+    values: Sequence[Any],  # Any: whatever `of` takes
+    of: Callable[[Sequence[Any]], float] = statistics.fmean,
     *,
     seed: int = 0,
     draws: int = 2000,

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench.record import record
+from bench.record import interval, record
 from engine import practice
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
 from engine.loras import Library
@@ -40,6 +40,7 @@ SAYINGS: Final = {
 }
 MAX_TOKENS: Final = 64
 AT_ONCE: Final = 8
+SEED: Final = 4
 SWAP_EVERY_S: Final = 1.0
 MODEL_LORAS: Final = 4
 ROUNDS: Final = 5
@@ -161,13 +162,14 @@ async def run(model: Path, answers: int) -> dict[str, Any]:
             first = LoraRef(name="swap-0", id=1000, path=library.put("somebody", 0, made["first"]))
             await backend.load(first)
             pointer, swaps = Pointer("first", first), Swaps(library, made)
-            calm, shaken, rng = Tally(), Tally(), random.Random(4)
+            calm, shaken, rng = Tally(), Tally(), random.Random(SEED)
             await under_load(backend, pointer, _texts(rng, AT_ONCE * 4), Tally())  # warm
             for _ in range(ROUNDS):
                 await under_load(backend, pointer, _texts(rng, answers // ROUNDS), calm)
                 await under_load(backend, pointer, _texts(rng, answers // ROUNDS), shaken, swaps)
     finally:
         await backend.stop()
+    told = min(len(shaken.seconds), len(calm.seconds))
     return {
         "answers": answers,
         "promotions": len(shaken.swaps),
@@ -183,8 +185,15 @@ async def run(model: Path, answers: int) -> dict[str, Any]:
         "p99_ratio_of_rounds": [
             round(after / before, 3) for after, before in zip(shaken.rounds, calm.rounds, strict=True)
         ],
+        "ci": {"p99_ratio": interval(range(told), lambda chosen: _ratio(shaken, calm, chosen))},
         "model": backend.model,
     }
+
+
+def _ratio(shaken: Tally, calm: Tally, chosen: Sequence[int]) -> float:
+    """How much longer the slowest in a hundred takes with promotions, of the chosen answers."""
+    after, before = ([one.seconds[n] for n in chosen] for one in (shaken, calm))
+    return quantile(after, 0.99) / quantile(before, 0.99)
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -209,7 +218,7 @@ def main() -> None:
     figures = asyncio.run(run(given.model, given.answers))
     print(figures)
     if not given.dry:
-        print(f"written to {record('swap', figures)}")
+        print(f"written to {record('swap', figures, seed=SEED, n=given.answers)}")
 
 
 if __name__ == "__main__":
