@@ -90,10 +90,6 @@ class Bank:
             tensors[f"{name}.lora_B"] = layer.up[seat].detach().cpu().clone()
         return tensors
 
-    def bytes_per_seat(self) -> int:
-        """What one seat holds: the LoRA, its gradient and the optimiser's two moments."""
-        return sum(part[0].numel() * part.element_size() for part in self.parameters()) * 4
-
 
 class BankLinear(nn.Module):
     """One frozen linear layer with a low-rank update for every seat."""

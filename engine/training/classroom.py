@@ -150,8 +150,7 @@ class Classroom:
         mine = self._forward([Row(one.prefix + one.reply, len(one.prefix), seat) for seat, one in chunk])
         count = len(chunk)
         if kind is Kind.SAY:
-            per_token = -mine.token_log_probs() / mine.lengths[mine.owner]
-            return losses.total(per_token, mine.owner, count), []
+            return losses.token_loss(mine.row_log_probs(), mine.lengths), []
         base = self._base([_base_row(one, one.reply) for _, one in chunk], mine)
         if kind is Kind.RATED:
             gain = mine.row_log_probs() - base.row_log_probs()

@@ -21,7 +21,7 @@ def total(values: Tensor, owner: Tensor, count: int) -> Tensor:
 
 
 def token_loss(log_probs: Tensor, lengths: Tensor) -> Tensor:
-    """A demonstration's loss: the negative log-probability of its reply, per token."""
+    """Of demonstrations: the negative log-probability of each whole reply, per token."""
     return -log_probs / lengths
 
 
