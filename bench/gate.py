@@ -79,8 +79,6 @@ async def gate(model: Path, data: Path, *, people: int, shuffled: int, seed: int
         **cheats,
         "evaluator": judged,
         "ci": {**truthful["ci"], **by_chance["ci"]},
-        "seed": seed,
-        "n": people,
         "model": backend.model,
     }
 

@@ -33,6 +33,7 @@ from engine.training.lessons import Kind, Lesson, Recipe
 from engine.training.school import batches
 
 WEIGHTS: Final = Path(practice.__file__).with_name("weights")
+SEED: Final = 60_000  # of the gate's people
 SHAPES: Final = {
     # That of the practice model.
     "practice": LlamaConfig(
@@ -265,11 +266,14 @@ def main() -> None:
         print(figures, flush=True)
     if given.part != "bank":
         with tempfile.TemporaryDirectory() as folder:
-            sizes = {"people": given.night_people, "shuffled": given.shuffled, "seed": 60_000}
+            sizes = {"people": given.night_people, "shuffled": given.shuffled, "seed": SEED}
             figures |= asyncio.run(gate(given.model, Path(folder), **sizes))
     print(figures)
     if not given.dry:
-        print(f"written to {record('night', {**earlier(), **figures})}")
+        has_gate = given.part != "bank"  # without it the seed and the number that stand there stay
+        seed, n = (SEED, given.night_people) if has_gate else (None, None)
+        path = record("night", {**earlier(), **figures}, seed=seed, n=n)
+        print(f"written to {path}")
 
 
 def earlier() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from engine.ports import LoraError
+from engine.types import LoraRef
 
 # What vLLM refuses, by the name in PEFT's adapter_config.json, with the words for it.
 _REFUSED = {
@@ -20,17 +21,18 @@ _CONVERTIBLE = ("pissa", "olora", "loftq", "corda")
 _OF_EMBEDDING = ".lora_embedding_"  # in the name of a tensor, as PEFT writes it
 
 
-def check_lora(path: Path, *, max_rank: int) -> None:
-    """Raises LoraError with the reason why this folder cannot be served."""
+def check_lora(lora: LoraRef, *, max_rank: int) -> None:
+    """Raises LoraError with the reason why this LoRA's folder cannot be served."""
+    path = lora.path
     config = _config(path)
-    names = _tensor_names(path / "adapter_model.safetensors")
+    names = _tensor_names(lora)
     if config.get("peft_type") != "LORA":
         raise LoraError(f"{path} holds {config.get('peft_type')}, not a LoRA.")
     for name, words in _REFUSED.items():
         if config.get(name):
             raise LoraError(f"The LoRA in {path} uses {words} ({name}), which vLLM does not serve.")
     if any(_OF_EMBEDDING in name for name in names):
-        raise LoraError(f"The LoRA in {path} has a part for the embedding, which is left alone on a CPU.")
+        raise LoraError(f"The LoRA in {path} has a part for the embedding, which Nightloom does not serve.")
     if config.get("bias", "none") != "none":
         raise LoraError(f"The LoRA in {path} trains biases ({config['bias']}), which vLLM does not serve.")
     start = str(config.get("init_lora_weights", "")).lower()
@@ -53,11 +55,14 @@ def _config(path: Path) -> dict[str, object]:
     return config
 
 
-def _tensor_names(path: Path) -> list[str]:
+def _tensor_names(lora: LoraRef) -> list[str]:
+    path = lora.path / "adapter_model.safetensors"
     if not path.is_file():
-        raise LoraError(f"The LoRA in {path.parent} has no {path.name}.")
+        raise LoraError(f"The LoRA in {lora.path} has no {path.name}.")
     try:
         with safe_open(path, framework="pt") as tensors:
             return list(tensors.keys())
     except (SafetensorError, OSError) as error:
-        raise LoraError(f"The tensors of the LoRA in {path.parent} cannot be read: {error}") from error
+        raise LoraError(
+            f"The tensors of the LoRA {lora.name} in {lora.path} cannot be read: {error}"
+        ) from error

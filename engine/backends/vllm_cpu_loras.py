@@ -81,14 +81,8 @@ class GroupedLoras(PunicaWrapperCPU):
         *unused: Any,
         **more: Any,
     ) -> None:
-        add(
-            y.view(-1, y.shape[-1]),
-            x.view(-1, x.shape[-1]),
-            lora_a_stacked,
-            lora_b_stacked,
-            scale,
-            self._of_tokens,
-        )
+        rows, read = y.view(-1, y.shape[-1]), x.view(-1, x.shape[-1])
+        add(rows, read, lora_a_stacked, lora_b_stacked, scale, self._of_tokens)
 
     def add_lora_embedding(self, *unused: Any, **more: Any) -> None:
         """Nothing: `check_lora` lets no LoRA in that has a part for the embedding."""

@@ -260,7 +260,7 @@ class VllmLocalBackend(Backend):
                 raise LoraError(
                     f"The LoRA name {lora.name} or its id {lora.id} was used before; choose new ones."
                 )
-            await asyncio.to_thread(check_lora, lora.path, max_rank=self._lora_rank)
+            await asyncio.to_thread(check_lora, lora, max_rank=self._lora_rank)
             try:
                 accepted = await engine.add_lora(_lora_request(lora))
             except Exception as error:  # vLLM hands on whatever its loader raised, by message only

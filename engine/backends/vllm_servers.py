@@ -140,7 +140,7 @@ class VllmServersBackend(Backend):
     async def load(self, lora: LoraRef) -> None:
         """On every replica that is up: only then may a pointer move to this LoRA."""
         up = self._up()
-        await asyncio.to_thread(check_lora, lora.path, max_rank=self._settings.max_lora_rank)
+        await asyncio.to_thread(check_lora, lora, max_rank=self._settings.max_lora_rank)
         results = await asyncio.gather(*(replica.load(lora) for replica in up), return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
         for failure in failures:

@@ -11,16 +11,17 @@ from safetensors.torch import save_file
 
 from engine.backends.lora_folder import check_lora
 from engine.ports import LoraError
+from engine.types import LoraRef
 
 
-def folder(path: Path, *, tensor: str = "base_model.model.q_proj.lora_A.weight", **changes: object) -> Path:
+def saved(path: Path, *, tensor: str = "base_model.model.q_proj.lora_A.weight", **changes: object) -> LoraRef:
     (path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 4, **changes}))
     save_file({tensor: torch.zeros(4, 8)}, path / "adapter_model.safetensors")
-    return path
+    return LoraRef(name="anns", id=1, path=path)
 
 
 def test_a_plain_lora_is_let_in(tmp_path: Path) -> None:
-    check_lora(folder(tmp_path), max_rank=8)
+    check_lora(saved(tmp_path), max_rank=8)
 
 
 @pytest.mark.parametrize(
@@ -38,15 +39,15 @@ def test_what_cannot_be_served_is_refused_in_words(
     tmp_path: Path, changes: dict[str, str], reason: str
 ) -> None:
     with pytest.raises(LoraError, match=reason):
-        check_lora(folder(tmp_path, **changes), max_rank=8)
+        check_lora(saved(tmp_path, **changes), max_rank=8)
 
 
 @pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
 def test_a_lora_that_is_not_whole_is_refused(tmp_path: Path, name: str) -> None:
-    path = folder(tmp_path)
-    (path / name).write_bytes(b"{")
+    lora = saved(tmp_path)
+    (tmp_path / name).write_bytes(b"{")
     with pytest.raises(LoraError, match="read"):
-        check_lora(path, max_rank=8)
-    (path / name).unlink()
+        check_lora(lora, max_rank=8)
+    (tmp_path / name).unlink()
     with pytest.raises(LoraError, match="no "):
-        check_lora(path, max_rank=8)
+        check_lora(lora, max_rank=8)
