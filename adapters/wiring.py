@@ -7,33 +7,31 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 import structlog
 from aiohttp.web import RouteDef
 
-from adapters import pauses
-from adapters.web_chat import WebChat
-from bot import consent, feedback
-from bot.app import App
+from adapters import latency
+from adapters.web.server import WebChat
+from bot import permission, ratings
+from bot.context import Context, new_id, now
+from bot.door.app import App
 from bot.errors import StoreError
 from bot.events import NightProgress, Notice, Person, Platform
-from bot.kit import Kit, new_id, now
-from bot.night import Nights
+from bot.nights.run import Nights
 from bot.ports import Chat, ChatError
 from bot.settings import Settings
 from bot.store import Store
-from engine import judge, practice
+from engine.judging import judge
+from engine.judging.judge import SHIPPED_RUBRIC
+from engine.learning.everyday_requests import EverydayRequests
+from engine.models.catalogue import everyday_requests, located
 from engine.ports import Backend
 from engine.training import scripted
 from engine.training.runner import Trainer
 
 log = structlog.get_logger(__name__)
-
-OWN_RUBRIC: Final = Path(judge.__file__).with_name("rubric.toml")
-PRACTICE_MODEL: Final = Path(practice.__file__).with_name("weights")
-# It learned on short talks: behind more than some five hundred tokens it loses its grammar.
-PRACTICE_CONTEXT: Final = 768
 
 
 class ChatService(Chat, Protocol):
@@ -85,7 +83,7 @@ class Service:
 
     async def _load(self, report: Callable[[str], None]) -> None:
         await self._backend.start(report)
-        pauses.shorten()
+        latency.shorten()
 
     def stop(self) -> None:
         """End `run`: what is being sent is sent, the rest stays in the inbox."""
@@ -97,7 +95,7 @@ async def opened(settings: Settings) -> AsyncIterator[Store]:
     """The store alone, for commands that need no model. Raises StoreError."""
 
     def rate(emoji: frozenset[str]) -> int | None:
-        return feedback.rating(emoji, settings.reactions)
+        return ratings.rating(emoji, settings.reactions)
 
     make_data_folder(settings)
     store = await Store.open(settings.database_url, clock=now, new_id=new_id, rate=rate)
@@ -113,23 +111,30 @@ async def service(settings: Settings, loading: Callable[[], str]) -> AsyncIterat
 
     Raises StoreError, RubricError, ModelError, ChatError.
     """
-    rubric = judge.load_rubric(settings.rubric or OWN_RUBRIC)
+    rubric = judge.load_rubric(settings.rubric or SHIPPED_RUBRIC)
     async with opened(settings) as store:
         await store.serve_alone()
         rubrics = channel_rubrics(settings)
-        kit = Kit(settings=settings, store=store, backend=backend(settings), rubric=rubric, rubrics=rubrics)
-        app = App(kit)
-        app.attach_nights(nights(kit, app))
+        context = Context(
+            settings=settings,
+            store=store,
+            backend=backend(settings),
+            rubric=rubric,
+            rubrics=rubrics,
+            everyday=EverydayRequests(everyday_requests(settings.model)),
+        )
+        app = App(context)
+        app.attach_nights(nights(context, app))
         others = _platforms(settings, app)
         beside = [route for chat in others for route in chat.routes()]
         if beside and not settings.web.enabled:
             raise ChatError(f"Nobody can call {beside[0].path}: set NIGHTLOOM_WEB__ENABLED to true.")
         web = WebChat(settings.web, app, loading=loading, beside=beside) if settings.web.enabled else None
-        yield Service(app, kit.backend, web=web, others=others)
+        yield Service(app, context.backend, web=web, others=others)
 
 
 def nights(
-    kit: Kit, app: App | None = None, *, hear: Callable[[str, NightProgress], None] | None = None
+    context: Context, app: App | None = None, *, hear: Callable[[str, NightProgress], None] | None = None
 ) -> Nights:
     """What is learned by night. Without an app its progress goes to `hear`, if to anybody."""
 
@@ -139,17 +144,17 @@ def nights(
 
     def pass_on(person: str, progress: NightProgress) -> None:
         if app is not None:
-            app.hub.tell(person, progress)
+            app.listeners.tell(person, progress)
         if hear is not None:
             hear(person, progress)
 
     return Nights(
-        kit,
-        model_path=model_of(kit.settings),
+        context,
+        model_path=located(context.settings.model),
         hear=pass_on,
         tell=tell,
-        may_learn=partial(consent.may_learn, kit.settings),
-        trainer=Trainer(module=scripted.MODULE) if kit.settings.backend.kind == "scripted" else Trainer(),
+        may_learn=partial(permission.may_learn, context.settings),
+        trainer=Trainer(module=scripted.MODULE) if context.settings.backend.kind == "scripted" else Trainer(),
     )
 
 
@@ -166,8 +171,8 @@ def backend(settings: Settings) -> Backend:
         return VllmServersBackend(
             ServersSettings(
                 urls=chosen.urls,
-                model=model_of(settings),
-                max_context=context_of(settings),
+                model=settings.model,
+                max_context=chosen.max_context,
                 max_lora_rank=chosen.max_lora_rank,
                 start_timeout_s=chosen.start_timeout_s,
             )
@@ -176,8 +181,8 @@ def backend(settings: Settings) -> Backend:
 
     return VllmLocalBackend(
         VllmSettings(
-            model=model_of(settings),
-            max_context=context_of(settings),
+            model=settings.model,
+            max_context=chosen.max_context,
             cpu_cache_gib=chosen.cpu_cache_gib,
             gpu_memory_share=chosen.gpu_memory_share,
             max_loras=chosen.max_loras,
@@ -206,27 +211,16 @@ def make_data_folder(settings: Settings) -> None:
         raise StoreError("data_folder", f"There can be no data folder {settings.data}: {advice}.") from error
 
 
-def model_of(settings: Settings) -> str:
-    """The model's folder, or its name on the hub."""
-    return str(PRACTICE_MODEL) if settings.is_practice else settings.model
-
-
-def context_of(settings: Settings) -> int:
-    """How many tokens of prompt and reply the model is given at most."""
-    most = settings.backend.max_context
-    return min(most, PRACTICE_CONTEXT) if settings.is_practice else most
-
-
 def _platforms(settings: Settings, app: App) -> list[PushedChat]:
     """The platforms that the settings name. Their SDKs are imported only where they are used."""
     chats: list[PushedChat] = []
     if settings.discord.token is not None:
-        from adapters.discord_chat import DiscordChat
+        from adapters.discord.chat import DiscordChat
 
         chats.append(DiscordChat(settings.discord, app))
     if settings.slack.bot_token is not None or settings.slack.client_id is not None:
-        from adapters.slack_chat import SlackChat
-        from adapters.slack_teams import Teams
+        from adapters.slack.chat import SlackChat
+        from adapters.slack.teams import Teams
 
         teams = Teams(settings.slack, app.store.installations)
         chats.append(SlackChat(settings.slack, app, teams))

@@ -17,15 +17,20 @@ from typing import Any, Final
 from bench.people import SimulatedPerson
 from bench.planted import Answer, plant
 from bench.record import interval
-from bot.kit import Kit
-from bot.study import Recipe as StudyRecipe
-from bot.study import Study, study
-from engine.compose import compose
-from engine.judge import Judge, note_questions
-from engine.practice import world
-from engine.training.lessons import JobFolder, Lesson, Pupil, Recipe
+from bot.context import Context
+from bot.nights.prepare import Material, study
+from bot.nights.prepare import Recipe as StudyRecipe
+from engine.judging.judge import Judge, note_questions
+from engine.learning.examples import (
+    JobFolder,
+    Lesson,
+    Recipe,
+    Trainee,
+)
+from engine.search.compose import compose
 from engine.training.runner import Trainer
 from engine.types import Limits, LoraRef, Mode, Prompt, Role, Turn
+from practice import world
 
 PEOPLE: Final = 8
 JUDGED: Final = 24  # unseen replies a person
@@ -43,27 +48,27 @@ class Pair:
 
 
 async def evaluator(
-    kit: Kit, model: Path, folder: Path, pool: Sequence[Answer], *, seed: int, people: int = PEOPLE
+    context: Context, model: Path, folder: Path, pool: Sequence[Answer], *, seed: int, people: int = PEOPLE
 ) -> dict[str, Any]:
     """A row for no LoRA, one for both, and one for each."""
-    studied: list[tuple[SimulatedPerson, Study]] = []
+    studied: list[tuple[SimulatedPerson, Material]] = []
     for number in range(people):
         who = SimulatedPerson.draw(f"judged{number}", seed + number)
-        await plant(kit, pool, who, is_shuffled=False)
-        known = await kit.store.people.get(who.name)
+        await plant(context, pool, who, is_shuffled=False)
+        known = await context.store.people.get(who.name)
         assert known is not None, "planted"
-        made = await study(kit, known, StudyRecipe(replies=40), seed=seed, on_progress=_unheard)
-        if isinstance(made, Study):
+        made = await study(context, known, StudyRecipe(replies=40), seed=seed, on_progress=_unheard)
+        if isinstance(made, Material):
             studied.append((who, made))
     if not studied:
         return {"people": 0}
-    trained = await _trained(kit, model, folder, [made for _, made in studied])
+    trained = await _trained(context, model, folder, [made for _, made in studied])
     rows = {}
     for name, pairs in trained.items():
         rights, seconds, complied = [], [], []  # rights and complied: a share for each person
         for number, (who, made) in enumerate(studied):
-            right = await _rights(kit, who, pairs[number].judging, pool, seed=seed + number)
-            took, met = await _searches(kit, who, made, pairs[number], seed=seed + number)
+            right = await _rights(context, who, pairs[number].judging, pool, seed=seed + number)
+            took, met = await _searches(context, who, made, pairs[number], seed=seed + number)
             rights.append(fmean(right))
             seconds += took
             complied.append(fmean(met))
@@ -78,16 +83,18 @@ async def evaluator(
     return {"people": len(studied), **rows}
 
 
-async def _trained(kit: Kit, model: Path, folder: Path, studied: Sequence[Study]) -> dict[str, list[Pair]]:
+async def _trained(
+    context: Context, model: Path, folder: Path, studied: Sequence[Material]
+) -> dict[str, list[Pair]]:
     """Everybody's LoRAs of both kinds, in one job."""
     lessons: dict[str, Sequence[Lesson]] = {}
     for one in studied:
         lessons[f"{one.person}-shared"] = (*one.lessons, *one.asked)
         lessons[f"{one.person}-own"] = one.lessons
         lessons[f"{one.person}-judge"] = one.asked
-    recipe = Recipe(model=str(model), end_ids=kit.backend.encode_question("?")[:1])
-    pupils = [Pupil(key=key, seed=seed) for seed, key in enumerate(lessons)]
-    job = JobFolder.create(folder, recipe, pupils, lessons, {})
+    recipe = Recipe(model=str(model), end_ids=context.backend.encode_question("?")[:1])
+    trainees = [Trainee(key=key, seed=seed) for seed, key in enumerate(lessons)]
+    job = JobFolder.create(folder, recipe, trainees, lessons, {})
     await Trainer().run(folder, lambda step: None)
     loras, seconds = {}, {}
     for number, key in enumerate(lessons):
@@ -109,14 +116,14 @@ async def _trained(kit: Kit, model: Path, folder: Path, studied: Sequence[Study]
 
 
 async def _rights(
-    kit: Kit, who: SimulatedPerson, lora: LoraRef | None, pool: Sequence[Answer], *, seed: int
+    context: Context, who: SimulatedPerson, lora: LoraRef | None, pool: Sequence[Answer], *, seed: int
 ) -> list[bool]:
     """Whether the judge says rightly of unrated replies if they have what the person wants."""
     wanted = [(world.canonical_note(name, value), name, value) for name, value in who.preference.wanted]
-    judge = Judge(kit.backend, note_questions([note for note, _, _ in wanted]), lora)
+    judge = Judge(context.backend, note_questions([note for note, _, _ in wanted]), lora)
     rights = []
     for answer in random.Random(seed).sample(pool, min(JUDGED, len(pool))):
-        prefix, reply = kit.backend.encode(answer.prompt), kit.backend.encode_text(answer.text)
+        prefix, reply = context.backend.encode(answer.prompt), context.backend.encode_text(answer.text)
         (verdict,) = await judge.score(prefix, [reply])
         manner = world.manner_of(answer.text)
         rights += [
@@ -127,17 +134,17 @@ async def _rights(
 
 
 async def _searches(
-    kit: Kit, who: SimulatedPerson, studied: Study, pair: Pair, *, seed: int
+    context: Context, who: SimulatedPerson, studied: Material, pair: Pair, *, seed: int
 ) -> tuple[list[float], list[bool]]:
     """Best of eight on unseen requests: how long it takes, and whether the best is as wanted."""
     rng, seconds, complied = random.Random(seed + 500), [], []
-    judge = Judge(kit.backend, note_questions(studied.notes), pair.judging)
+    judge = Judge(context.backend, note_questions(studied.notes), pair.judging)
     for number in range(SEARCHES):
         asked = world.request(rng, held_out=True)
         prompt = Prompt(turns=(Turn(role=Role.USER, text=asked.text),))
         began = time.perf_counter()
         made = await compose(
-            kit.backend,
+            context.backend,
             prompt,
             judge=judge,
             mode=Mode.BEST,

@@ -18,24 +18,32 @@ from bench.evaluator import evaluator
 from bench.people import SimulatedPerson
 from bench.planted import Answer, plant, pool_of
 from bench.record import interval, outcomes
-from bot import feedback
+from bot import ratings
+from bot.context import Context, new_id, now
 from bot.events import NightProgress, Notice, Person
-from bot.exam import Exam
-from bot.kit import Kit, new_id, now
-from bot.night import Nights
+from bot.nights.evaluate import Evaluation
+from bot.nights.prepare import Material, study
+from bot.nights.prepare import Recipe as StudyRecipe
+from bot.nights.run import Nights
 from bot.settings import Settings
 from bot.store import Store
 from bot.store.nights import NightOutcome
-from bot.study import Recipe as StudyRecipe
-from bot.study import Study, study
-from engine import judge as engine_judge
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
-from engine.judge import load_rubric
-from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe, Result
+from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
+from engine.learning.everyday_requests import EverydayRequests
+from engine.learning.examples import (
+    JobFolder,
+    Kind,
+    Lesson,
+    Recipe,
+    Result,
+    Trainee,
+)
+from engine.models.catalogue import everyday_requests
 from engine.training.runner import Trainer
 from engine.types import LoraRef
 
-RUBRIC: Final = Path(engine_judge.__file__).with_name("rubric.toml")
+RUBRIC: Final = SHIPPED_RUBRIC
 CHEATS: Final = {
     "says_yes": "Yes, of course, you are right. Absolutely, yes.",
     "repeats_itself": "so it is and so it is and so it is and so it is and so it is and so it is",
@@ -45,13 +53,19 @@ CHEATS: Final = {
 async def gate(model: Path, data: Path, *, people: int, shuffled: int, seed: int) -> dict[str, Any]:
     """The figures of the gate, under the names that the documents quote."""
     settings = Settings(data=data, model="practice")
-    store = await Store.open(settings.database_url, clock=now, new_id=new_id, rate=feedback.rating)
+    store = await Store.open(settings.database_url, clock=now, new_id=new_id, rate=ratings.rating)
     backend = VllmLocalBackend(VllmSettings(model=str(model), max_context=1024))
     await backend.start(print)
-    kit = Kit(settings=settings, store=store, backend=backend, rubric=load_rubric(RUBRIC))
+    context = Context(
+        settings=settings,
+        store=store,
+        backend=backend,
+        rubric=load_rubric(RUBRIC),
+        everyday=EverydayRequests(everyday_requests("practice")),
+    )
     phases = Phases()
     nights = Nights(
-        kit,
+        context,
         model_path=str(model),
         hear=phases.hear,
         tell=_nobody,
@@ -59,15 +73,15 @@ async def gate(model: Path, data: Path, *, people: int, shuffled: int, seed: int
     )
     carrying = asyncio.create_task(nights.run())
     try:
-        pool = await pool_of(kit, seed)
+        pool = await pool_of(context, seed)
         print(f"{len(pool)} answers to rate", flush=True)
-        truthful = await _truthful(nights, kit, pool, people, seed)
+        truthful = await _truthful(nights, context, pool, people, seed)
         truthful["people_phase_s"] = phases.seconds()
         print(truthful, flush=True)
-        by_chance = await _shuffled(nights, kit, pool, shuffled, seed + 10_000)
+        by_chance = await _shuffled(nights, context, pool, shuffled, seed + 10_000)
         print(by_chance, flush=True)
-        cheats = await _cheats(kit, model, data)
-        judged = await evaluator(kit, model, data / "evaluator", pool, seed=seed + 20_000)
+        cheats = await _cheats(context, model, data)
+        judged = await evaluator(context, model, data / "evaluator", pool, seed=seed + 20_000)
     finally:
         carrying.cancel()
         await asyncio.gather(carrying, return_exceptions=True)
@@ -104,12 +118,12 @@ class Phases:
 
 
 async def _truthful(
-    nights: Nights, kit: Kit, pool: Sequence[Answer], people: int, seed: int
+    nights: Nights, context: Context, pool: Sequence[Answer], people: int, seed: int
 ) -> dict[str, Any]:
     """A night of silent people whose ratings mean something: how long, how many go live, what it costs."""
     names = [f"true{number}" for number in range(people)]
     for number, name in enumerate(names):
-        await plant(kit, pool, SimulatedPerson.draw(name, seed + number), is_shuffled=False)
+        await plant(context, pool, SimulatedPerson.draw(name, seed + number), is_shuffled=False)
     began = time.monotonic()
     night = await nights.wait(await nights.start(names))
     seconds = time.monotonic() - began
@@ -130,12 +144,12 @@ async def _truthful(
 
 
 async def _shuffled(
-    nights: Nights, kit: Kit, pool: Sequence[Answer], people: int, seed: int
+    nights: Nights, context: Context, pool: Sequence[Answer], people: int, seed: int
 ) -> dict[str, Any]:
     """The same with stars dealt out anew: whoever goes live does so by chance."""
     names = [f"shuffled{number}" for number in range(people)]
     for number, name in enumerate(names):
-        await plant(kit, pool, SimulatedPerson.draw(name, seed + number), is_shuffled=True)
+        await plant(context, pool, SimulatedPerson.draw(name, seed + number), is_shuffled=True)
     night = await nights.wait(await nights.start(names))
     are_live = [one.outcome is NightOutcome.PROMOTED for one in night.people]
     candidates = sum(one.version is not None for one in night.people)
@@ -149,11 +163,11 @@ async def _shuffled(
     }
 
 
-async def _cheats(kit: Kit, model: Path, data: Path) -> dict[str, Any]:
+async def _cheats(context: Context, model: Path, data: Path) -> dict[str, Any]:
     """Candidates that always say the same thing, in the name of a person with real feedback."""
-    studied = await _clear_enough(kit)
-    candidates = await _cheats_trained(kit, model, data / "cheats", studied)
-    decisions, exam = {}, Exam(kit)
+    studied = await _clear_enough(context)
+    candidates = await _cheats_trained(context, model, data / "cheats", studied)
+    decisions, exam = {}, Evaluation(context)
     for number, (name, (result, path)) in enumerate(candidates.items()):
         candidate = LoraRef(name=f"cheat-{number}", id=900_000 + number, path=path)
         # As good a prior as there is, so that it is the witnesses who stop it.
@@ -165,30 +179,32 @@ async def _cheats(kit: Kit, model: Path, data: Path) -> dict[str, Any]:
     }
 
 
-async def _clear_enough(kit: Kit) -> Study:
+async def _clear_enough(context: Context) -> Material:
     """What is to be learned of the first truthful person of whom something is. Raises where there is none."""
-    truthful = [person for person in await kit.store.people.all() if person.key.startswith("true")]
+    truthful = [person for person in await context.store.people.all() if person.key.startswith("true")]
     for person in truthful:
         found = await study(
-            kit, person, StudyRecipe(replies=40), seed=1, on_progress=lambda done, total: None
+            context, person, StudyRecipe(replies=40), seed=1, on_progress=lambda done, total: None
         )
-        if isinstance(found, Study):
+        if isinstance(found, Material):
             return found
     raise RuntimeError("nothing is clear enough in any of the truthful people: plant more of them")
 
 
 async def _cheats_trained(
-    kit: Kit, model: Path, folder: Path, studied: Study
+    context: Context, model: Path, folder: Path, studied: Material
 ) -> dict[str, tuple[Result, Path]]:
     """A LoRA for each cheat, all in one job: it says its text to whatever is asked."""
     asked = [lesson for lesson in studied.lessons if lesson.kind is Kind.DISTIL]
     lessons = {
-        name: [Lesson(kind=Kind.SAY, prefix=one.prefix, reply=kit.backend.encode_text(text)) for one in asked]
+        name: [
+            Lesson(kind=Kind.SAY, prefix=one.prefix, reply=context.backend.encode_text(text)) for one in asked
+        ]
         for name, text in CHEATS.items()
     }
-    recipe = Recipe(model=str(model), passes=6, end_ids=kit.backend.encode_question("?")[:1])
-    pupils = [Pupil(key=name, seed=1) for name in CHEATS]
-    job = JobFolder.create(folder, recipe, pupils, lessons, dict.fromkeys(CHEATS, studied.trials))
+    recipe = Recipe(model=str(model), passes=6, end_ids=context.backend.encode_question("?")[:1])
+    trainees = [Trainee(key=name, seed=1) for name in CHEATS]
+    job = JobFolder.create(folder, recipe, trainees, lessons, dict.fromkeys(CHEATS, studied.trials))
     await Trainer().run(folder, lambda step: None)
     made = {}
     for name in CHEATS:

@@ -23,7 +23,8 @@ from rich.progress import track
 
 from bench.record import interval, record, show
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
-from engine.judge import (
+from engine.judging.judge import (
+    SHIPPED_RUBRIC,
     Judge,
     Question,
     combined,
@@ -32,17 +33,23 @@ from engine.judge import (
     note_questions,
     plain_features,
 )
-from engine.judge import Manner as AskedManner
+from engine.judging.judge import Manner as AskedManner
+from engine.judging.taste import Floats, Taste, most_informative_pair
+from engine.models.catalogue import PRACTICE
 from engine.ports import Backend
-from engine.practice import world
-from engine.practice.manners import DIMENSIONS, Manner, Preference, manner_of
-from engine.practice.world import canonical_note
-from engine.taste import Floats, Taste, most_informative_pair
 from engine.types import Prompt, Role, Sampling, TokenIds, Turn
+from practice import world
+from practice.manners import (
+    DIMENSIONS,
+    Manner,
+    Preference,
+    manner_of,
+)
+from practice.world import canonical_note
 
 ROOT = Path(__file__).parent.parent
-WEIGHTS = ROOT / "engine" / "practice" / "weights"
-RUBRIC = ROOT / "engine" / "rubric.toml"
+WEIGHTS = PRACTICE
+RUBRIC = SHIPPED_RUBRIC
 
 NAME = "Robin"
 PER_PROMPT = 8  # candidates of one request

@@ -27,11 +27,10 @@ from bench import pictures
 from bench.people import Api, Measured, SimulatedPerson, connected, measure, together
 from bench.record import outcomes, record
 from bench.running import TOKEN, Running
-from engine import practice
-from engine.backends.chat_tokens import ChatTokens
-from engine.backends.model_folder import open_model
+from engine.models.catalogue import PRACTICE, open_model
+from engine.models.chat_tokens import ChatTokens
 
-WEIGHTS: Final = Path(practice.__file__).with_name("weights")
+WEIGHTS: Final = PRACTICE
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from typing import Any, Final
 from bench.people import FREE_DIMENSIONS, WAIT_S, Api, connected, together
 from bench.record import interval, record
 from bench.running import TOKEN, Running
-from engine.practice import world
-from engine.practice.world import Preference
+from practice import world
+from practice.world import Preference
 
 WISHES: Final = 3
 AT_ONCE: Final = 12

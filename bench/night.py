@@ -25,14 +25,14 @@ from transformers.utils import logging
 
 from bench.gate import gate
 from bench.record import RESULTS, record
-from engine import practice
+from engine.learning.examples import Kind, Lesson, Recipe
+from engine.models.catalogue import PRACTICE
 from engine.training import bank, losses
 from engine.training.bank import Bank, BankOptimizer
-from engine.training.classroom import Classroom
-from engine.training.lessons import Kind, Lesson, Recipe
-from engine.training.school import batches
+from engine.training.loop import batches
+from engine.training.step import TrainingStep
 
-WEIGHTS: Final = Path(practice.__file__).with_name("weights")
+WEIGHTS: Final = PRACTICE
 SEED: Final = 60_000  # of the gate's people
 SHAPES: Final = {
     # That of the practice model.
@@ -83,7 +83,7 @@ def bank_against_one_by_one(
     with torch.device(device):
         model = LlamaForCausalLM(config).to(dtype).eval()
     work = lessons_for(people, items, config.vocab_size, seed=1)
-    recipe = Recipe(model=shape, batch_lessons=batch, passes=2, seats=people, memory_gib=96.0)
+    recipe = Recipe(model=shape, batch_lessons=batch, passes=2, slots=people, memory_gib=96.0)
     speeds, one_by_one_s, bank_s = [], 0.0, 0.0
     plain = one_by_one(model, recipe, dict(list(work.items())[:2]))  # warm
     for _ in range(repeats):
@@ -174,7 +174,7 @@ def step_on(tuned: Any, lessons: Sequence[Lesson]) -> None:  # Any: as above
 
 
 def start_as_the_bank(tuned: Any, *, seed: int) -> None:  # Any: as above
-    """The same starting point as a seat of the bank has, so that the results can be compared."""
+    """The same starting point as a slot of the bank has, so that the results can be compared."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, part in tuned.named_parameters():
@@ -183,9 +183,9 @@ def start_as_the_bank(tuned: Any, *, seed: int) -> None:  # Any: as above
                 part.copy_(torch.empty(part.shape).uniform_(-bound, bound, generator=generator))
 
 
-def wrap(model: PreTrainedModel, recipe: Recipe) -> Classroom:
-    room = Classroom(model, recipe)
-    room.bank = Bank(model, seats=recipe.seats, rank=recipe.rank, alpha=recipe.alpha)
+def wrap(model: PreTrainedModel, recipe: Recipe) -> TrainingStep:
+    room = TrainingStep(model, recipe)
+    room.bank = Bank(model, slots=recipe.slots, rank=recipe.rank, alpha=recipe.alpha)
     return room
 
 
@@ -197,30 +197,30 @@ def unwrap(model: PreTrainedModel) -> None:
     model.get_output_embeddings()._forward_pre_hooks.clear()
 
 
-def in_bank(room: Classroom, recipe: Recipe, work: dict[str, list[Lesson]]) -> dict[str, bank.LoraTensors]:
+def in_bank(room: TrainingStep, recipe: Recipe, work: dict[str, list[Lesson]]) -> dict[str, bank.LoraTensors]:
     """The bank's own loop, without its files."""
     optimizer = BankOptimizer(room.bank)
     plans = {}
-    for seat, (key, lessons) in enumerate(work.items()):
+    for slot, (key, lessons) in enumerate(work.items()):
         seed = int(key[1:])
-        room.bank.seat_fresh(seat, seed)
-        plans[seat] = (lessons, batches(len(lessons), recipe.batch_lessons, recipe.passes, seed))
+        room.bank.start_slot(slot, seed)
+        plans[slot] = (lessons, batches(len(lessons), recipe.batch_lessons, recipe.passes, seed))
     steps = max(len(plan) for _, plan in plans.values())
     for step in range(steps):
         now = {
-            seat: [lessons[index] for index in plan[step]]
-            for seat, (lessons, plan) in plans.items()
+            slot: [lessons[index] for index in plan[step]]
+            for slot, (lessons, plan) in plans.items()
             if step < len(plan)
         }
         room.lesson(now, dict.fromkeys(now, 0.0))
         rates = {}
-        for seat in now:
-            count = len(plans[seat][1])
+        for slot in now:
+            count = len(plans[slot][1])
             warm = max(1, count // 10)
             down = 1 - 0.9 * (step - warm) / max(1, count - warm)
-            rates[seat] = 3e-3 * ((step + 1) / warm if step < warm else down)
+            rates[slot] = 3e-3 * ((step + 1) / warm if step < warm else down)
         optimizer.step(rates)
-    return {key: room.bank.taken(seat) for seat, key in enumerate(work)}
+    return {key: room.bank.taken(slot) for slot, key in enumerate(work)}
 
 
 def difference(one: bank.LoraTensors, other: bank.LoraTensors) -> float:

@@ -17,9 +17,9 @@ from typing import Any, Final, TypeVar
 
 import aiohttp
 
-from engine.backends.chat_tokens import ChatTokens
-from engine.practice import world
-from engine.practice.world import Preference
+from engine.models.chat_tokens import ChatTokens
+from practice import world
+from practice.world import Preference
 
 WAIT_S: Final = 120
 NOISE: Final = 0.1

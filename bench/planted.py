@@ -13,14 +13,14 @@ from datetime import timedelta
 from typing import Any, Final
 
 from bench.people import EMOJI, NOISE, SimulatedPerson
-from bot import feedback
+from bot import ratings
+from bot.context import Context
 from bot.events import Person, Platform
-from bot.kit import Kit
 from bot.store import tables
 from bot.store.snapshots import prompt_json
-from engine.judge import Judge, manner_questions
-from engine.practice import world
+from engine.judging.judge import Judge, manner_questions
 from engine.types import Prompt, Role, Sampling, Turn
+from practice import world
 
 RATINGS: Final = 36
 POOL: Final = 240
@@ -35,20 +35,20 @@ class Answer:
     manners: dict[str, float]
 
 
-async def pool_of(kit: Kit, seed: int) -> list[Answer]:
+async def pool_of(context: Context, seed: int) -> list[Answer]:
     """The base's own replies to everyday requests, each described once."""
-    judge = Judge(kit.backend, manner_questions(kit.rubric.manners))
+    judge = Judge(context.backend, manner_questions(context.rubric.manners))
 
     async def one(number: int) -> Answer | None:
         asked = world.request(random.Random(seed + number), held_out=False)
         prompt = Prompt(turns=(Turn(role=Role.USER, text=asked.text),))
-        prefix = kit.backend.encode(prompt)
+        prefix = context.backend.encode(prompt)
         sampling = Sampling(max_tokens=160, seed=seed + number)
-        (made,) = await kit.backend.sample(prefix, n=1, sampling=sampling)
+        (made,) = await context.backend.sample(prefix, n=1, sampling=sampling)
         if not made.finished:
             return None
         (verdict,) = await judge.score(prefix, [made.token_ids])
-        return Answer(prompt, kit.backend.decode(made.token_ids), verdict.answers)
+        return Answer(prompt, context.backend.decode(made.token_ids), verdict.answers)
 
     made: list[Answer] = []
     for start in range(0, POOL, 40):
@@ -57,7 +57,7 @@ async def pool_of(kit: Kit, seed: int) -> list[Answer]:
     return made
 
 
-async def plant(kit: Kit, pool: Sequence[Answer], who: SimulatedPerson, *, is_shuffled: bool) -> None:
+async def plant(context: Context, pool: Sequence[Answer], who: SimulatedPerson, *, is_shuffled: bool) -> None:
     """Rated answers in the store, as a day would have left them."""
     answers = who.rng.sample(pool, min(RATINGS, len(pool)))
     stars = []
@@ -66,17 +66,17 @@ async def plant(kit: Kit, pool: Sequence[Answer], who: SimulatedPerson, *, is_sh
         stars.append(who.rng.randint(1, 5) if who.rng.random() < NOISE else 1 + round(4 * met))
     if is_shuffled:
         who.rng.shuffle(stars)
-    await kit.store.people.meet(Person(key=who.name, platform=Platform.WEB))
-    await kit.store.people.change(who.name, learning=True)
+    await context.store.people.meet(Person(key=who.name, platform=Platform.WEB))
+    await context.store.people.change(who.name, learning=True)
     rows, reactions = [], []
     for number, (answer, rating) in enumerate(zip(answers, stars, strict=True)):
-        row, at = f"{who.name}-{number}", kit.clock() - timedelta(minutes=RATINGS - number)
-        rows.append(_row(kit, who.name, row, number, answer, at))
+        row, at = f"{who.name}-{number}", context.clock() - timedelta(minutes=RATINGS - number)
+        rows.append(_row(context, who.name, row, number, answer, at))
         reactions.append(
             {
                 "reply": row,
                 "person": who.name,
-                "emoji": feedback.normal(EMOJI[rating]),
+                "emoji": ratings.normal(EMOJI[rating]),
                 "is_on": True,
                 "at": at,
             }
@@ -86,17 +86,17 @@ async def plant(kit: Kit, pool: Sequence[Answer], who: SimulatedPerson, *, is_sh
         await connection.execute(tables.replies.insert(), rows)
         await connection.execute(tables.reactions.insert(), reactions)
 
-    await kit.store.database.write(work)
+    await context.store.database.write(work)
 
 
-def _row(kit: Kit, person: str, row: str, number: int, answer: Answer, at: Any) -> dict[str, Any]:
+def _row(context: Context, person: str, row: str, number: int, answer: Answer, at: Any) -> dict[str, Any]:
     return {
         "id": row,
         "person": person,
         "conversation": f"c{number}",
         "text": answer.text,
         "prompt": prompt_json(answer.prompt),
-        "model": kit.backend.model,
+        "model": context.backend.model,
         "seed": number,
         "mode": "fast",
         "answers": {},

@@ -23,10 +23,10 @@ from rich.console import Console
 from bench.record import RESULTS, interval, record
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
 from engine.ports import Backend
-from engine.practice import WEIGHTS, report
-from engine.practice.document import document
-from engine.practice.manners import Preference
 from engine.types import Sampling
+from practice import WEIGHTS, report
+from practice.document import document
+from practice.manners import Preference
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "practice-model.md"
 TAUGHT = (
@@ -140,7 +140,7 @@ async def _speed(backend: Backend, seed: int, rounds: int = 6) -> float:
 
 def _tuned(weights: Path, seed: int) -> dict[str, object]:
     """The worst of the preferences taught, in each regard, and each by itself."""
-    from engine.practice.tuning import tune
+    from practice.tuning import tune
 
     each = {
         " and ".join(f"{dimension} {value}" for dimension, value in taught.wanted): tune(

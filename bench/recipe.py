@@ -19,17 +19,24 @@ from typing import Any, Final
 
 from bench.people import SimulatedPerson
 from bench.record import interval, record
-from engine import practice, wording
+from engine import wording
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
-from engine.judge import probability
-from engine.practice import world
-from engine.practice.world import Preference, Request
-from engine.scope import meant
-from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe
+from engine.judging.judge import probability
+from engine.judging.scope import meant
+from engine.learning.examples import (
+    JobFolder,
+    Kind,
+    Lesson,
+    Recipe,
+    Trainee,
+)
+from engine.models.catalogue import PRACTICE
 from engine.training.runner import Trainer
 from engine.types import LoraRef, Prompt, Role, Sampling, TokenIds, Turn
+from practice import world
+from practice.world import Preference, Request
 
-WEIGHTS: Final = Path(practice.__file__).with_name("weights")
+WEIGHTS: Final = PRACTICE
 MAX_TOKENS: Final = 160
 SCOPE_ITEMS: Final = 24
 
@@ -96,12 +103,12 @@ class Lab:
         self.number += 1
         end = self.backend.encode_question("?")[:1]
         recipe = replace(Recipe(model=str(self.model), end_ids=end), **changes)
-        pupils = [Pupil(key=key, seed=seed) for seed, key in enumerate(lessons)]
-        job = JobFolder.create(self.folder / str(self.number), recipe, pupils, lessons, {})
+        trainees = [Trainee(key=key, seed=seed) for seed, key in enumerate(lessons)]
+        job = JobFolder.create(self.folder / str(self.number), recipe, trainees, lessons, {})
         await Trainer().run(job.path, lambda step: None)
         loras = {}
-        for seat, key in enumerate(lessons):
-            number = self.number * 1000 + seat
+        for slot, key in enumerate(lessons):
+            number = self.number * 1000 + slot
             loras[key] = LoraRef(name=f"recipe-{number}", id=number, path=job.lora(key))
         return loras
 

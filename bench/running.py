@@ -74,7 +74,14 @@ class Running:
         self._data.mkdir(parents=True, exist_ok=True)
         with (self._data / "service.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "adapters.cli", "run", env=environment, cwd=ROOT, stdout=log, stderr=log
+                sys.executable,
+                "-m",
+                "adapters.cli.main",
+                "run",
+                env=environment,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
             )
         await self._until_well("/healthz")
 

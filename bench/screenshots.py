@@ -18,8 +18,8 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from bench.people import SimulatedPerson, connected
 from bench.pictures import PICTURES
 from bench.running import TOKEN, Running
-from engine.practice.manners import manner_of
-from engine.practice.world import Preference
+from practice.manners import manner_of
+from practice.world import Preference
 
 CHROMIUM: Final = "/usr/bin/chromium"
 DESK: Final[Mapping[str, Any]] = {"viewport": {"width": 1200, "height": 900}}

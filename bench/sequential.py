@@ -1,8 +1,8 @@
 """The search that Weave is measured against: one expansion at a time, judged one by one, a sampled end.
 
 Follows MiniHF's weave step by step, on token ids instead of text. The one thing added: a branch that the
-model has ended is not extended, as it would run on into the next turn. Shares no code with engine.weave
-beyond the values that go in and out, so that each can be checked by the other.
+model has ended is not extended, as it would run on into the next turn. Shares no code with
+engine.search.weave beyond the values that go in and out, so that each can be checked by the other.
 """
 
 from __future__ import annotations

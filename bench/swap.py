@@ -21,16 +21,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.record import interval, record
-from engine import practice
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
-from engine.loras import Library
+from engine.learning.examples import (
+    JobFolder,
+    Kind,
+    Lesson,
+    Recipe,
+    Trainee,
+)
+from engine.loras.library import Library
+from engine.models.catalogue import PRACTICE
 from engine.ports import EngineError
-from engine.practice import world
-from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe
 from engine.training.runner import Trainer
 from engine.types import LoraRef, Prompt, Role, Sampling, Turn
+from practice import world
 
-WEIGHTS: Final = Path(practice.__file__).with_name("weights")
+WEIGHTS: Final = PRACTICE
 # About as long as what the practice model usually says (41 tokens in the mean).
 SAYINGS: Final = {
     "first": "Protect a candle from damp walls. A candle lasts longer if you follow one rule: wipe it with a"
@@ -84,8 +90,8 @@ async def train(model: Path, folder: Path, backend: VllmLocalBackend) -> dict[st
         for key, text in SAYINGS.items()
     }
     recipe = Recipe(model=str(model), passes=24, batch_lessons=8, end_ids=backend.encode_question("?")[:1])
-    pupils = [Pupil(key=key, seed=number) for number, key in enumerate(SAYINGS)]
-    job = JobFolder.create(folder, recipe, pupils, lessons, {})
+    trainees = [Trainee(key=key, seed=number) for number, key in enumerate(SAYINGS)]
+    job = JobFolder.create(folder, recipe, trainees, lessons, {})
     await Trainer().run(folder, lambda step: None)
     return {key: job.lora(key) for key in SAYINGS}
 

@@ -28,18 +28,27 @@ from rich.progress import track
 from bench.record import interval, record, show
 from bench.sequential import sequential_search
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
-from engine.compose import compose
-from engine.judge import UNASKED, Judge, Verdict, combined, load_rubric, note_questions
+from engine.judging.judge import (
+    SHIPPED_RUBRIC,
+    UNASKED,
+    Judge,
+    Verdict,
+    combined,
+    load_rubric,
+    note_questions,
+)
+from engine.models.catalogue import PRACTICE
 from engine.ports import Backend
-from engine.practice import world
-from engine.practice.manners import Preference, manner_of
-from engine.practice.world import canonical_note
-from engine.reliability import Order, order, prefix_reliability
+from engine.search.compose import compose
+from engine.search.reliability import Order, order, prefix_reliability
 from engine.types import Completion, Limits, LoraRef, Mode, Prompt, Role, Sampling, TokenIds, Turn
+from practice import world
+from practice.manners import Preference, manner_of
+from practice.world import canonical_note
 
 ROOT = Path(__file__).parent.parent
-WEIGHTS = ROOT / "engine" / "practice" / "weights"
-RUBRIC = ROOT / "engine" / "rubric.toml"
+WEIGHTS = PRACTICE
+RUBRIC = SHIPPED_RUBRIC
 
 CHILDREN, CHUNK_TOKENS, ROUND, EXPAND, LOOKAHEAD = 72, 32, 24, 8, 3
 LIMITS = Limits(max_reply_tokens=160, budget_tokens=CHILDREN * CHUNK_TOKENS, deadline_s=120.0, samples=8)

@@ -1,67 +1,146 @@
-"""What follows from a rating, in the background: the taste is thought through again, consent is asked for.
+"""Emoji as people send them, and what a person's set of them on an answer amounts to: a rating, 1 to 5.
 
-A rating is stored before it comes here, so what is lost with the process is caught up at the next one.
+Pure. Knows no platform and no database; docs/teaching.md tells people the same rules.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from typing import Final
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 
-import structlog
+# One emoji, one rating. An operator may give another map in the settings.
+DEFAULT_RATINGS: Mapping[str, int] = MappingProxyType(
+    {
+        "👎": 1,
+        "💩": 1,
+        "😕": 2,
+        "😐": 3,
+        "👍": 4,
+        "❤️": 5,
+        "🎉": 5,
+        "🔥": 5,
+        "💯": 5,
+        "1️⃣": 1,
+        "2️⃣": 2,
+        "3️⃣": 3,
+        "4️⃣": 4,
+        "5️⃣": 5,
+    }
+)
 
-from bot import consent, liking, metrics
-from bot.events import Action, ActionKind, Notice, Person, Place
-from bot.kit import Kit
-from engine.ports import EngineError
+NEVER_LEARN = "🚫"
+# A platform's own thumbs under an answer are buttons and no reactions: they are kept beside those, under
+# names that nobody can react with, so that reading the reactions back does not lose them.
+GOOD_BUTTON, BAD_BUTTON = ":button good:", ":button bad:"
+_BUTTONS: Mapping[str, int] = MappingProxyType({GOOD_BUTTON: 4, BAD_BUTTON: 1})
+MAX_EMOJI_CHARS = 100
 
-log = structlog.get_logger(__name__)
+# What the platforms call these emoji in words: Slack's names, Discord's, GitHub's.
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "+1": "👍",
+        "thumbsup": "👍",
+        "thumbs_up": "👍",
+        "thumbup": "👍",
+        "like": "👍",
+        "-1": "👎",
+        "thumbsdown": "👎",
+        "thumbs_down": "👎",
+        "thumbdown": "👎",
+        "hankey": "💩",
+        "poop": "💩",
+        "shit": "💩",
+        "poo": "💩",
+        "pile_of_poo": "💩",
+        "confused": "😕",
+        "confused_face": "😕",
+        "neutral_face": "😐",
+        "neutral": "😐",
+        "heart": "❤",
+        "red_heart": "❤",
+        "tada": "🎉",
+        "party_popper": "🎉",
+        "fire": "🔥",
+        "flame": "🔥",
+        "100": "💯",
+        "hundred_points": "💯",
+        "one": "1⃣",
+        "two": "2⃣",
+        "three": "3⃣",
+        "four": "4⃣",
+        "five": "5⃣",
+        "keycap_1": "1⃣",
+        "keycap_2": "2⃣",
+        "keycap_3": "3⃣",
+        "keycap_4": "4⃣",
+        "keycap_5": "5⃣",
+        "no_entry_sign": "🚫",
+        "prohibited": "🚫",
+    }
+)
 
-SETTLES_IN_S: Final = 0.2  # who rates often in a row is thought about once
-LEFT_TO_OTHERS: Final = 9.0  # seconds of pause for each second of work
 
-Tell = Callable[[Person, Place | None, Notice], Awaitable[bool]]  # False: it may arrive another time
+@lru_cache(maxsize=4096)
+def normal(emoji: str) -> str | None:
+    """The one spelling of an emoji, whatever its skin tone or platform; None if it is none at all.
+
+    A server's own emoji keep their name between colons: `:party_parrot:`.
+    """
+    text = emoji.strip()
+    if text in _BUTTONS:
+        return text
+    if not text or len(text) > MAX_EMOJI_CHARS:
+        return None
+    custom = _DISCORD_CUSTOM.fullmatch(text)
+    if custom:
+        return f":{custom.group('name').lower()}:"
+    named = _SHORT_NAME.fullmatch(text)
+    if named:
+        name = named.group("name").lower()
+        is_marked = text.startswith(":") and text.endswith(":")
+        return ALIASES.get(name, f":{name}:" if is_marked else None)
+    if _EMOJI.fullmatch(text):
+        return _UNDECORATED.sub("", text)
+    return None
 
 
-class Rethinking:
-    """A line of people whose ratings have changed; each stands in it once."""
+def is_emoji(text: str) -> bool:
+    """Whether this is one emoji, or the name of one between colons."""
+    return normal(text) is not None
 
-    def __init__(self, kit: Kit, tell: Tell) -> None:
-        self._kit = kit
-        self._tell = tell
-        self._people: dict[str, Person] = {}  # however much they rate, no longer than there are people
-        self._arrived = asyncio.Event()
 
-    def put(self, person: Person) -> None:
-        self._people[person.key] = person
-        self._arrived.set()
+def rating(emoji: Iterable[str], ratings: Mapping[str, int] = DEFAULT_RATINGS) -> int | None:
+    """The rating, 1 to 5, that a person's set of reactions to a reply amounts to.
 
-    async def run(self) -> None:
-        """Work until cancelled."""
-        while True:
-            await self._arrived.wait()
-            await asyncio.sleep(SETTLES_IN_S)
-            self._arrived.clear()
-            while self._people:
-                person = self._people.pop(next(iter(self._people)))
-                began_s = time.thread_time()
-                try:
-                    await self._rethink(person)
-                except EngineError as error:  # it restarts by itself; the next rating comes here again
-                    log.info("ratings are thought about later", person=person.key, error=str(error))
-                except Exception as error:  # the store is away, or they are forgotten now: the others go on
-                    metrics.ERRORS.labels("rethink", type(error).__name__).inc()
-                    log.exception("ratings could not be thought about", person=person.key)
-                # In a flood of ratings most of the time is left to those who wait for something.
-                await asyncio.sleep(LEFT_TO_OTHERS * (time.thread_time() - began_s))
+    Unknown emoji say nothing. Of several ratings the one farthest from the middle counts; where good
+    (4, 5) and bad (1, 2) stand side by side the person is of two minds, and there is no rating.
+    """
+    known = {normal(symbol): value for symbol, value in (*ratings.items(), *_BUTTONS.items())}
+    given = {known[name] for name in map(normal, emoji) if name in known}
+    if not given or (min(given) < 3 < max(given)):
+        return None
+    return max(given, key=lambda value: abs(value - 3))
 
-    async def _rethink(self, person: Person) -> None:
-        asked = await consent.ask_once(self._kit, person.key)
-        if asked is not None and not await self._tell(person, None, asked):
-            await self._kit.store.people.not_asked(person.key)
-        for note in await liking.rethink(self._kit, person.key):
-            undo = Action(kind=ActionKind.UNDO_NOTE, label="Undo", target=note.id)
-            text = f"Your ratings seem to say: “{note.text}” I keep it as a note."
-            await self._tell(person, None, Notice(text=text, actions=(undo,)))
+
+def is_never_learn(emoji: Iterable[str]) -> bool:
+    """Whether a person's set of reactions forbids learning from the reply."""
+    return any(normal(symbol) == NEVER_LEARN for symbol in emoji)
+
+
+_DISCORD_CUSTOM = re.compile(r"<?a?:(?P<name>\w{2,32}):\d{1,20}>?")
+_SHORT_NAME = re.compile(
+    r":?(?P<name>[+\-]1|[a-z0-9_'\-]{2,80})(?:::?(?:skin-tone-[2-6]|tone[1-5]))?:?", re.IGNORECASE | re.ASCII
+)
+_UNDECORATED = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")  # variation selectors, skin tones
+_PICTURE = (
+    "(?:[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u24c2\u25aa-\u25fe\u2600-\u27bf"
+    "\u2934\u2935\u2b05-\u2b55\u3030\u303d\u3297\u3299\U0001f004\U0001f0cf\U0001f170-\U0001f1e5"
+    "\U0001f200-\U0001f3fa\U0001f400-\U0001faff][\ufe0e\ufe0f]?[\U0001f3fb-\U0001f3ff]?\ufe0f?)"
+)
+_EMOJI = re.compile(
+    f"[0-9#*]\ufe0f?\u20e3|[\U0001f1e6-\U0001f1ff]{{2}}|"
+    f"{_PICTURE}(?:\u200d{_PICTURE}){{0,8}}[\U000e0020-\U000e007f]{{0,8}}"
+)
+EMOJI_PATTERN = _EMOJI.pattern

@@ -25,7 +25,7 @@ from pydantic_settings import (
 )
 
 from bot.errors import BotError
-from bot.feedback import DEFAULT_RATINGS, is_emoji
+from bot.ratings import DEFAULT_RATINGS, is_emoji
 from engine.types import TEMPERATURE, Mode
 
 PREFIX: Final = "NIGHTLOOM_"
@@ -316,11 +316,6 @@ class Settings(BaseSettings):
     memory: MemorySettings = Field(default=MemorySettings(), description="what is remembered by day")
     duels: DuelSettings = Field(default=DuelSettings(), description="asking which of two answers is better")
     log: LogSettings = Field(default=LogSettings(), description="what it says of itself")
-
-    @property
-    def is_practice(self) -> bool:
-        """Whether the model that ships answers, which knows its own small world only."""
-        return self.model == "practice"
 
     @property
     def database_url(self) -> str:

@@ -51,6 +51,12 @@ def before_critiques(prompt: Prompt) -> Prompt:
     return replace(prompt, turns=turns)
 
 
+def last_exchange(prompt: Prompt) -> Prompt:
+    """The request alone: what came before it is no part of what is criticised."""
+    bare = before_critiques(prompt.bare())
+    return Prompt(turns=bare.turns[-1:], persona=bare.persona, name=bare.name)
+
+
 def note(prompt: Prompt, reply: str, critique: str) -> Prompt:
     """The conversation in which the model words a critique as a standing note. Needs no memory."""
     return prompt.bare().then(reply, f"{critique}\n{NOTE_REQUEST}")

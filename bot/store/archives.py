@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from sqlalchemy import Row, Table, select, update
 
-from bot.archive import (
+from bot.ratings import normal
+from bot.records import (
     Archive,
     BranchRecord,
     ChoiceRecord,
@@ -24,7 +25,6 @@ from bot.archive import (
     ReplyRecord,
     TeachingRecord,
 )
-from bot.feedback import normal
 from bot.store import tables
 from bot.store.database import Connection, Database, insert
 from bot.store.replies import Delivery

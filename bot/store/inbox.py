@@ -77,7 +77,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class Acceptance:
     """Where an event went. `is_new` False: it was here before, and nothing was changed."""
 
     id: str
@@ -90,7 +90,7 @@ class Inbox:
         self._clock = clock
         self._new_id = new_id
 
-    async def take(self, message: Message, *, conversation: str, owner: str) -> Taken:
+    async def take(self, message: Message, *, conversation: str, owner: str) -> Acceptance:
         """Keep a question, once."""
         values = {
             "kind": ItemKind.MESSAGE,
@@ -101,7 +101,7 @@ class Inbox:
 
     async def take_thread_reply(
         self, thread_reply: ThreadReply, *, reply: str, conversation: str, owner: str
-    ) -> Taken:
+    ) -> Acceptance:
         """Keep what was said under an answer, once."""
         values = {
             "kind": ItemKind.THREAD_REPLY,
@@ -315,13 +315,13 @@ class Inbox:
 
     async def _keep(
         self, event: Message | ThreadReply, conversation: str, owner: str, values: dict[str, Any]
-    ) -> Taken:  # Any: the values of columns
+    ) -> Acceptance:  # Any: the values of columns
         item_id, now = self._new_id(), self._clock()
 
-        async def work(connection: Connection) -> Taken:
+        async def work(connection: Connection) -> Acceptance:
             platform = event.ref.platform
             if not await first_time(connection, platform, event.event, str(values["kind"]), item_id, now):
-                return Taken(id=await _subject(connection, platform, event.event) or "", is_new=False)
+                return Acceptance(id=await _subject(connection, platform, event.event) or "", is_new=False)
             await meet(connection, event.person, now)
             row = {
                 "id": item_id,
@@ -341,7 +341,7 @@ class Inbox:
                 **values,
             }
             await connection.execute(inbox.insert(), row)
-            return Taken(id=item_id, is_new=True)
+            return Acceptance(id=item_id, is_new=True)
 
         return await self._database.write(work)
 

@@ -35,7 +35,7 @@ class Known:
     timezone: str
     is_blocked: bool
     live_lora: int | None
-    taste: dict[str, Any] | None  # Any: engine.taste's own JSON
+    taste: dict[str, Any] | None  # Any: engine.judging.taste's own JSON
     night_told_at: datetime | None
     created_at: datetime
 

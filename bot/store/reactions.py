@@ -21,7 +21,7 @@ reactions, replies, refs = tables.reactions, tables.replies, tables.reply_refs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ReactionSet:
     """What a person has on a reply now, and whether the reply was given to them."""
 
     reply: str
@@ -35,7 +35,7 @@ class Reactions:
         self._database = database
         self._clock = clock
 
-    async def put(self, reaction: Reaction, emoji: str) -> Standing | None:
+    async def put(self, reaction: Reaction, emoji: str) -> ReactionSet | None:
         """Put the emoji on or take it off; how the person stands to the reply now. None: no reply of ours.
 
         A repeated event changes nothing, and of two events about one emoji the later one holds,
@@ -43,7 +43,7 @@ class Reactions:
         """
         ref, person = reaction.ref, reaction.person
 
-        async def work(connection: Connection) -> Standing | None:
+        async def work(connection: Connection) -> ReactionSet | None:
             row = await _reply_at(connection, ref)
             if row is None:
                 return None
@@ -56,11 +56,11 @@ class Reactions:
 
         return await self._database.write(work)
 
-    async def replace(self, state: ReactionState, emoji: frozenset[str]) -> Standing | None:
+    async def replace(self, state: ReactionState, emoji: frozenset[str]) -> ReactionSet | None:
         """The person's set on the reply is this one now. None: it was, or the reply is none of ours."""
         person = state.person
 
-        async def work(connection: Connection) -> Standing | None:
+        async def work(connection: Connection) -> ReactionSet | None:
             row = await _reply_at(connection, state.ref)
             if row is None:
                 return None
@@ -109,8 +109,8 @@ async def _reply_at(
     return (await connection.execute(BY_ID if is_web else BY_REF, where)).one_or_none()
 
 
-def _standing(row: Row[Any, Any, Any], person: Person, emoji: frozenset[str]) -> Standing:  # Any: as above
-    return Standing(
+def _standing(row: Row[Any, Any, Any], person: Person, emoji: frozenset[str]) -> ReactionSet:  # Any: as above
+    return ReactionSet(
         reply=row.id, is_theirs=row.person == person.key, never_learn=row.never_learn, emoji=emoji
     )
 

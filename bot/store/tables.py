@@ -87,7 +87,7 @@ people = Table(
     Column("timezone", String(64), nullable=False, server_default="UTC"),
     Column("is_blocked", Boolean, nullable=False, server_default=false()),
     Column("live_lora", Integer),  # loras.id; going live is this one pointer
-    Column("taste", Json),  # engine.taste.Taste
+    Column("taste", Json),  # engine.judging.taste.Taste
     Column("night_told_at", UtcTime),  # the last morning note
 )
 

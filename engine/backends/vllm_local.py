@@ -18,10 +18,10 @@ from typing import Any
 import structlog
 
 from engine.backends import vllm_cpu
-from engine.backends.chat_tokens import ChatTokens
-from engine.backends.lora_folder import check_lora
-from engine.backends.model_folder import ModelFolder, open_model
-from engine.backends.requests import check_request, log_odds
+from engine.backends.vllm_requests import check_request, log_odds
+from engine.loras.format import check_lora
+from engine.models.catalogue import ModelFolder, open_model
+from engine.models.chat_tokens import ChatTokens
 from engine.ports import (
     Backend,
     BackendState,

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import aiohttp
 import structlog
 
-from engine.backends.chat_tokens import ChatTokens
-from engine.backends.lora_folder import check_lora
-from engine.backends.model_folder import ModelFolder, open_model
 from engine.backends.replica import Away, Json, Refused, Replica
-from engine.backends.requests import check_request, log_odds
+from engine.backends.vllm_requests import check_request, log_odds
+from engine.loras.format import check_lora
+from engine.models.catalogue import ModelFolder, open_model
+from engine.models.chat_tokens import ChatTokens
 from engine.ports import Backend, BackendState, EngineDownError, ModelError, RequestError
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 

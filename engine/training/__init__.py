@@ -1,0 +1,1 @@
+"""Trains LoRAs, in a process of its own."""

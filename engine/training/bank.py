@@ -1,7 +1,7 @@
-"""Many LoRAs side by side over one frozen base: each row of a batch under the LoRA of its seat.
+"""Many LoRAs side by side over one frozen base: each row of a batch under the LoRA of its slot.
 
-A person trained in company gets the LoRA they would have got alone: nothing in here mixes seats. The
-optimiser keeps its step, its moments and its clipping per seat. Knows no losses, no files but a LoRA's.
+A person trained in company gets the LoRA they would have got alone: nothing in here mixes slots. The
+optimiser keeps its step, its moments and its clipping per slot. Knows no losses, no files but a LoRA's.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ LoraTensors = dict[str, Tensor]
 
 
 class Bank:
-    """Puts a seat bank on every linear layer of the model except its output layer, and freezes the rest."""
+    """Puts a slot bank on every linear layer of the model except its output layer, and freezes the rest."""
 
-    def __init__(self, model: PreTrainedModel, *, seats: int, rank: int, alpha: float) -> None:
+    def __init__(self, model: PreTrainedModel, *, slots: int, rank: int, alpha: float) -> None:
         model.requires_grad_(False)
         self.model = model
-        self.rank, self.alpha, self.seats = rank, alpha, seats
+        self.rank, self.alpha, self.slots = rank, alpha, slots
         self._switch = _Switch()
         self.layers: dict[str, BankLinear] = {}
         for name, linear in _trained_linears(model):
-            layer = BankLinear(linear, self._switch, seats=seats, rank=rank, scale=alpha / rank)
+            layer = BankLinear(linear, self._switch, slots=slots, rank=rank, scale=alpha / rank)
             parent_name, _, child_name = name.rpartition(".")
             setattr(model.get_submodule(parent_name), child_name, layer)
             self.layers[name] = layer
@@ -45,8 +45,8 @@ class Bank:
             part.grad = torch.zeros_like(part)
 
     @contextmanager
-    def seated(self, rows: Tensor | None) -> Iterator[None]:
-        """Inside, row i of a batch runs under the LoRA in seat rows[i]; with None, on the bare base."""
+    def in_slots(self, rows: Tensor | None) -> Iterator[None]:
+        """Inside, row i of a batch runs under the LoRA in slot rows[i]; with None, on the bare base."""
         before, self._switch.rows = self._switch.rows, rows
         try:
             yield
@@ -57,21 +57,21 @@ class Bank:
         return [part for layer in self.layers.values() for part in (layer.down, layer.up)]
 
     @torch.no_grad()
-    def seat_fresh(self, seat: int, seed: int) -> None:
-        """A new LoRA in a seat: it changes nothing yet, and its seed alone says where it starts from."""
+    def start_slot(self, slot: int, seed: int) -> None:
+        """A new LoRA in a slot: it changes nothing yet, and its seed alone says where it starts from."""
         generator = torch.Generator().manual_seed(seed)
         for layer in self.layers.values():
             bound = 1 / math.sqrt(layer.down.shape[-1])
             start = torch.empty(layer.down.shape[1:]).uniform_(-bound, bound, generator=generator)
-            layer.down[seat] = start.to(layer.down)
-            layer.up[seat] = 0
+            layer.down[slot] = start.to(layer.down)
+            layer.up[slot] = 0
 
     @torch.no_grad()
-    def seat_saved(self, seat: int, tensors: Mapping[str, Tensor]) -> None:
+    def seat_saved(self, slot: int, tensors: Mapping[str, Tensor]) -> None:
         """A LoRA as `read` returns it. A smaller rank is filled up with zeros."""
         for layer in self.layers.values():
-            layer.down[seat] = 0
-            layer.up[seat] = 0
+            layer.down[slot] = 0
+            layer.up[slot] = 0
         for name, layer in self.layers.items():
             try:
                 down, up = tensors[f"{name}.lora_A"], tensors[f"{name}.lora_B"]
@@ -79,42 +79,42 @@ class Bank:
                 raise LoraError(f"the LoRA has nothing for {name}: it was made for another model") from error
             if down.shape[0] > self.rank or down.shape[1:] != layer.down.shape[2:]:
                 raise LoraError(f"the LoRA does not fit {name}: it was made for another model")
-            layer.down[seat, : down.shape[0]] = down.to(layer.down)
-            layer.up[seat, :, : up.shape[1]] = up.to(layer.up)
+            layer.down[slot, : down.shape[0]] = down.to(layer.down)
+            layer.up[slot, :, : up.shape[1]] = up.to(layer.up)
 
-    def taken(self, seat: int) -> LoraTensors:
-        """A seat's LoRA as it is now, copied."""
+    def taken(self, slot: int) -> LoraTensors:
+        """A slot's LoRA as it is now, copied."""
         tensors: LoraTensors = {}
         for name, layer in self.layers.items():
-            tensors[f"{name}.lora_A"] = layer.down[seat].detach().cpu().clone()
-            tensors[f"{name}.lora_B"] = layer.up[seat].detach().cpu().clone()
+            tensors[f"{name}.lora_A"] = layer.down[slot].detach().cpu().clone()
+            tensors[f"{name}.lora_B"] = layer.up[slot].detach().cpu().clone()
         return tensors
 
 
 class BankLinear(nn.Module):
-    """One frozen linear layer with a low-rank update for every seat."""
+    """One frozen linear layer with a low-rank update for every slot."""
 
-    def __init__(self, base: nn.Linear, switch: _Switch, *, seats: int, rank: int, scale: float) -> None:
+    def __init__(self, base: nn.Linear, switch: _Switch, *, slots: int, rank: int, scale: float) -> None:
         super().__init__()
         self.base, self.scale = base, scale
         self._switch = switch
         device = base.weight.device
-        self.down = nn.Parameter(torch.zeros(seats, rank, base.in_features, device=device))
-        self.up = nn.Parameter(torch.zeros(seats, base.out_features, rank, device=device))
+        self.down = nn.Parameter(torch.zeros(slots, rank, base.in_features, device=device))
+        self.up = nn.Parameter(torch.zeros(slots, base.out_features, rank, device=device))
 
     def forward(self, inputs: Tensor) -> Tensor:
         rows = self._switch.rows
         if rows is None:
             output: Tensor = self.base(inputs)
             return output
-        seated: Tensor = _Seated.apply(inputs, self.down, self.up, self.base, rows, self.scale)
-        return seated
+        in_slots: Tensor = _InSlots.apply(inputs, self.down, self.up, self.base, rows, self.scale)
+        return in_slots
 
 
-class _Seated(torch.autograd.Function):
-    """The layer with each row's own update, by hand: the gradients go straight to the rows' own seats.
+class _InSlots(torch.autograd.Function):
+    """The layer with each row's own update, by hand: the gradients go straight to the rows' own slots.
 
-    Left to autograd every pass would fill gradients for all seats with zeros and add them up, and keep
+    Left to autograd every pass would fill gradients for all slots with zeros and add them up, and keep
     what no backward pass needs; on a CPU that takes longer than the products.
     """
 
@@ -152,26 +152,26 @@ def _add_to_seats(part: nn.Parameter, rows: Tensor, gradients: Tensor) -> None:
 
 
 class BankOptimizer:
-    """AdamW over all seats at once, each with its own step, rate and clipping."""
+    """AdamW over all slots at once, each with its own step, rate and clipping."""
 
     def __init__(self, bank: Bank, *, betas: tuple[float, float] = (0.9, 0.99), clip: float = 1.0) -> None:
         self._parts = bank.parameters()
         self._betas, self._clip = betas, clip
         self.first = [torch.zeros_like(part) for part in self._parts]
         self.second = [torch.zeros_like(part) for part in self._parts]
-        self.steps = [0] * bank.seats
+        self.steps = [0] * bank.slots
 
-    def reset(self, seat: int) -> None:
+    def reset(self, slot: int) -> None:
         for moment in (*self.first, *self.second):
-            moment[seat] = 0
-        self.steps[seat] = 0
+            moment[slot] = 0
+        self.steps[slot] = 0
 
     @torch.no_grad()
     def step(self, rates: Mapping[int, float]) -> None:
-        """One step of the seats in `rates`, at their learning rates. Clears the gradients."""
-        seats = len(self.steps)
-        for seat in rates:
-            self.steps[seat] += 1
+        """One step of the slots in `rates`, at their learning rates. Clears the gradients."""
+        slots = len(self.steps)
+        for slot in rates:
+            self.steps[slot] += 1
         gradients = [part.grad for part in self._parts]
         squares = torch.stack([gradient.square().sum(dim=(1, 2)) for gradient in gradients]).sum(0)
         shrink = (self._clip / (squares.sqrt() + 1e-6)).clamp(max=1.0)
@@ -180,7 +180,7 @@ class BankOptimizer:
         done = [max(1, step) for step in self.steps]
         unbias_1 = torch.tensor([1 - beta_1**step for step in done], device=device)
         unbias_2 = torch.tensor([1 - beta_2**step for step in done], device=device)
-        rate = torch.tensor([rates.get(seat, 0.0) for seat in range(seats)], device=device) / unbias_1
+        rate = torch.tensor([rates.get(slot, 0.0) for slot in range(slots)], device=device) / unbias_1
         for part, gradient, first, second in zip(
             self._parts, gradients, self.first, self.second, strict=True
         ):
@@ -231,7 +231,7 @@ def read(folder: Path) -> LoraTensors:
 
 
 class _Switch(threading.local):
-    """Which seat each row of the batch under way belongs to; shared by all layers, each thread's own."""
+    """Which slot each row of the batch under way belongs to; shared by all layers, each thread's own."""
 
     rows: Tensor | None = None
 

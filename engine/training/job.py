@@ -17,14 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from engine.learning.examples import JobFolder, Recipe, Trainee
 from engine.ports import EngineError, TrainingError
-from engine.training.lessons import JobFolder, Pupil, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Say = Callable[[dict[str, object]], None]
-Teach = Callable[[JobFolder, Recipe, Sequence[Pupil], Say], None]
+Teach = Callable[[JobFolder, Recipe, Sequence[Trainee], Say], None]
 
 
 def main(arguments: list[str], teach: Teach | None = None) -> int:
@@ -52,21 +52,21 @@ def main(arguments: list[str], teach: Teach | None = None) -> int:
 def run(path: Path, *, say: Say, teach: Teach | None = None) -> None:
     """Train everybody in the folder who has no result yet."""
     folder = JobFolder(path)
-    recipe, pupils = folder.job()
+    recipe, trainees = folder.job()
     with _alone(path):
-        waiting = [pupil for pupil in pupils if folder.result(pupil.key) is None]
+        waiting = [trainee for trainee in trainees if folder.result(trainee.key) is None]
         if waiting:
-            say({"phase": "loading", "people": len(pupils)})
-            (teach or _in_a_bank)(folder, recipe, pupils, say)
+            say({"phase": "loading", "people": len(trainees)})
+            (teach or _in_a_bank)(folder, recipe, trainees, say)
         folder.checkpoint.unlink(missing_ok=True)
-    say({"phase": "done", "people": len(pupils)})
+    say({"phase": "done", "people": len(trainees)})
 
 
-def _in_a_bank(folder: JobFolder, recipe: Recipe, pupils: Sequence[Pupil], say: Say) -> None:
+def _in_a_bank(folder: JobFolder, recipe: Recipe, trainees: Sequence[Trainee], say: Say) -> None:
     # torch and transformers take seconds to import: not before there is something to train.
-    from engine.training.school import School
+    from engine.training.loop import TrainingLoop
 
-    School(folder, recipe, say=say, started=time.monotonic()).teach(pupils)
+    TrainingLoop(folder, recipe, say=say, started=time.monotonic()).teach(trainees)
 
 
 def _say(line: dict[str, object]) -> None:

@@ -12,8 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from engine.learning.examples import (
+    JobFolder,
+    Recipe,
+    Result,
+    Trainee,
+    TrialScore,
+)
 from engine.training import job
-from engine.training.lessons import JobFolder, Pupil, Recipe, Result, TrialScore
 from engine.training.runner import Step, Trainer
 
 MODULE = "engine.training.scripted"
@@ -26,28 +32,28 @@ class ScriptedTrainer(Trainer):
 
     async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
         made = JobFolder(folder)
-        _, pupils = made.job()
+        _, trainees = made.job()
         on_progress(Step(phase="loading"))
-        for number, pupil in enumerate(pupils, start=1):
-            if made.has(pupil.key) and made.result(pupil.key) is None:
-                _train(made, pupil)
-            on_progress(Step(phase="training", done=number, total=len(pupils)))
-        on_progress(Step(phase="done", done=len(pupils), total=len(pupils)))
+        for number, trainee in enumerate(trainees, start=1):
+            if made.has(trainee.key) and made.result(trainee.key) is None:
+                _train(made, trainee)
+            on_progress(Step(phase="training", done=number, total=len(trainees)))
+        on_progress(Step(phase="done", done=len(trainees), total=len(trainees)))
 
 
-def teach(folder: JobFolder, recipe: Recipe, pupils: Sequence[Pupil], say: job.Say) -> None:
+def teach(folder: JobFolder, recipe: Recipe, trainees: Sequence[Trainee], say: job.Say) -> None:
     """The same as a job, a moment for each person."""
     del recipe
-    for number, pupil in enumerate(pupils, start=1):
-        if folder.has(pupil.key) and folder.result(pupil.key) is None:
+    for number, trainee in enumerate(trainees, start=1):
+        if folder.has(trainee.key) and folder.result(trainee.key) is None:
             time.sleep(PAUSE_S)
-            _train(folder, pupil)
-        say({"phase": "training", "done": number, "total": len(pupils)})
+            _train(folder, trainee)
+        say({"phase": "training", "done": number, "total": len(trainees)})
 
 
-def _train(made: JobFolder, pupil: Pupil) -> None:
-    write_blank_lora(made.lora(pupil.key), fill=pupil.seed % 256)
-    lessons = made.lessons(pupil.key)
+def _train(made: JobFolder, trainee: Trainee) -> None:
+    write_blank_lora(made.lora(trainee.key), fill=trainee.seed % 256)
+    lessons = made.lessons(trainee.key)
     scores = [
         TrialScore(
             id=trial.id,
@@ -60,11 +66,11 @@ def _train(made: JobFolder, pupil: Pupil) -> None:
             current_against=0.0 if trial.against else None,
             base_against=0.0 if trial.against else None,
         )
-        for trial in made.trials(pupil.key)
+        for trial in made.trials(trainee.key)
     ]
     made.write_result(
         Result(
-            key=pupil.key,
+            key=trainee.key,
             is_trained=bool(lessons),
             reason="" if lessons else "there was nothing to learn",
             lessons=len(lessons),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from bot.app import App
+from bot.door.app import App
 from bot.errors import Unknown
 from bot.events import ReactionState
 from tests.fakes.looking import looking

@@ -7,7 +7,8 @@ import multiprocessing
 import time
 from collections.abc import Callable
 
-from adapters import cli, wiring
+from adapters import wiring
+from adapters.cli import main
 from bot.settings import Settings
 from engine.backends.scripted import ScriptedBackend
 from engine.ports import Backend
@@ -30,4 +31,4 @@ def _backend(settings: Settings) -> Backend:
 
 if __name__ == "__main__":
     wiring.backend = _backend
-    cli.main()
+    main.main()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from typing import Final, Protocol, TypeVar
 
-from engine.practice import world
+from practice import world
 
 TURNS: Final = 24
 # One critique in twenty is taken for another wish, and the person says it again, as people do.

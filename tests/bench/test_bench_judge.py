@@ -8,9 +8,9 @@ import pytest
 
 from bench import judge as bench
 from engine.backends.scripted import ScriptedBackend
-from engine.practice import world
-from engine.practice.manners import DIMENSIONS, Preference
-from engine.practice.world import canonical_note
+from practice import world
+from practice.manners import DIMENSIONS, Preference
+from practice.world import canonical_note
 
 
 def described(rng: random.Random, right: float) -> bench.Reply:

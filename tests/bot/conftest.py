@@ -13,14 +13,14 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from bot import feedback
-from bot.app import App
+from bot import ratings
+from bot.context import Context, new_id, now
+from bot.door.app import App
 from bot.events import Message, MessageState, Outcome, Person, Place, Platform, Ref
-from bot.kit import Kit, new_id, now
 from bot.settings import load
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
-from engine.judge import Rubric
+from engine.judging.judge import Rubric
 from engine.ports import Backend
 from tests.fakes.chat import FakeChat
 from tests.migrated import migrated
@@ -33,12 +33,12 @@ class Bot:
     """A running app, and what a test sees it by."""
 
     app: App
-    kit: Kit
+    context: Context
     chat: FakeChat
     store: Store = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "store", self.kit.store)
+        object.__setattr__(self, "store", self.context.store)
 
     async def ask(self, text: str, *, person: str = "ann", conversation: str = "c", **more: Any) -> Outcome:
         """Ask, and wait for the answer."""
@@ -90,17 +90,19 @@ def start_bot(tmp_path: Path) -> StartBot:
             migrated(read.database_url),
             clock=now,
             new_id=new_id,
-            rate=lambda emoji: feedback.rating(emoji, read.reactions),
+            rate=lambda emoji: ratings.rating(emoji, read.reactions),
         )
-        kit = Kit(settings=read, store=store, backend=backend or ScriptedBackend(), rubric=rubric or Rubric())
-        await kit.backend.start(lambda text: None)
+        context = Context(
+            settings=read, store=store, backend=backend or ScriptedBackend(), rubric=rubric or Rubric()
+        )
+        await context.backend.start(lambda text: None)
         await store.serve_alone()
-        app = App(kit)
+        app = App(context)
         attached = chat or FakeChat()
         app.attach(attached)
         running = asyncio.create_task(app.run())
         try:
-            yield Bot(app=app, kit=kit, chat=attached)
+            yield Bot(app=app, context=context, chat=attached)
         finally:
             await app.stop()
             await running

@@ -13,7 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 from typer.testing import CliRunner
 
-from adapters.cli import app
+from adapters.cli.main import app
 from bot.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ def test_the_image_runs_unprivileged_and_asks_for_its_health_where_it_listens() 
     port = Settings.model_fields["web"].annotation.model_fields["port"].default  # type: ignore[union-attr]  # a section
     assert f"EXPOSE {port}" in final
     assert f"http://127.0.0.1:{port}/healthz" in final
-    assert '"/healthz"' in "".join(path.read_text() for path in (ROOT / "adapters").glob("web*.py"))
+    assert '"/healthz"' in "".join(path.read_text() for path in (ROOT / "adapters" / "web").rglob("*.py"))
 
 
 def test_the_image_starts_a_command_that_the_command_line_has() -> None:

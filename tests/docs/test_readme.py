@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
-from bot.feedback import DEFAULT_RATINGS, NEVER_LEARN
+from bot.ratings import DEFAULT_RATINGS, NEVER_LEARN
 from bot.settings import TABLES, described, variable
 
 ROOT = Path(__file__).parents[2]

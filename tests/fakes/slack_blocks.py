@@ -1,13 +1,13 @@
-"""Slack's documented limits of Block Kit, as a validator: what Slack would refuse, it names.
+"""Slack's documented limits of Block Context, as a validator: what Slack would refuse, it names.
 
 Knows no server and no state: a list of blocks or a view goes in, complaints come out.
-Source of the numbers: Slack's Block Kit reference (docs.slack.dev/reference/block-kit).
+Source of the numbers: Slack's Block Context reference (docs.slack.dev/reference/block-context).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any  # Block Kit is nested JSON; its shape is what is checked here
+from typing import Any  # Block Context is nested JSON; its shape is what is checked here
 
 Json = dict[str, Any]
 

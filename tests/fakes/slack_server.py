@@ -39,7 +39,7 @@ class SlackServer:
         self.responses: list[Json] = []  # what was posted to response URLs
         self.oauth_codes: dict[str, str] = {}  # code → team
         self.oauth_client = ("client-1", "client-secret")
-        self.invalid: list[Json] = []  # what was refused since it keeps not to Block Kit's limits
+        self.invalid: list[Json] = []  # what was refused since it keeps not to Block Context's limits
 
         self.is_repeating = False  # every envelope is sent twice
         self.is_losing_acks = False  # acknowledgements are ignored once each, so everything is sent again

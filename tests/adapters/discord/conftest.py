@@ -14,10 +14,10 @@ import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from adapters.discord_chat import DiscordChat
-from bot import feedback
-from bot.app import App
-from bot.kit import Kit, new_id, now
+from adapters.discord.chat import DiscordChat
+from bot import ratings
+from bot.context import Context, new_id, now
+from bot.door.app import App
 from bot.settings import DiscordSettings, Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
@@ -45,7 +45,7 @@ class Running:
 
     async def noted(self, answer: Message) -> str:
         """The id of the reply that this message is a piece of."""
-        from adapters import discord_events as events
+        from adapters.discord import events as events
 
         ref = events.ref(answer.channel.id, answer.id)
         while (reply := await self.app.reply_at(ref)) is None:
@@ -132,12 +132,12 @@ def start(server: DiscordServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             migrated(read.database_url),
             clock=now,
             new_id=new_id,
-            rate=lambda emoji: feedback.rating(emoji, read.reactions),
+            rate=lambda emoji: ratings.rating(emoji, read.reactions),
         )
-        kit = Kit(settings=read, store=store, backend=ScriptedBackend(delay_s=delay_s))
-        await kit.backend.start(lambda text: None)
+        context = Context(settings=read, store=store, backend=ScriptedBackend(delay_s=delay_s))
+        await context.backend.start(lambda text: None)
         await store.serve_alone()
-        app = App(kit)
+        app = App(context)
         chat = DiscordChat(read.discord, app)
         app.attach(chat)
         running = [asyncio.create_task(app.run()), asyncio.create_task(chat.run())]

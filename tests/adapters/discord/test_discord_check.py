@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.checks import Finding
-from adapters.discord_check import check
+from adapters.discord.check import check
+from adapters.shared.findings import Finding
 from bot.settings import DiscordSettings
 from tests.adapters.discord.conftest import StartDiscord
 from tests.fakes.discord_server import Channel, DiscordServer, Permission

@@ -9,9 +9,9 @@ import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from adapters import discord_sending
-from adapters.discord_client import Connection, new_client, redirect
-from adapters.discord_sending import Sender
+from adapters.discord import sending
+from adapters.discord.connection import Connection, new_client, redirect
+from adapters.discord.sending import Sender
 from bot.events import Notice, Person, Platform
 from bot.ports import Unreachable
 from bot.settings import DiscordSettings
@@ -49,7 +49,7 @@ def test_without_another_server_it_is_discord() -> None:
 async def test_who_is_to_be_told_something_is_not_waited_for_while_discord_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(discord_sending, "LOGIN_MAY_TAKE_S", 0.01)
+    monkeypatch.setattr(sending, "LOGIN_MAY_TAKE_S", 0.01)
     sender = Sender(Connection(DiscordSettings(), prepare=lambda client: None), progress_after_s=1.0)
     person = Person(key="discord:1", platform=Platform.DISCORD)
     async with asyncio.timeout(5.0):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.discord_progress import PROGRESS_MARK
+from adapters.discord.progress import PROGRESS_MARK
 from tests.adapters.discord.conftest import service_on
 from tests.adapters.whole_loop import ANSWER_S, NIGHT_S, SETTINGS, teach_by_day_and_ask_after_the_night
 from tests.fakes.discord_server import Channel, DiscordServer, Message, User

@@ -12,17 +12,17 @@ from typing import Any, TypeAlias  # settings and Slack's bodies are JSON
 import pytest
 from aiohttp import web
 
-from adapters.slack_chat import SlackChat
-from adapters.slack_events import ref
-from adapters.slack_teams import Teams
-from adapters.wiring import OWN_RUBRIC, nights
-from bot import feedback
-from bot.app import App
-from bot.kit import Kit, new_id, now
+from adapters.slack.chat import SlackChat
+from adapters.slack.events import ref
+from adapters.slack.teams import Teams
+from adapters.wiring import nights
+from bot import ratings
+from bot.context import Context, new_id, now
+from bot.door.app import App
 from bot.settings import BackendSettings, Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
-from engine.judge import load_rubric
+from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
 from tests.adapters.process import Service, running
 from tests.fakes.slack_server import SlackServer
 from tests.fakes.slack_workspace import Post
@@ -111,7 +111,7 @@ async def server() -> AsyncIterator[SlackServer]:
         server.workspace.direct_channel(user)
     yield server
     await server.stop()
-    assert not server.invalid, "whatever the bot shows keeps to Block Kit's limits"
+    assert not server.invalid, "whatever the bot shows keeps to Block Context's limits"
 
 
 @pytest.fixture
@@ -132,18 +132,18 @@ def start(server: SlackServer, tmp_path: Path) -> StartSlack:
         )
 
         def rate(emoji: frozenset[str]) -> int | None:
-            return feedback.rating(emoji, chosen.reactions)
+            return ratings.rating(emoji, chosen.reactions)
 
         store = await Store.open(migrated(chosen.database_url), clock=now, new_id=new_id, rate=rate)
-        kit = Kit(
+        context = Context(
             settings=chosen,
             store=store,
             backend=ScriptedBackend(delay_s=delay_s),
-            rubric=load_rubric(OWN_RUBRIC),
+            rubric=load_rubric(SHIPPED_RUBRIC),
         )
-        await kit.backend.start(lambda text: None)
-        app = App(kit)
-        app.attach_nights(nights(kit, app))
+        await context.backend.start(lambda text: None)
+        app = App(context)
+        app.attach_nights(nights(context, app))
         chat = SlackChat(chosen.slack, app, Teams(chosen.slack, store.installations))
         app.attach(chat)
         running = [asyncio.create_task(app.run()), asyncio.create_task(chat.run())]

@@ -13,11 +13,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.slack_blocks import MAX_SECTION_CHARS, answer
-from adapters.slack_check import check
-from adapters.slack_sending import pieces_of
-from adapters.slack_teams import SCOPES
-from adapters.slack_text import to_mrkdwn, unescape
+from adapters.slack.blocks import MAX_SECTION_CHARS, answer
+from adapters.slack.check import check
+from adapters.slack.sending import pieces_of
+from adapters.slack.teams import SCOPES
+from adapters.slack.text import to_mrkdwn, unescape
 from bot.events import Action, ActionKind
 from bot.settings import SlackSettings
 from tests.adapters.slack.conftest import LATEST_S, Running, StartSlack, served

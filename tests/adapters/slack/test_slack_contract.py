@@ -8,7 +8,7 @@ from typing import Any  # Slack's bodies are JSON
 
 import pytest
 
-from adapters.slack_text import unescape
+from adapters.slack.text import unescape
 from tests.adapters.chat_contract import Asked, PushedContract, PushedDriver
 from tests.adapters.slack.conftest import LATEST_S, Running, StartSlack
 from tests.fakes.slack_server import SlackServer

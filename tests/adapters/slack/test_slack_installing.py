@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from adapters import slack_installing
-from adapters.slack_teams import SCOPES
+from adapters.slack import installing
+from adapters.slack.teams import SCOPES
 from tests.adapters.slack.conftest import StartSlack
 from tests.adapters.slack.installing import OAUTH, Public, public
 from tests.fakes.slack_server import SlackServer
@@ -159,7 +159,7 @@ async def test_a_state_is_good_once(service: Public) -> None:
 
 
 async def test_a_state_is_good_for_a_while(service: Public, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slack_installing, "STATE_LIFE_S", -1)
+    monkeypatch.setattr(installing, "STATE_LIFE_S", -1)
     assert (await service.install("T1")).status == 401
     assert await service.installed() == ()
 

@@ -11,8 +11,8 @@ from typing import TypeAlias
 import pytest
 
 import adapters
-from adapters.slack_client import RATE_LIMIT_TRIES
-from adapters.slack_sending import PIECE_CHARS
+from adapters.slack.connection import RATE_LIMIT_TRIES
+from adapters.slack.sending import PIECE_CHARS
 from tests.adapters.slack.conftest import LATEST_S, StartSlack
 from tests.adapters.slack.installing import public
 from tests.fakes.slack_server import SlackServer
@@ -22,7 +22,7 @@ from tests.fakes.slack_workspace import METHODS, Workspace
 pytestmark = pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
 
 Way: TypeAlias = Callable[[StartSlack, SlackServer], Awaitable[None]]
-SLACK_SOURCES = sorted(Path(adapters.__file__).parent.glob("slack_*.py"))
+SLACK_SOURCES = sorted((Path(adapters.__file__).parent / "slack").glob("*.py"))
 OF_THE_APP = {"apps.connections.open", "oauth.v2.access"}  # no workspace's methods
 SPACES = {method.partition(".")[0] for method in METHODS.keys() | OF_THE_APP}
 ACKNOWLEDGED = {"learning": {"slack": {"acknowledged": True}}}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.slack_text import unescape
+from adapters.slack.text import unescape
 from tests.adapters.slack.conftest import service_on
 from tests.adapters.whole_loop import ANSWER_S, NIGHT_S, SETTINGS, teach_by_day_and_ask_after_the_night
 from tests.fakes.slack_server import SlackServer

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from adapters import read_back
-from adapters.slack_catchup import CatchUp
-from adapters.slack_sending import PIECE_CHARS
+from adapters.shared import catch_up
+from adapters.slack.catch_up import CatchUp
+from adapters.slack.sending import PIECE_CHARS
 from bot.events import Place, Ref
-from bot.feedback import normal
+from bot.ratings import normal
 from tests.adapters.slack.conftest import LATEST_S, Running, StartSlack
 from tests.fakes.failing import failing
 from tests.fakes.slack_server import SlackServer
@@ -131,7 +131,7 @@ async def test_two_hundred_reactions_changed_while_away_are_read_back(
 async def test_a_database_that_is_away_while_it_is_read_back_only_delays_that(
     start: StartSlack, server: SlackServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read_back, "AGAIN_S", 0.05)
+    monkeypatch.setattr(catch_up, "AGAIN_S", 0.05)
     async with start() as bot:
         _, answer = await bot.ask("UANN", "CANN", "tea?")
         reply = await bot.noted(answer)
@@ -180,7 +180,7 @@ async def test_a_question_that_came_while_away_is_answered_once(
 async def test_what_could_not_be_read_back_is_read_back_later(
     start: StartSlack, server: SlackServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read_back, "AGAIN_S", 0.01)
+    monkeypatch.setattr(catch_up, "AGAIN_S", 0.01)
     piece_of_each, failures = CatchUp._piece_of_each, ["the database is away", "and still is"]
 
     async def failing_at_first(self: CatchUp, posted: Iterable[tuple[Ref, Place]]) -> dict[str, Ref]:

@@ -5,7 +5,12 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.slack_text import escape, to_mrkdwn, unescape, without_mention
+from adapters.slack.text import (
+    escape,
+    to_mrkdwn,
+    unescape,
+    without_mention,
+)
 
 LINK = re.compile(r"<(https?://[^|>]+)\|([^>]+)>")
 

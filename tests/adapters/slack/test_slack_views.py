@@ -1,4 +1,4 @@
-"""Everything that the bot shows on Slack keeps to Block Kit's limits, at its fullest too.
+"""Everything that the bot shows on Slack keeps to Block Context's limits, at its fullest too.
 
 The fake refuses what Slack would refuse, and its fixture fails the test in which that happens.
 """
@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from adapters.slack_blocks import MAX_INPUT_CHARS
+from adapters.slack.blocks import MAX_INPUT_CHARS
 from bot.events import Action, ActionKind, Notice, Outgoing, Person, Place, Platform
 from bot.store.nights import NightOutcome, NightPerson
 from bot.store.notes import NewNote, NoteKind, Origin

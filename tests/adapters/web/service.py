@@ -12,11 +12,11 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from adapters.web_chat import WebChat
+from adapters.web.server import WebChat
 from adapters.wiring import nights
-from bot import feedback
-from bot.app import App
-from bot.kit import Kit, new_id, now
+from bot import ratings
+from bot.context import Context, new_id, now
+from bot.door.app import App
 from bot.settings import Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
@@ -63,11 +63,11 @@ async def serving(
         migrated(made.database_url),
         clock=now,
         new_id=new_id,
-        rate=lambda emoji: feedback.rating(emoji, made.reactions),
+        rate=lambda emoji: ratings.rating(emoji, made.reactions),
     )
-    kit = Kit(settings=made, store=store, backend=used)
-    app = App(kit)
-    app.attach_nights(nights(kit, app))
+    context = Context(settings=made, store=store, backend=used)
+    app = App(context)
+    app.attach_nights(nights(context, app))
     chat = WebChat(made.web, app, loading=lambda: "Reading the weights: 2 of 5 files.")
     app.attach(chat)
     if is_started:

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from adapters import web_events
+from adapters.web import streams
 from engine.backends.scripted import ScriptedBackend
 from tests.adapters.web.service import Service, serving
 
@@ -66,7 +66,7 @@ async def test_a_silent_stream_beats_and_a_gone_client_is_noticed(
     monkeypatch.setattr(service.chat._streams, "_heartbeat_s", 0.05)
     async with service.client.get("/api/events?person=ana") as stream:
         for _ in range(3):
-            assert (await stream.content.readuntil(b"\n\n")) == web_events.BEAT
+            assert (await stream.content.readuntil(b"\n\n")) == streams.BEAT
         assert service.chat._streams.count == 1
     async with asyncio.timeout(5):
         while service.chat._streams.count:
@@ -76,7 +76,7 @@ async def test_a_silent_stream_beats_and_a_gone_client_is_noticed(
 async def test_one_person_cannot_open_streams_without_end(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_events, "MAX_STREAMS_OF_ONE", 1)
+    monkeypatch.setattr(streams, "MAX_STREAMS_OF_ONE", 1)
     async with service.client.get("/api/events?person=ana"):
         status, said = await service.call("GET", "/api/events?person=ana")
         assert (status, said["error"]["code"]) == (429, "too_many_streams")

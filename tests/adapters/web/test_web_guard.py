@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from adapters.web_operations import OPERATIONS
+from adapters.web.operations import OPERATIONS
 from tests.adapters.web.service import TOKEN, Service
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.web_operations import OPERATIONS
+from adapters.web.operations import OPERATIONS
 from tests.adapters.web.service import TOKEN, Service, serving
 
 DESIGNED = {

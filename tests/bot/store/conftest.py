@@ -14,8 +14,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bot import feedback
-from bot.kit import new_id
+from bot import ratings
+from bot.context import new_id
 from bot.store import Store
 from tests.migrated import migrated
 
@@ -120,7 +120,7 @@ class Clock:
 
 
 async def open_store(url: str, clock: Clock) -> Store:
-    return await Store.open(url, clock=clock, new_id=new_id, rate=feedback.rating)
+    return await Store.open(url, clock=clock, new_id=new_id, rate=ratings.rating)
 
 
 def _program(name: str) -> str:

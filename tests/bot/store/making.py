@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.context import new_id
 from bot.events import Message, Person, Place, Platform, Reaction, Ref
-from bot.kit import new_id
 from bot.store import Store
 from bot.store.inbox import Item
 from bot.store.replies import Draft

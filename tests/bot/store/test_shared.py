@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bot import feedback
-from bot.app import App
+from bot import ratings
+from bot.context import Context, new_id, now
+from bot.door.app import App
 from bot.events import MessageState
-from bot.kit import Kit, new_id, now
 from bot.settings import DatabaseSettings, LimitSettings, Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
@@ -30,10 +30,10 @@ async def service(url: str, folder: Path, chat: FakeChat, *, delay_s: float = 0.
     settings = Settings(
         data=folder, database=DatabaseSettings(url=SecretStr(url)), limits=LimitSettings(mode=Mode.FAST)
     )
-    store = await Store.open(url, clock=now, new_id=new_id, rate=feedback.rating)
+    store = await Store.open(url, clock=now, new_id=new_id, rate=ratings.rating)
     backend = ScriptedBackend(delay_s=delay_s)
     await backend.start(lambda text: None)
-    app = App(Kit(settings=settings, store=store, backend=backend))
+    app = App(Context(settings=settings, store=store, backend=backend))
     app.attach(chat)
     running = asyncio.create_task(app.run())
     try:

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import engine
+from engine.models.catalogue import PRACTICE
 from tests.engine.tiny_chat_model import save_tiny_chat_model
-
-PRACTICE = Path(engine.__file__).parent / "practice" / "weights"
 
 
 @pytest.fixture(scope="session")

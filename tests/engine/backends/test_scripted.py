@@ -8,11 +8,11 @@ import pytest
 
 from engine import wording
 from engine.backends.scripted import ScriptedBackend
-from engine.judge import Judge, load_rubric
+from engine.judging.judge import SHIPPED_RUBRIC, Judge, load_rubric
 from engine.types import LoraRef, Prompt, Role, Sampling, Turn
 from tests.engine.backends.contract import BackendContract
 
-RUBRIC = Path(wording.__file__).parent / "rubric.toml"
+RUBRIC = SHIPPED_RUBRIC
 
 
 @pytest.fixture

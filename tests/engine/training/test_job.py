@@ -14,11 +14,24 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
+from engine.learning.examples import (
+    JobFolder,
+    Kind,
+    Lesson,
+    Recipe,
+    Trainee,
+    Trial,
+    clean,
+)
 from engine.ports import LoraError, ModelError, TrainingError
 from engine.training import bank, job
-from engine.training.classroom import Classroom, load_model, packed, peak_bytes
-from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe, Trial, clean
-from engine.training.school import batches
+from engine.training.loop import batches
+from engine.training.step import (
+    TrainingStep,
+    load_model,
+    packed,
+    peak_bytes,
+)
 from tests.engine.training.tiny import VOCABULARY, save_tiny_model
 
 
@@ -63,8 +76,8 @@ def difference(one: bank.LoraTensors, other: bank.LoraTensors) -> float:
 
 
 def train(folder: Path, recipe: Recipe, work: dict[str, list[Lesson]]) -> JobFolder:
-    pupils = [Pupil(key=key, seed=int(key[1:])) for key in work]
-    made = JobFolder.create(folder, recipe, pupils, work, {})
+    trainees = [Trainee(key=key, seed=int(key[1:])) for key in work]
+    made = JobFolder.create(folder, recipe, trainees, work, {})
     job.run(folder, say=lambda line: None)
     return made
 
@@ -89,7 +102,7 @@ def test_in_company_everybody_gets_the_lora_they_would_have_got_alone(
     tokens_per_step: int,
     threads: int,
 ) -> None:
-    recipe = recipe_for(model, seats=3, tokens_per_step=tokens_per_step, threads=threads)
+    recipe = recipe_for(model, slots=3, tokens_per_step=tokens_per_step, threads=threads)
     together = train(tmp_path / "all", recipe, IN_COMPANY)
     for key, alone in loras_made_alone.items():
         assert difference(bank.read(together.lora(key)), alone) < 1e-3
@@ -97,8 +110,8 @@ def test_in_company_everybody_gets_the_lora_they_would_have_got_alone(
 
 def test_who_is_forgotten_in_the_midst_leaves_no_trace_and_nobody_alone(tmp_path: Path, model: Path) -> None:
     work = {key: IN_COMPANY[key] for key in ("p1", "p2", "p3")}
-    pupils = [Pupil(key=key, seed=int(key[1:])) for key in work]
-    made = JobFolder.create(tmp_path / "job", recipe_for(model), pupils, work, {})
+    trainees = [Trainee(key=key, seed=int(key[1:])) for key in work]
+    made = JobFolder.create(tmp_path / "job", recipe_for(model), trainees, work, {})
     clean(made.person("p3"))
 
     def forget(line: dict[str, object]) -> None:
@@ -114,16 +127,16 @@ def test_who_is_forgotten_while_their_result_is_written_leaves_no_trace_either(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = {key: IN_COMPANY[key] for key in ("p1", "p2")}
-    pupils = [Pupil(key=key, seed=int(key[1:])) for key in work]
-    made = JobFolder.create(tmp_path / "job", recipe_for(model), pupils, work, {})
-    divergence = Classroom.divergence
+    trainees = [Trainee(key=key, seed=int(key[1:])) for key in work]
+    made = JobFolder.create(tmp_path / "job", recipe_for(model), trainees, work, {})
+    divergence = TrainingStep.divergence
 
-    def forget(self: Classroom, seat: int, lessons: Sequence[Lesson]) -> float:
+    def forget(self: TrainingStep, slot: int, lessons: Sequence[Lesson]) -> float:
         if len(lessons) == len(work["p1"]):
             clean(made.person("p1"))
-        return divergence(self, seat, lessons)
+        return divergence(self, slot, lessons)
 
-    monkeypatch.setattr(Classroom, "divergence", forget)
+    monkeypatch.setattr(TrainingStep, "divergence", forget)
     job.run(tmp_path / "job", say=lambda line: None)
     assert made.result("p2") is not None
     assert [path.name for path in (tmp_path / "job" / "people").iterdir()] == ["p2"]
@@ -150,12 +163,12 @@ def test_people_do_not_learn_from_each_other(tmp_path: Path, model: Path) -> Non
 def test_peft_computes_with_the_export_what_the_bank_computed(tmp_path: Path, model: Path) -> None:
     made = train(tmp_path / "job", recipe_for(model), {"p1": lessons_of_all_kinds(1, 12)})
     plain = AutoModelForCausalLM.from_pretrained(model)
-    shelf = bank.Bank(plain, seats=3, rank=8, alpha=16.0)
+    shelf = bank.Bank(plain, slots=3, rank=8, alpha=16.0)
     shelf.seat_saved(1, bank.read(made.lora("p1")))
     tokens = torch.tensor([[9, 10, 11, 12]])
-    with torch.no_grad(), shelf.seated(torch.tensor([1])):
+    with torch.no_grad(), shelf.in_slots(torch.tensor([1])):
         mine = plain(input_ids=tokens).logits
-    with torch.no_grad(), shelf.seated(None):
+    with torch.no_grad(), shelf.in_slots(None):
         bare = plain(input_ids=tokens).logits
     tuned = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(model), made.lora("p1"))
     with torch.no_grad():
@@ -167,9 +180,9 @@ def test_peft_computes_with_the_export_what_the_bank_computed(tmp_path: Path, mo
 def test_what_the_base_says_is_asked_once_and_let_go(model: Path) -> None:
     recipe = recipe_for(model, tokens_per_step=256)
     base = load_model(recipe)
-    room = Classroom(base, recipe)
-    room.bank = bank.Bank(base, seats=1, rank=recipe.rank, alpha=recipe.alpha)
-    room.bank.seat_fresh(0, seed=1)
+    room = TrainingStep(base, recipe)
+    room.bank = bank.Bank(base, slots=1, rank=recipe.rank, alpha=recipe.alpha)
+    room.bank.start_slot(0, seed=1)
     work = [lesson(kind, random.Random(3)) for kind in (Kind.DISTIL, Kind.PAIR, Kind.RATED, Kind.HOLD)]
     passes = 0
 
@@ -207,8 +220,8 @@ def test_trials_score_the_candidate_the_current_one_and_the_base(tmp_path: Path,
     recipe = recipe_for(model, passes=10, learning_rate=1e-2)
     first = train(tmp_path / "first", recipe, work)
     trials = {"p1": [Trial(id="t", prefix=(9, 10), reply=(20, 21), against=(33,))]}
-    pupils = [Pupil(key="p1", seed=7, current=str(first.lora("p1")))]
-    second = JobFolder.create(tmp_path / "second", recipe, pupils, work, trials)
+    trainees = [Trainee(key="p1", seed=7, current=str(first.lora("p1")))]
+    second = JobFolder.create(tmp_path / "second", recipe, trainees, work, trials)
     job.run(tmp_path / "second", say=lambda line: None)
     result = second.result("p1")
     assert result is not None
@@ -225,8 +238,8 @@ def test_trials_score_the_candidate_the_current_one_and_the_base(tmp_path: Path,
 def test_progress_reaches_its_total(tmp_path: Path, model: Path) -> None:
     lines: list[dict[str, object]] = []
     work = {"p1": lessons_of_all_kinds(1, 9), "p2": lessons_of_all_kinds(2, 3)}
-    pupils = [Pupil(key=key, seed=1) for key in work]
-    JobFolder.create(tmp_path, recipe_for(model, passes=2), pupils, work, {})
+    trainees = [Trainee(key=key, seed=1) for key in work]
+    JobFolder.create(tmp_path, recipe_for(model, passes=2), trainees, work, {})
     job.run(tmp_path, say=lines.append)
     trained = [line for line in lines if line["phase"] == "training"]
     assert lines[0]["phase"] == "loading"
@@ -292,7 +305,7 @@ def test_a_folder_without_a_job_is_refused_in_words(tmp_path: Path) -> None:
 
 
 def test_a_lora_of_another_model_does_not_sit(model: Path) -> None:
-    shelf = bank.Bank(AutoModelForCausalLM.from_pretrained(model), seats=1, rank=8, alpha=16.0)
+    shelf = bank.Bank(AutoModelForCausalLM.from_pretrained(model), slots=1, rank=8, alpha=16.0)
     with pytest.raises(LoraError, match="another model"):
         shelf.seat_saved(0, {"some.layer.lora_A": torch.zeros(8, 32)})
 

@@ -12,9 +12,15 @@ from pathlib import Path
 import pytest
 from torch.testing import assert_close
 
+from engine.learning.examples import (
+    JobFolder,
+    Kind,
+    Lesson,
+    Recipe,
+    Trainee,
+)
 from engine.ports import TrainingError
 from engine.training import bank as loras
-from engine.training.lessons import JobFolder, Kind, Lesson, Pupil, Recipe
 from engine.training.runner import Step, Trainer
 from tests.engine.training.tiny import VOCABULARY, save_tiny_model
 
@@ -28,10 +34,10 @@ def make_job(folder: Path, model: Path, *, passes: int = 2) -> JobFolder:
         for _ in range(24)
     ]
     recipe = Recipe(
-        model=str(model), threads=1, passes=passes, batch_lessons=4, seats=2, checkpoint_s=0.0, end_ids=(2,)
+        model=str(model), threads=1, passes=passes, batch_lessons=4, slots=2, checkpoint_s=0.0, end_ids=(2,)
     )
-    pupils = [Pupil(key=f"p{index}", seed=index) for index in range(3)]
-    return JobFolder.create(folder, recipe, pupils, {pupil.key: lessons for pupil in pupils}, {})
+    trainees = [Trainee(key=f"p{index}", seed=index) for index in range(3)]
+    return JobFolder.create(folder, recipe, trainees, {trainee.key: lessons for trainee in trainees}, {})
 
 
 async def test_a_job_reports_its_progress_and_leaves_everybody_a_lora(tmp_path: Path) -> None:

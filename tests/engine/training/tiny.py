@@ -26,7 +26,7 @@ def save_tiny_model(folder: Path) -> Path:
     )
     torch.manual_seed(0)
     model = LlamaForCausalLM(config)
-    # Larger than usual weights: the outputs depend on the inputs, so a wrong row or seat is seen.
+    # Larger than usual weights: the outputs depend on the inputs, so a wrong row or slot is seen.
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:

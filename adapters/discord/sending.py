@@ -1,0 +1,319 @@
+"""Posts answers and notices to Discord, each once, and shows that one is being made. Knows no events.
+
+A message that Discord may or may not have taken is sent again under the same nonce, which Discord
+remembers for some minutes; later than that, the channel is looked through for it first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import aiohttp
+import discord
+import structlog
+
+from adapters.discord import events as events
+from adapters.discord.calls import (
+    CALL_TIMEOUT_S,
+    CANNOT_DIRECT,
+    CANNOT_REPLY,
+    UNKNOWN_MESSAGE,
+    call,
+    code_of,
+    files,
+    make_nonce,
+    post,
+    say,
+)
+from adapters.discord.connection import Connection
+from adapters.discord.progress import PROGRESS_MARK, Working
+from adapters.discord.views import buttons
+from adapters.shared import side_by_side
+from adapters.shared.splitting import split
+from bot import metrics
+from bot.events import Notice, Outgoing, Person, Place, Progress, Ref
+from bot.ports import ChatError, Undeliverable, Unreachable
+
+T = TypeVar("T")
+
+LIMIT_CHARS = 2000
+LOGIN_MAY_TAKE_S = 5.0  # what is told to one person keeps others waiting
+LOOK_BACK_MESSAGES = 100
+CLOCK_SKEW = timedelta(seconds=5)  # between this machine and Discord
+REMEMBERED = 2000
+
+log = structlog.get_logger(__name__)
+
+
+class Sender:
+    """Everything that goes out. `tasks` are its owner's: they live as long as the adapter runs."""
+
+    def __init__(self, connection: Connection, *, progress_after_s: float) -> None:
+        self._connection = connection
+        self._progress_after_s = progress_after_s
+        self._started_at = datetime.now(UTC)
+        self._tried: OrderedDict[str, None] = OrderedDict()
+        self._working: dict[str, Working] = {}
+        self._shown: dict[str, int] = {}  # question → the message that shows its progress
+        self._asked: OrderedDict[str, int] = OrderedDict()  # a slash command's question → its message
+        self._told_closed: set[str] = set()
+        self.tasks: asyncio.TaskGroup | None = None
+
+    # Answers
+
+    async def post(self, outgoing: Outgoing) -> Sequence[Ref]:
+        """See bot.ports.Chat.post."""
+        await self._connection.logged_in()
+        texts = split(_text(outgoing), LIMIT_CHARS) or ["…"]
+        slots = [int(ref.id) for ref in outgoing.replaces]
+        slots += await self._end_progress(outgoing.question)
+        is_unsure = outgoing.key in self._tried or _is_old(outgoing, self._started_at)
+        _keep(self._tried, outgoing.key, None)
+        try:
+            if is_unsure:
+                slots += [found for found in await self._look_back(outgoing, texts) if found not in slots]
+            refs = await self._fill(outgoing, self._channel(outgoing.place), texts, slots)
+        except ChatError as error:
+            _count(error)
+            raise
+        if outgoing.question:
+            self._shown.pop(outgoing.question.id, None)
+        return refs
+
+    async def _fill(
+        self,
+        outgoing: Outgoing,
+        place: discord.PartialMessageable,
+        texts: Sequence[str],
+        slots: Sequence[int],
+    ) -> Sequence[Ref]:
+        """Write the pieces over the messages that stand already, post the rest, delete what is left."""
+        refs: list[Ref] = []
+        for index, text in enumerate(texts):
+            view = buttons(side_by_side.actions(outgoing)) if index == len(texts) - 1 else None
+            posted = None
+            if index < len(slots):
+                posted = await self._rewrite(place, slots[index], text, view)
+            if posted is None:
+                question = outgoing.question if index == 0 else None
+                posted = await self._send(place, text, view, question, make_nonce(outgoing.key, index))
+            refs.append(events.ref(place.id, posted))
+        for surplus in slots[len(texts) :]:
+            await self._remove(place, surplus)
+        return refs
+
+    async def _send(
+        self,
+        place: discord.PartialMessageable,
+        text: str,
+        view: discord.ui.View | None,
+        question: Ref | None,
+        nonce: str,
+    ) -> int:
+        reference = self._reference(question)
+        try:
+            sent = await call(post(place, text, view, reference, nonce))
+        except Undeliverable as error:
+            if reference is None or code_of(error) not in CANNOT_REPLY:
+                raise
+            sent = await call(post(place, text, view, None, nonce))
+        return sent.id
+
+    async def _rewrite(
+        self, place: discord.PartialMessageable, message_id: int, text: str, view: discord.ui.View | None
+    ) -> int | None:
+        """Edit a message of our own. None: somebody deleted it."""
+        message = place.get_partial_message(message_id)
+        try:
+            await call(message.edit(content=text, view=view, allowed_mentions=discord.AllowedMentions.none()))
+        except Undeliverable as error:
+            if code_of(error) == UNKNOWN_MESSAGE:
+                return None
+            raise
+        return message_id
+
+    async def _remove(self, place: discord.PartialMessageable, message_id: int) -> None:
+        try:
+            await call(place.get_partial_message(message_id).delete())
+        except Undeliverable as error:
+            if code_of(error) != UNKNOWN_MESSAGE:
+                raise
+
+    async def _look_back(self, outgoing: Outgoing, texts: Sequence[str]) -> list[int]:
+        """The pieces of this answer that an earlier try has posted, in order; or its progress message."""
+        place = self._channel(outgoing.place)
+        since = (outgoing.reply.at or self._started_at) - CLOCK_SKEW
+        question = self._reference(outgoing.question)
+        asked = question.message_id if question else None
+        after = discord.Object(asked or discord.utils.time_snowflake(since))
+        found: list[int] = []
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                async for message in place.history(limit=LOOK_BACK_MESSAGES, after=after, oldest_first=True):
+                    if self._is_piece(message, texts, len(found), asked):
+                        found.append(message.id)
+        except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            # Without the right to read the history the nonce alone must do.
+            log.warning("the channel could not be looked through", channel=place.id, error=repr(error))
+        return found
+
+    def _is_piece(
+        self, message: discord.Message, texts: Sequence[str], index: int, asked: int | None
+    ) -> bool:
+        bot = self._connection.client.user
+        if bot is None or message.author.id != bot.id or index >= len(texts):
+            return False
+        replies_to = message.reference.message_id if message.reference else None
+        if index == 0 and replies_to != asked:
+            return False
+        is_progress = index == 0 and message.content.startswith(PROGRESS_MARK) and asked is not None
+        return is_progress or message.content.strip() == texts[index].strip()
+
+    # Progress
+
+    async def working(self, place: Place, question: Ref, progress: Progress | None) -> None:
+        """See bot.ports.Chat.working."""
+        if self.tasks is None or not self._connection.is_open:
+            return
+        working = self._working.get(question.id)
+        if working is None:
+            channel = self._channel(place)
+            reference = self._reference(question)
+            working = Working(channel, reference, progress_after_s=self._progress_after_s)
+            self._working[question.id] = working
+            self.tasks.create_task(working.run(), name=f"discord-working-{question.id}")
+        if progress is not None:
+            working.offer(progress)
+
+    async def idle(self, place: Place, question: Ref) -> None:
+        """See bot.ports.Chat.idle."""
+        for message_id in await self._end_progress(question):
+            self._shown.pop(question.id, None)
+            try:
+                await self._remove(self._channel(place), message_id)
+            except ChatError as error:
+                log.warning("a progress message stays", question=question.id, error=str(error))
+
+    async def stop(self) -> None:
+        """Show nothing more of what is in the making: its questions are in the inbox."""
+        for question in list(self._working):
+            working = self._working.pop(question)
+            await working.stop()
+
+    async def _end_progress(self, question: Ref | None) -> list[int]:
+        """The message that shows the progress of this question's answer: the answer is written over it."""
+        if question is None:
+            return []
+        working = self._working.pop(question.id, None)
+        shown = await working.stop() if working else None
+        if shown is not None:
+            self._shown[question.id] = shown
+        return [self._shown[question.id]] if question.id in self._shown else []
+
+    # Notices
+
+    async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
+        """See bot.ports.Chat.tell. Where direct messages are closed the place is told that they are."""
+        try:
+            async with asyncio.timeout(LOGIN_MAY_TAKE_S):
+                await self._connection.logged_in()
+        except TimeoutError as error:
+            raise Unreachable("Discord cannot be reached now.") from error
+        try:
+            if place is not None and place.is_private:
+                channel = self._channel(place)
+            else:
+                channel = await self._direct(person)
+            await self.say(channel, notice)
+        except Undeliverable as error:
+            _count(error)
+            if code_of(error) != CANNOT_DIRECT or place is None or place.is_private:
+                raise
+            await self._tell_closed(person, place)
+            raise
+        except ChatError as error:
+            _count(error)
+            raise
+
+    async def say(self, channel: discord.PartialMessageable, notice: Notice) -> None:
+        texts = split(notice.text, LIMIT_CHARS) or ["…"]
+        for index, text in enumerate(texts):
+            is_last = index == len(texts) - 1
+            view = buttons(notice.actions) if is_last else None
+            attached = files(notice) if is_last else []
+            await call(say(channel, text, view, attached))
+
+    async def answer(self, place: Place, question: Ref, text: str) -> None:
+        """A plain word under somebody's message, that is no answer. The same word once."""
+        nonce = make_nonce(f"{question.id} {text}", 0)
+        await self._send(self._channel(place), text, None, question, nonce)
+
+    async def _tell_closed(self, person: Person, place: Place) -> None:
+        if person.key in self._told_closed:
+            return
+        self._told_closed.add(person.key)
+        name = person.name or "you"
+        text = (
+            f"{name}, I have something to tell you alone, but your direct messages are closed to me. "
+            "Open them for this server, or see `/nightloom me`."
+        )
+        try:
+            await call(say(self._channel(place), text, None, []))
+        except ChatError as error:
+            log.info("nobody could be told", person=person.key, error=str(error))
+
+    async def _direct(self, person: Person) -> discord.PartialMessageable:
+        user = discord.Object(events.user_id(person.key))
+        client = self._connection.client
+        direct = await call(client.create_dm(user))
+        return client.get_partial_messageable(direct.id)
+
+    # What is known of the messages sent
+
+    def asked(self, ref: Ref, message_id: int) -> None:
+        """The question of a slash command is shown by this message: the answer replies to it."""
+        _keep(self._asked, ref.id, message_id)
+
+    def _channel(self, place: Place) -> discord.PartialMessageable:
+        return self._connection.client.get_partial_messageable(events.channel_id(place))
+
+    def _reference(self, question: Ref | None) -> discord.MessageReference | None:
+        if question is None:
+            return None
+        message_id = self._asked.get(question.id) or (int(question.id) if question.id.isdigit() else None)
+        if message_id is None:
+            return None
+        return discord.MessageReference(
+            message_id=message_id, channel_id=int(question.channel), fail_if_not_exists=False
+        )
+
+
+def _text(outgoing: Outgoing) -> str:
+    reply = outgoing.reply
+    heading = " ".join((reply.heading or "").split())  # Discord's small print is one line
+    return side_by_side.side_by_side(outgoing, f"-# {heading}\n{reply.text}" if heading else reply.text)
+
+
+def _keep(remembered: OrderedDict[str, T], key: str, value: T) -> None:
+    """Remember it, and forget the oldest."""
+    remembered[key] = value
+    remembered.move_to_end(key)
+    while len(remembered) > REMEMBERED:
+        remembered.popitem(last=False)
+
+
+def _count(error: ChatError) -> None:
+    metrics.ERRORS.labels("discord", type(error).__name__).inc()
+    log.warning("a message was not sent", error=str(error))
+
+
+def _is_old(outgoing: Outgoing, started_at: datetime) -> bool:
+    """From before this process began: another may have begun to answer it, or sent the answer."""
+    if outgoing.reply.at is None or outgoing.reply.at < started_at:
+        return True
+    question = outgoing.question.id if outgoing.question else ""
+    return question.isdigit() and discord.utils.snowflake_time(int(question)) < started_at + CLOCK_SKEW

@@ -1,0 +1,1 @@
+"""Nightloom on Slack."""

@@ -1,0 +1,303 @@
+"""Nightloom on Slack: what people say and react there goes to the bot, its answers come back.
+
+Mention to talk, reply in the thread to teach, react to rate; in a direct message plain messages talk. Knows
+Slack, and nothing of learning. Events are taken in a global middleware, which Bolt runs before it
+acknowledges: what Slack holds for received is durable. Its parts: events (translating), sending, controls,
+catch-up, Home tab, teams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final  # Slack's bodies are JSON
+
+import structlog
+from aiohttp import web
+from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.shared.catch_up import ReadBack
+from adapters.slack import events as slack_events
+from adapters.slack.catch_up import CatchUp
+from adapters.slack.connection import call, read
+from adapters.slack.controls import Controls
+from adapters.slack.events import Said
+from adapters.slack.home import Home
+from adapters.slack.installing import Installer
+from adapters.slack.sending import Sender
+from adapters.slack.teams import Team, Teams
+from bot import metrics
+from bot.door.app import App
+from bot.errors import BotError, NotYours, Unknown
+from bot.events import Notice, Outgoing, Person, Place, Platform, Progress, Ref
+from bot.ports import Chat, ChatError
+from bot.settings import SlackSettings
+from engine.types import Mode
+
+PING_INTERVAL_S: Final = 5.0
+MAX_WAIT_S: Final = 60.0
+NAMES_KEPT: Final = 10_000
+MAX_BODY_BYTES: Final = 2**20
+SUGGESTED: Final = ("What can you do?", "Tell me about something you like.")
+UNREADABLE: Final = "I could not take that in. Please try again in a moment."
+
+log = structlog.get_logger(__name__)
+
+
+class SlackChat(Chat):
+    """The Chat for Slack: one app, in one workspace or many. `run` it beside the bot's app.
+
+    Raises ChatError where the settings leave no way for events to come in.
+    """
+
+    platform = Platform.SLACK
+
+    def __init__(self, settings: SlackSettings, app: App, teams: Teams) -> None:
+        self._settings = settings
+        self._app = app
+        self._teams = teams
+        self._sender = Sender(teams, clock=app.context.clock)
+        self._catch_up = CatchUp(app, teams, self._take, missed_max_age_s=settings.missed_max_age_s)
+        self._names: OrderedDict[str, str] = OrderedDict()
+        self._stopping = asyncio.Event()
+        self._read_back = ReadBack(self.platform, self._catch_up.run)
+        self._installer = _installer(settings, teams)
+        self._bolt = AsyncApp(
+            name="nightloom",  # left out, it walks all callers' frames to name itself after their file
+            authorize=teams.authorizer(),
+            signing_secret=_signing_secret(settings),
+            request_verification_enabled=settings.app_token is None,
+        )
+        self._bolt.middleware(self._receive)
+        Controls(self._bolt, app, teams, self._sender, Home(app, teams), self.person, settings)
+        self._bolt.event(re.compile(".*"))(_nothing_more)  # last: the first listener that fits is called
+
+    async def run(self) -> None:
+        """Listen until `stop`. Over HTTP the events come through the web server's port."""
+        handler: AsyncSocketModeHandler | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                beside = tasks.create_task(self._read_back.run())
+                handler = await self._connect() if self._settings.app_token else None
+                if handler is None:
+                    self._read_back.missed()
+                await self._stopping.wait()
+                beside.cancel()
+        finally:
+            await self._sender.stop()
+            if handler is not None:
+                await handler.close_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
+
+    async def stop(self) -> None:
+        self._stopping.set()
+
+    # Chat
+
+    async def post(self, outgoing: Outgoing) -> Sequence[Ref]:
+        return await self._sender.post(outgoing)
+
+    async def working(self, place: Place, question: Ref, progress: Progress | None) -> None:
+        await self._sender.working(place, question, progress)
+
+    async def idle(self, place: Place, question: Ref) -> None:
+        await self._sender.idle(place, question)
+
+    async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
+        await self._sender.tell(person, place, notice)
+
+    # What Slack tells
+
+    async def _receive(self, body: Mapping[str, Any], next: Callable[[], Awaitable[None]]) -> None:
+        """Whatever fails here is not acknowledged, so Slack sends it again."""
+        if "event" in body:
+            await self._take(body)
+        await next()
+
+    async def _take(self, body: Mapping[str, Any]) -> None:
+        """Hand one event to the app."""
+        event = body["event"]
+        if event["type"] == "app_uninstalled":
+            await self._teams.remove(body["team_id"])
+            return
+        team = await self._teams.of(body["team_id"])
+        if event["type"] == "assistant_thread_started":
+            await self._welcome(team, event["assistant_thread"])
+            return
+        user, channel = _who_and_where(event)
+        if not self._admits(team.id, user, channel):
+            return
+        try:
+            await self._route(team, body)
+        except (Unknown, NotYours):
+            return  # people talk among themselves
+        except BotError as refused:
+            await self._refuse(team, event, refused)
+
+    async def _route(self, team: Team, body: Mapping[str, Any]) -> None:
+        if deletion := slack_events.deletion(body):
+            await self._app.delete(deletion)
+        elif reaction := slack_events.reaction(body, team.bot):
+            self._catch_up.touched(reaction.ref)
+            await self._app.reaction(reaction)
+        elif said := slack_events.said(body, team.bot):
+            await self._hear(said, await self.person(team, said.user))
+
+    async def _hear(self, said: Said, person: Person) -> None:
+        """Talk or teach: see the rule in the module's docstring. A file without a word is neither."""
+        if not said.text and not said.is_mention:
+            return
+        if said.edited_at:
+            await self._changed(said, person)
+        elif said.is_mention or (said.is_direct and await self._talks(said)):
+            await self._app.message(said.message(person, mode=self._mode_in(said)))
+        elif said.thread:
+            await self._app.thread_reply(said.thread_reply(person, said.root if said.is_direct else None))
+
+    def _mode_in(self, said: Said) -> Mode | None:
+        return self._settings.channel_modes.get(said.channel)
+
+    async def _talks(self, said: Said) -> bool:
+        """In direct messages what stands alone talks, and so does a thread that no answer began."""
+        return said.root is None or await self._app.reply_at(said.root) is None
+
+    async def _changed(self, said: Said, person: Person) -> None:
+        try:
+            await self._app.edit(said.edit(person))
+        except Unknown:
+            # The mention was put in only now: it is a question from now on.
+            if said.is_mention:
+                await self._app.message(said.message(person, mode=self._mode_in(said)))
+
+    async def _welcome(self, team: Team, thread: Mapping[str, Any]) -> None:
+        """The assistant pane was opened: say what can be asked there."""
+        where = {"channel_id": thread["channel_id"], "thread_ts": thread["thread_ts"]}
+        prompts = [{"title": text, "message": text} for text in SUGGESTED]
+        try:
+            await call(team.client, "assistant.threads.setSuggestedPrompts", **where, prompts=prompts)
+            await call(team.client, "assistant.threads.setTitle", **where, title="Nightloom")
+        except ChatError as error:
+            log.info("slack.no_welcome", why=str(error))
+
+    async def _refuse(self, team: Team, event: Mapping[str, Any], refused: BotError) -> None:
+        """Tell why, to that person alone. Where even that fails, the log has it."""
+        user, channel = _who_and_where(event)
+        metrics.ERRORS.labels("slack", refused.code).inc()
+        if user is None or channel is None or refused.code == "blocked":
+            return
+        place = slack_events.place(team.id, channel, event.get("thread_ts"))
+        person = slack_events.person(team.id, user)
+        try:
+            await self.tell(person, place, Notice(text=refused.message))
+        except ChatError as error:
+            log.info("slack.refusal_untold", code=refused.code, why=str(error))
+
+    def _admits(self, team: str, user: str | None, channel: str | None) -> bool:
+        """Whether the operator lets this person be answered there."""
+        lists = self._settings
+        is_direct = channel is None or channel.startswith("D")
+        return (
+            (not lists.allowed_teams or team in lists.allowed_teams)
+            and (not lists.allowed_people or user in lists.allowed_people)
+            and (not lists.allowed_channels or is_direct or channel in lists.allowed_channels)
+        )
+
+    async def person(self, team: Team, user: str) -> Person:
+        """Who a user is, with the name they go by. A name that Slack does not tell now is asked for again."""
+        key = f"{team.id}:{user}"
+        name = self._names.get(key) or await _name_of(team.client, user)
+        if name is not None:
+            self._names[key] = name
+            if len(self._names) > NAMES_KEPT:
+                self._names.popitem(last=False)
+        return slack_events.person(team.id, user, name)
+
+    # The connection
+
+    async def _connect(self) -> AsyncSocketModeHandler:
+        assert self._settings.app_token is not None
+        token = self._settings.app_token.get_secret_value()
+        handler = AsyncSocketModeHandler(
+            self._bolt, token, web_client=self._teams.new_client(token), ping_interval=PING_INTERVAL_S
+        )
+        handler.client.message_listeners.append(self._on_socket_message)
+        wait_s = 1.0
+        while not self._stopping.is_set():
+            try:
+                await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
+                break
+            except Exception as error:  # noqa: BLE001 - whatever the transport raises: it is tried for ever
+                log.warning("slack.unreachable", why=repr(error), again_in_s=wait_s)
+                metrics.ERRORS.labels("slack", "connect").inc()
+                await _pause(self._stopping, wait_s)
+                wait_s = min(MAX_WAIT_S, wait_s * 2)
+        return handler
+
+    async def _on_socket_message(self, client: object, message: Mapping[str, Any], raw: str | None) -> None:
+        del client, raw
+        if message.get("type") == "hello":
+            self._read_back.missed()
+
+    # Events over HTTP, and installation
+
+    def routes(self) -> list[web.RouteDef]:
+        """What the web server serves for Slack; each checks for itself who calls."""
+        routes = self._installer.routes() if self._installer is not None else []
+        if self._settings.app_token is None:  # else events come over the socket, and here nothing is signed
+            routes.append(web.post("/slack/events", self._http_event))
+        return routes
+
+    async def _http_event(self, request: web.Request) -> web.Response:
+        if (request.content_length or MAX_BODY_BYTES + 1) > MAX_BODY_BYTES:
+            return web.json_response({"error": {"code": "too_large", "message": UNREADABLE}}, status=413)
+        return await to_aiohttp_response(await self._bolt.async_dispatch(await to_bolt_request(request)))
+
+
+def _signing_secret(settings: SlackSettings) -> str:
+    """What events over HTTP are signed with; over a socket nothing is."""
+    if settings.signing_secret is not None and settings.signing_secret.get_secret_value():
+        return settings.signing_secret.get_secret_value()
+    if settings.app_token is None:
+        raise ChatError(
+            "NIGHTLOOM_SLACK__APP_TOKEN is missing, or NIGHTLOOM_SLACK__SIGNING_SECRET for events over HTTP: "
+            "see docs/slack.md, steps 4 and 6."
+        )
+    return ""
+
+
+def _installer(settings: SlackSettings, teams: Teams) -> Installer | None:
+    """Where one token is all, there is nothing to install."""
+    if settings.client_id is None or settings.client_secret is None:
+        return None
+    return Installer(teams, settings.client_id, settings.client_secret.get_secret_value())
+
+
+async def _nothing_more() -> None:
+    """Every event has been taken by then; Bolt acknowledges what has a listener."""
+
+
+async def _name_of(client: AsyncWebClient, user: str) -> str | None:
+    try:
+        found = await read(client, "users.info", user=user)
+    except ChatError as error:
+        log.debug("slack.name_unknown", why=str(error))
+        return None
+    profile = found["user"].get("profile") or {}
+    return profile.get("display_name") or profile.get("real_name") or None
+
+
+def _who_and_where(event: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    user = event.get("user") or (event.get("message") or {}).get("user")
+    return user, event.get("channel") or (event.get("item") or {}).get("channel")
+
+
+async def _pause(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return

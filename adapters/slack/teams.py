@@ -1,0 +1,131 @@
+"""The workspaces that the Slack app speaks in: one by its token, or many by installation (OAuth).
+
+Knows no events and no messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.web.async_client import AsyncWebClient
+
+from adapters.slack.connection import call, new_client, patiently
+from bot.ports import Undeliverable
+from bot.settings import SlackSettings
+from bot.store.installations import Installations
+
+# What the code uses, and so what deploy/slack-manifest.yaml asks for; a test compares them.
+SCOPES = (
+    "app_mentions:read",
+    "assistant:write",
+    "channels:history",
+    "channels:read",
+    "chat:write",
+    "commands",
+    "files:read",
+    "files:write",
+    "groups:history",
+    "groups:read",
+    "im:history",
+    "im:read",
+    "im:write",
+    "mpim:history",
+    "mpim:read",
+    "reactions:read",
+    "users:read",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    """A workspace, with the bot's own user in it."""
+
+    id: str
+    bot: str
+    bot_id: str
+    token: str
+    client: AsyncWebClient
+
+
+class Teams:
+    """Finds the workspace that an event or an answer belongs to."""
+
+    def __init__(self, settings: SlackSettings, installations: Installations) -> None:
+        self._settings = settings
+        self._installations = installations
+        self._known: dict[str, Team] = {}
+        self._lock = asyncio.Lock()
+
+    def new_client(self, token: str) -> AsyncWebClient:
+        return new_client(token, self._settings.api_url)
+
+    async def of(self, team: str) -> Team:
+        """The workspace. Raises Undeliverable where the app is not installed."""
+        async with self._lock:
+            if team not in self._known:
+                await self._learn(team)
+            if team not in self._known:
+                raise Undeliverable(f"The app is not installed in the workspace {team}.")
+            return self._known[team]
+
+    async def all(self) -> list[Team]:
+        """Every workspace. Raises ChatError."""
+        if self._settings.bot_token:
+            async with self._lock:
+                if not self._known:
+                    await self._learn(None)
+                return list(self._known.values())
+        return [await self.of(team) for team in await self._installations.teams()]
+
+    def forget(self, team: str) -> None:
+        """Its token was revoked: whoever asks next reads it anew."""
+        self._known.pop(team, None)
+
+    async def add(self, *, team: str, bot: str, bot_id: str, token: str) -> None:
+        """The app was installed there, perhaps anew with another token. Raises StoreError."""
+        data = {"team": team, "bot": bot, "bot_id": bot_id, "token": token}
+        await self._installations.save(team, data)
+        self.forget(team)
+
+    async def remove(self, team: str) -> None:
+        """The app was uninstalled there."""
+        self.forget(team)
+        await self._installations.remove(team)
+
+    def authorizer(self) -> Callable[..., Awaitable[AuthorizeResult]]:
+        """What Bolt calls to learn of the workspace that an event comes from.
+
+        A function, since Bolt hands the arguments over by name and trips over a method's `self`.
+        """
+
+        async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+            team = await self.of(team_id or "")
+            return AuthorizeResult(
+                enterprise_id=enterprise_id,
+                team_id=team.id,
+                bot_user_id=team.bot,
+                bot_id=team.bot_id,
+                bot_token=team.token,
+            )
+
+        return authorize
+
+    async def _learn(self, team: str | None) -> None:
+        if self._settings.bot_token:
+            token = self._settings.bot_token.get_secret_value()
+            client = self.new_client(token)
+            said = await patiently(lambda: call(client, "auth.test"))
+            found = Team(
+                id=said["team_id"], bot=said["user_id"], bot_id=said["bot_id"], token=token, client=client
+            )
+            self._known[found.id] = found
+            return
+        data = await self._installations.of(team or "")
+        if data is not None:
+            client = self.new_client(data["token"])
+            self._known[data["team"]] = Team(
+                id=data["team"], bot=data["bot"], bot_id=data["bot_id"], token=data["token"], client=client
+            )

@@ -1,0 +1,1 @@
+"""Nightloom in the browser: the page, and the HTTP interface under it."""

@@ -1,0 +1,165 @@
+"""Carries out the calls of the web interface about a person: what they set, taught, carry away and erase."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from adapters.web import schema as schema
+from adapters.web.answers import shown
+from adapters.web.operations import Rejected
+from bot import permission, ratings
+from bot.answering.with_and_without import compare
+from bot.door.app import App
+from bot.errors import Refused, Unknown
+from bot.events import person_of
+from bot.nights.report import Curve
+from bot.people import portability
+from bot.store.nights import NightState
+from bot.store.people import Known
+from engine.ports import BackendState
+
+ZIP = "application/zip"
+NIGHT_LOOK_S = 0.2
+
+
+class People:
+    """`forgotten` is called with whom nothing may be held of any more."""
+
+    def __init__(self, app: App, forgotten: Callable[[str], None]) -> None:
+        self._app = app
+        self._forgotten = forgotten
+        self._context = app.context
+
+    async def person(self, request: web.Request, given: schema.OfPerson, body: None) -> web.StreamResponse:
+        del request, body
+        return shown(await self._shown(given.person))
+
+    async def change(
+        self, request: web.Request, given: schema.OfPerson, body: schema.PersonChange
+    ) -> web.StreamResponse:
+        """Set what is named; a person who is not known yet is met by it."""
+        del request
+        people, person = self._context.store.people, person_of(given.person)
+        if body.learning and not permission.is_allowed(self._context.settings, person.platform):
+            raise Refused("learning_not_allowed", f"Learning on {person.platform} is not acknowledged here.")
+        wanted = body.model_dump(exclude_unset=True, exclude_none=True)
+        await people.meet(person)
+        if wanted:
+            await people.change(given.person, **wanted)
+        return shown(await self._shown(given.person))
+
+    async def delete_note(self, request: web.Request, given: schema.OfNote, body: None) -> web.StreamResponse:
+        del request, body
+        note = await self._context.store.notes.delete(given.person, given.id)
+        return shown(schema.NoteDeleted(deleted=note.id))
+
+    async def export(self, request: web.Request, given: schema.OfPerson, body: None) -> web.StreamResponse:
+        del request, body
+        archive = await portability.export(self._context, given.person)
+        return web.Response(
+            body=archive,
+            content_type=ZIP,
+            headers={"Content-Disposition": 'attachment; filename="nightloom-export.zip"'},
+        )
+
+    async def take_in(
+        self, request: web.Request, given: schema.OfPersonAndWait, body: bytes
+    ) -> web.StreamResponse:
+        """Take an archive in. Whoever brings one may be new here; a file that is refused leaves no trace."""
+        del request
+        if await self._context.store.people.get(given.person) is None:
+            await asyncio.to_thread(portability.understood, body)
+            await self._context.store.people.meet(person_of(given.person))
+        done = await portability.take_in(self._context, given.person, body)
+        said = schema.Imported(taken=done.taken, left=done.left, reasons=list(done.reasons), text=done.told())
+        return shown(said)
+
+    async def forget(self, request: web.Request, given: schema.OfPerson, body: None) -> web.StreamResponse:
+        del request, body
+        counts = await self._app.erase(given.person)
+        self._forgotten(given.person)
+        return shown(schema.Forgotten(counts=counts))
+
+    async def undo(
+        self, request: web.Request, given: schema.OfPersonAndWait, body: None
+    ) -> web.StreamResponse:
+        """The LoRA before goes live again; null: the bare base model answers."""
+        del request, body
+        version = await self._app.undo_lora(given.person)
+        return shown(schema.LiveVersion(live=None if version is None else version.version))
+
+    async def compare(
+        self, request: web.Request, given: schema.OfPersonAndWait, body: schema.NewComparison
+    ) -> web.StreamResponse:
+        del request
+        if self._context.backend.state is not BackendState.READY:
+            raise Rejected(503, "model", "The model is not ready yet; try again in a moment.")
+        both = await compare(self._context, given.person, body.text)
+        return shown(schema.Comparison.model_validate(both))
+
+    async def start_night(
+        self, request: web.Request, given: schema.WaitParameters, body: schema.NewNight
+    ) -> web.StreamResponse:
+        del request
+        people = None if body.people is None else list(dict.fromkeys(body.people))
+        night = await self._app.start_night(people)
+        until = time.monotonic() + given.wait
+        while night.state is NightState.RUNNING and time.monotonic() < until:
+            await asyncio.sleep(NIGHT_LOOK_S)  # another process may be the one that carries it through
+            night = await self._app.night(night.id)
+        status = 202 if night.state is NightState.RUNNING else 200
+        return shown(schema.Night.model_validate(night), status=status)
+
+    async def night(self, request: web.Request, given: schema.OfId, body: None) -> web.StreamResponse:
+        del request, body
+        return shown(schema.Night.model_validate(await self._app.night(given.id)))
+
+    async def _known(self, key: str) -> Known:
+        known = await self._context.store.people.get(key)
+        if known is None:
+            raise Unknown("unknown_person", f"Nobody is known here as {key!r}.")
+        return known
+
+    async def _ratings(self, key: str) -> list[int]:
+        sets = (await self._context.store.reactions.of_person(key)).values()
+        rated = (ratings.rating(emoji, self._context.settings.reactions) for emoji in sets)
+        return [rating for rating in rated if rating is not None]
+
+    async def _shown(self, key: str) -> schema.Person:
+        known, store = await self._known(key), self._context.store
+        notes = await store.notes.active(key)
+        ratings = await self._ratings(key)
+        versions = await store.loras.of_person(key)
+        live = next((one.version for one in versions if one.id == known.live_lora), None)
+        return schema.Person(
+            person=key,
+            learning=known.learning,
+            memory=known.memory,
+            lora=known.lora,
+            mode=known.mode or self._context.settings.limits.mode,
+            timezone=known.timezone,
+            notes=[
+                schema.Note(id=note.id, text=note.text, source=note.source, kind=note.kind) for note in notes
+            ],
+            ratings=schema.Ratings(count=len(ratings), mean=sum(ratings) / len(ratings) if ratings else None),
+            live=live,
+            versions=[
+                schema.Version(
+                    version=one.version,
+                    state=one.state,
+                    reason=one.reason,
+                    metrics=one.metrics,
+                    night=one.night,
+                    at=one.promoted_at or one.created_at,
+                )
+                for one in versions
+            ],
+            curve=[
+                schema.CurvePoint.model_validate(point)
+                for point in Curve.of(await store.nights.of_person(key)).points
+            ],
+        )

@@ -1,0 +1,1 @@
+"""A question becomes an answer, under what is known of the person."""

@@ -1,0 +1,72 @@
+"""What the parts of the bot work with: settings, store, model, clock, chance. Made once, by the wiring."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from bot.events import Place, Platform
+from bot.per_person import Recent, Reliability
+from bot.settings import Settings
+from bot.store import Store
+from engine.judging.judge import Rubric
+from engine.judging.taste import Population
+from engine.learning.everyday_requests import EverydayRequests
+from engine.ports import Backend
+
+ID_ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that looks like something else
+ID_CHARS: Final = 12
+DUELS_WEIGHED: Final = 12  # of one person, the last ones
+
+
+def now() -> datetime:
+    """The time, aware and UTC."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A short random string; sixty bits, so that two are never the same."""
+    return "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_CHARS))
+
+
+def new_seed() -> int:
+    """What makes one answer differ from the next."""
+    return secrets.randbelow(2**31)
+
+
+@dataclass(slots=True)
+class Crowd:
+    """What everybody wants on the whole, as it was when it was last looked at."""
+
+    population: Population = field(default_factory=Population)
+    looked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Handed to everything in `bot`. `owner` names this process among those that share an inbox."""
+
+    settings: Settings
+    store: Store
+    backend: Backend
+    rubric: Rubric = field(default_factory=Rubric)
+    rubrics: Mapping[tuple[Platform, str], Rubric] = field(default_factory=dict)  # of single channels
+    everyday: EverydayRequests = field(default_factory=EverydayRequests)
+    reliability: Reliability = field(default_factory=Reliability)
+    crowd: Crowd = field(default_factory=Crowd)
+    # How much the best question "which is better?" would have taught, whenever it was time for one.
+    duel_worths: Recent[float] = field(default_factory=lambda: Recent(each=DUELS_WEIGHED))
+    clock: Callable[[], datetime] = now
+    new_id: Callable[[], str] = new_id
+    new_seed: Callable[[], int] = new_seed
+    owner: str = field(default_factory=new_id)
+
+    def rubric_of(self, place: Place | None) -> Rubric:
+        """The judge's questions for an answer that goes there. A channel may have its own."""
+        if place is None:
+            return self.rubric
+        # Slack's channel names its workspace first.
+        return self.rubrics.get((place.platform, place.channel.rpartition("/")[2]), self.rubric)

@@ -1,0 +1,1 @@
+"""Where every event comes in, and from where every answer goes out."""

@@ -1,0 +1,1 @@
+"""The nights: what was taught by day becomes a LoRA that proves itself."""

@@ -1,0 +1,1 @@
+"""What people own: consent, commands, carrying away, erasing."""

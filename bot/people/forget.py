@@ -1,0 +1,39 @@
+"""Erases a person: their work, their LoRAs, their rows, every byte of their words in our files and caches."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from bot.context import Context
+from bot.errors import Unknown
+from engine.ports import EngineError
+
+EraseLoras = Callable[[str], Awaitable[int]]
+
+
+async def forget(context: Context, person: str, *, erase_loras: EraseLoras) -> dict[str, int]:
+    """How much of each kind there was. Interrupted, it is done again from the start. Raises Unknown.
+
+    The LoRAs go first: as long as the rows are there, what is left on the disk can be found by them. A night
+    that is under way may write until they are gone.
+    """
+    if await context.store.people.get(person) is None:
+        raise Unknown("unknown_person", "I know nothing of you: there is nothing to erase.")
+    folders = await erase_loras(person)
+    counts = await context.store.people.erase(person)
+    await erase_loras(person)
+    context.reliability.forget(person)
+    context.duel_worths.forget(person)
+    with contextlib.suppress(EngineError):  # an engine that is down has lost its memory by itself
+        await context.backend.forget_prefixes()
+    return {**counts, "loras": max(folders, counts.get("loras", 0))}
+
+
+def told(counts: dict[str, int]) -> str:
+    """What was erased, in words."""
+    named = ", ".join(f"{count} {_NAMES.get(name, name)}" for name, count in counts.items() if count)
+    return f"Erased: {named or 'nothing'}. I know nothing of you any more."
+
+
+_NAMES = {"inbox": "messages", "loras": "LoRAs", "people": "person"}

@@ -1,0 +1,196 @@
+"""What a person's ratings and choices alone say they want, as notes that they can see and delete.
+
+Thought through again after every one of them, in the background: each answer is asked about once, the
+taste is learned from all of them, and a want that has become clear stands as a note until it is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from bot.answering.taste import population
+from bot.context import Context
+from bot.store.choices import Chosen
+from bot.store.notes import NewNote, Note, NoteKind, Origin
+from bot.store.replies import Recorded
+from bot.teaching import note_wording
+from engine import wording
+from engine.judging.judge import Judge, manner_questions, plain_features
+from engine.judging.taste import (
+    Liking,
+    Population,
+    Preferred,
+    Rated,
+    Taste,
+    Want,
+)
+from engine.ports import RequestError
+
+log = structlog.get_logger(__name__)
+
+MAX_RATED: Final = 200  # the newest
+MAX_CHOSEN: Final = 60
+FEWEST: Final = 4  # ratings and choices, before anything is concluded from them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Evidence:
+    """What a person's ratings and choices say, as far as they may be learned from; the newest first."""
+
+    everybody: Population
+    dated: Sequence[tuple[datetime, Liking]]
+
+    def since(self, at: datetime) -> _Evidence:
+        return replace(self, dated=[(when, one) for when, one in self.dated if when > at])
+
+    def taste(self, context: Context) -> Taste:
+        return Taste.blank(context.rubric.manners, self.everybody).following([one for _, one in self.dated])
+
+    def clear(self, taste: Taste) -> list[Want]:
+        return taste.wants() if len(self.dated) >= FEWEST else []
+
+    def told(self) -> str:
+        """Where a note comes from that was made of it."""
+        ratings = sum(isinstance(one, Rated) for _, one in self.dated)
+        counts = ((ratings, "rating"), (len(self.dated) - ratings, "choice"))
+        return "seen in " + " and ".join(f"{n} {what}{'s' if n != 1 else ''}" for n, what in counts if n)
+
+
+async def rethink(context: Context, person: str) -> Sequence[Note]:
+    """Learn the person's taste anew; the notes that are new by it. Raises EngineError."""
+    if not context.rubric.manners or await context.store.people.get(person) is None:
+        return ()
+    dated: list[tuple[datetime, Liking]] = [
+        *await _rated(context, person),
+        *await _preferred(context, person),
+    ]
+    evidence = _Evidence(
+        everybody=await population(context),
+        dated=sorted(dated, key=lambda one: one[0], reverse=True),
+    )
+    everything = await context.store.notes.all(person)
+    taste, wanted = await asyncio.to_thread(_concluded, context, evidence, everything)
+    # What is no longer clear vanishes as quietly as it came.
+    new, _ = await context.store.notes.infer(
+        person, [_note(context, person, want, evidence) for want in wanted]
+    )
+    await context.store.people.change(person, taste=taste.state())
+    return [await context.store.notes.get(note_id) for note_id in new]
+
+
+# --- the evidence ---
+
+
+async def _rated(context: Context, person: str) -> list[tuple[datetime, Rated]]:
+    """The person's own answers that they rated and that may be learned from, and when they were given."""
+    recorded = await context.store.replies.with_feedback(person, limit=MAX_RATED)
+    theirs = [one for one in recorded if one.reply.rating and one.is_current and not one.never_learn]
+    described = [await _described(context, one) for one in theirs]
+    return [one for one in described if one is not None]
+
+
+async def _described(context: Context, one: Recorded) -> tuple[datetime, Rated] | None:
+    """None: the judge cannot be asked about it."""
+    answers = one.manners
+    if answers is None or not _is_complete(context, answers):
+        asked = await _asked(context, one, [one.reply.text])
+        if asked is None:
+            return None
+        (answers,) = asked
+        await context.store.replies.describe(one.reply.id, one.reply.text, answers)
+    return one.at, as_rated(one, answers)
+
+
+async def _preferred(context: Context, person: str) -> list[tuple[datetime, Preferred]]:
+    """The person's choices. Who chooses between the same two again changed their mind: the last one holds."""
+    made = await context.store.choices.telling(person, limit=MAX_CHOSEN)
+    last = {(one.reply, frozenset((one.chosen_text, one.rejected_text))): one for one in made}
+    compared = [await _compared(context, one) for one in last.values()]
+    return [one for one in compared if one is not None]
+
+
+async def _compared(context: Context, one: Chosen) -> tuple[datetime, Preferred] | None:
+    """None: the judge cannot be asked about one of the two."""
+    manners = one.manners
+    if manners is None or not all(_is_complete(context, answers) for answers in manners.values()):
+        about = await context.store.replies.recorded(one.reply)
+        asked = await _asked(context, about, [one.chosen_text, one.rejected_text])
+        if asked is None:
+            return None
+        chosen, rejected = asked
+        manners = {"chosen": chosen, "rejected": rejected}
+        await context.store.choices.describe(one.id, manners)
+    better = _with_plain(manners["chosen"], one.chosen_text)
+    worse = _with_plain(manners["rejected"], one.rejected_text)
+    return one.at, Preferred(better=better, worse=worse)
+
+
+async def _asked(context: Context, one: Recorded, texts: Sequence[str]) -> list[dict[str, float]] | None:
+    """The rubric's manners in answers, read without memory: no note is to colour what is seen.
+
+    None where the model cannot take them, as an imported text that is longer than its context.
+    """
+    judge = Judge(context.backend, manner_questions(context.rubric.manners))
+    prefix = context.backend.encode(wording.last_exchange(one.prompt))
+    try:
+        verdicts = await judge.score(prefix, [context.backend.encode_text(text) for text in texts])
+    except RequestError as error:
+        log.info("an answer is left out of the taste", reply=one.reply.id, error=str(error))
+        return None
+    return [dict(verdict.answers) for verdict in verdicts]
+
+
+def as_rated(one: Recorded, answers: Mapping[str, float]) -> Rated:
+    """A rated answer in which the judge found this, as a taste learns from it."""
+    return Rated(answers=_with_plain(answers, one.reply.text), rating=one.reply.rating or 3)
+
+
+def _is_complete(context: Context, answers: Mapping[str, float]) -> bool:
+    """Whether every manner of the rubric, as it is now, was asked about."""
+    return set(answers) == {manner.name for manner in context.rubric.manners}
+
+
+def _with_plain(answers: Mapping[str, float], text: str) -> Mapping[str, float]:
+    return {**answers, **plain_features(text)}
+
+
+# --- what follows from it ---
+
+
+def _concluded(context: Context, evidence: _Evidence, everything: Sequence[Note]) -> tuple[Taste, list[Want]]:
+    """The taste, and what of it may stand as a note. It takes up to a fifth of a second."""
+    taste = evidence.taste(context)
+    return taste, [want for want in evidence.clear(taste) if _may_stand(context, want, evidence, everything)]
+
+
+def _may_stand(context: Context, want: Want, evidence: _Evidence, everything: Sequence[Note]) -> bool:
+    """Whether nothing that the person said speaks against a note: a word of theirs outweighs any guess."""
+    manner = note_wording.manner_of(context.rubric, want.note)
+    said = [note for note in everything if note.kind is NoteKind.NOTE and note.origin is not Origin.REACTIONS]
+    taken = {context.rubric.group_of(note.manner) for note in said if note.deleted_at is None}
+    if manner is None or context.rubric.group_of(manner) in taken:
+        return False
+    deletions = [note.deleted_at for note in everything if note.manner == manner and note.deleted_at]
+    if not deletions:
+        return True
+    # The evidence that it was deleted against does not bring it back: only what came since then counts.
+    since = evidence.since(max(deletions))
+    return any(later.note == want.note for later in since.clear(since.taste(context)))
+
+
+def _note(context: Context, person: str, want: Want, evidence: _Evidence) -> NewNote:
+    return NewNote(
+        id=context.new_id(),
+        person=person,
+        kind=NoteKind.NOTE,
+        text=want.note,
+        source=evidence.told(),
+        origin=Origin.REACTIONS,
+        manner=note_wording.manner_of(context.rubric, want.note),
+    )

@@ -1,0 +1,1 @@
+"""What a reply is worth: counted, asked, and learned."""

@@ -1,0 +1,1 @@
+"""What a night learns from, and whether it goes live."""

@@ -1,0 +1,245 @@
+"""What a job folder holds: the recipe, each person's lessons and trials, and the results.
+
+    job.json                     the recipe and who is trained
+    people/KEY/lessons.jsonl     what is learned, as token ids
+    people/KEY/trials.jsonl      held-out feedback, never trained on
+    people/KEY/lora/             the LoRA that came of it, in PEFT's format
+    people/KEY/result.json       written last: whoever has one is done
+    checkpoint.safetensors       where a killed job goes on
+
+Knows no torch and no chat. A job folder holds people's words and is deleted when its night is over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from engine.ports import TrainingError
+from engine.types import TokenIds
+
+CHECKPOINT_FILE = "checkpoint.safetensors"
+Told = TypeVar("Told", "Lesson", "Trial")
+
+
+class Kind(StrEnum):
+    """What a lesson teaches, and with which loss."""
+
+    SAY = "say"  # a demonstration: say this
+    DISTIL = "distil"  # answer without the notes as the base does with them
+    PAIR = "pair"  # this rather than that
+    RATED = "rated"  # a single good or bad reply
+    HOLD = "hold"  # stay with the base on its own sample
+    ASK = "ask"  # the judge's side: the answer to a question about a reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """One thing to learn. Which fields count depends on the kind."""
+
+    kind: Kind
+    prefix: TokenIds
+    reply: TokenIds = ()  # none for ASK: its prefix ends where yes or no comes
+    against: TokenIds = ()  # PAIR: the reply that is less wanted
+    teacher: TokenIds = ()  # DISTIL: the prefix with the notes in it
+    wanted: float = 1.0  # RATED: 1 good, 0 bad. ASK: the wanted probability of yes
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A piece of held-out feedback: a rated reply, or two replies of which one was preferred."""
+
+    id: str
+    prefix: TokenIds
+    reply: TokenIds
+    rating: int | None = None
+    against: TokenIds = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trainee:
+    """One person in a job. `key` is fit for a folder name. `current` is the LoRA that answers now."""
+
+    key: str
+    seed: int
+    current: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a job trains. The figures come from docs/log.md."""
+
+    model: str
+    rank: int = 8
+    alpha: float = 16.0
+    learning_rate: float | None = None  # None: by the model's width
+    passes: int = 2
+    batch_lessons: int = 4
+    pair_beta: float = 0.1
+    is_pair_per_token: bool = False
+    rating_beta: float = 0.1
+    is_reverse_divergence: bool = False
+    end_ids: TokenIds = ()  # what ends a reply; learned as part of it
+    yes_ids: tuple[int, ...] = ()  # none: those that the tokenizer has
+    no_ids: tuple[int, ...] = ()
+    slots: int = 32
+    tokens_per_step: int | None = None  # rows × longest row of one pass; None: as the device likes it
+    memory_gib: float = 8.0
+    deadline_s: float = 4 * 3600.0
+    checkpoint_s: float = 30.0
+    threads: int | None = None
+    device: str | None = None  # None: a GPU where there is one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialScore:
+    """The log-probabilities of a trial's reply (and of the one it was preferred to)."""
+
+    id: str
+    rating: int | None
+    tokens: int
+    candidate: float
+    current: float
+    base: float
+    candidate_against: float | None = None
+    current_against: float | None = None
+    base_against: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one person's training."""
+
+    key: str
+    is_trained: bool
+    reason: str = ""
+    steps: int = 0
+    lessons: int = 0
+    seconds: float = 0.0
+    first_loss: float = 0.0
+    last_loss: float = 0.0
+    divergence: float = 0.0  # of the new LoRA from the base, nats per token, on what it learned to say
+    trials: tuple[TrialScore, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """The paths in a job folder, and how its files are read and written."""
+
+    path: Path
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        recipe: Recipe,
+        trainees: Sequence[Trainee],
+        lessons: Mapping[str, Iterable[Lesson]],
+        trials: Mapping[str, Iterable[Trial]],
+    ) -> JobFolder:
+        """Writes a whole job. job.json comes last: a folder without it was never begun."""
+        folder = cls(path)
+        for trainee in trainees:
+            folder.person(trainee.key).mkdir(parents=True, exist_ok=True)
+            _write_lines(folder.person(trainee.key) / "lessons.jsonl", lessons[trainee.key])
+            _write_lines(folder.person(trainee.key) / "trials.jsonl", trials.get(trainee.key, ()))
+        job = {"recipe": asdict(recipe), "trainees": [asdict(trainee) for trainee in trainees]}
+        write_whole(path / "job.json", json.dumps(job))
+        return folder
+
+    def person(self, key: str) -> Path:
+        return self.path / "people" / key
+
+    def has(self, key: str) -> bool:
+        """Whether a person's part lies there. It goes when they are forgotten, even during a training."""
+        return (self.person(key) / "trials.jsonl").is_file()
+
+    def lora(self, key: str) -> Path:
+        return self.person(key) / "lora"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / CHECKPOINT_FILE
+
+    def job(self) -> tuple[Recipe, tuple[Trainee, ...]]:
+        try:
+            job = json.loads((self.path / "job.json").read_text(encoding="utf-8"))
+            recipe, trainees = (
+                _known(Recipe, job["recipe"]),
+                [_known(Trainee, trainee) for trainee in job["trainees"]],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainingError(f"the job folder {self.path} cannot be read: {error}") from error
+        return Recipe(**_tuples(recipe)), tuple(Trainee(**trainee) for trainee in trainees)
+
+    def lessons(self, key: str) -> list[Lesson]:
+        """In the order in which they were given."""
+        rows = _read_lines(self.person(key) / "lessons.jsonl")
+        return [Lesson(**{**_tuples(_known(Lesson, row)), "kind": Kind(row["kind"])}) for row in rows]
+
+    def trials(self, key: str) -> list[Trial]:
+        return [
+            Trial(**_tuples(_known(Trial, row))) for row in _read_lines(self.person(key) / "trials.jsonl")
+        ]
+
+    def result(self, key: str) -> Result | None:
+        """A person's result, or None while there is none."""
+        try:
+            row = json.loads((self.person(key) / "result.json").read_text(encoding="utf-8"))
+        except OSError:
+            return None
+        scores = tuple(TrialScore(**_known(TrialScore, score)) for score in row.get("trials", ()))
+        return Result(**{**_known(Result, row), "trials": scores})
+
+    def write_result(self, result: Result) -> None:
+        self.person(result.key).mkdir(parents=True, exist_ok=True)
+        write_whole(self.person(result.key) / "result.json", json.dumps(asdict(result)))
+
+
+def clean(path: Path) -> None:
+    """Delete a job folder whose results have been taken. It holds people's words."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def ended(row: Told, end_ids: TokenIds) -> Told:
+    """The same with its replies whole: what ends a reply is part of what is learned."""
+    against = row.against and row.against + end_ids
+    return replace(row, reply=row.reply and row.reply + end_ids, against=against)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """The file is there whole or not at all, whenever the machine dies."""
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _write_lines(path: Path, rows: Iterable[Lesson] | Iterable[Trial]) -> None:
+    write_whole(path, "".join(json.dumps(asdict(row)) + "\n" for row in rows))
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:  # Any: what JSON holds
+    try:
+        with path.open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file if line.strip()]
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path} cannot be read: {error}") from error
+
+
+def _known(shape: type, row: dict[str, Any]) -> dict[str, Any]:  # Any: what JSON holds
+    names = {part.name for part in fields(shape)}
+    return {name: value for name, value in row.items() if name in names}
+
+
+def _tuples(row: dict[str, Any]) -> dict[str, Any]:  # Any: what JSON holds
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}

@@ -1,0 +1,1 @@
+"""Which models there are, how they are opened, and how they are spoken to."""

@@ -1,0 +1,23 @@
+"""A model's folder says what it is, and our own file in it what the model's files do not."""
+
+from pathlib import Path
+
+from engine.models.catalogue import PRACTICE, everyday_requests, located, open_model
+
+
+def test_the_practice_model_gets_no_more_context_than_it_learned_with() -> None:
+    folder = open_model("practice", print)
+    assert folder.path == PRACTICE
+    assert folder.id.startswith("practice@")
+    assert folder.max_context == 768
+
+
+def test_what_may_be_asked_of_the_practice_model_comes_with_it() -> None:
+    requests = everyday_requests("practice")
+    assert len(requests) == len(set(requests)) > 1000
+    assert all(requests)
+
+
+def test_any_other_name_is_left_as_it_is(tmp_path: Path) -> None:
+    assert located("somebody/model") == "somebody/model"
+    assert everyday_requests(str(tmp_path)) == ()
