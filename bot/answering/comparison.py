@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from bot import permission
 from bot.answering.taste import taste_of
 from bot.context import Context
 from bot.store.people import Known
@@ -31,8 +32,8 @@ PATIENCE: Final = 2  # after so many times the setting's answers the best questi
 async def opponent(context: Context, person: Known, draft: Draft) -> str | None:
     """The other answer to show beside this one with "which is better?"; None: this one alone."""
     others, one_in = draft.branches[:MOST_WEIGHED], context.settings.duels.one_in
-    may_learn = person.learning is True and bool(context.rubric.manners)
-    if not (others and may_learn and one_in):
+    may_learn = permission.may_learn(context.settings, person)
+    if not (others and may_learn and context.rubric.manners and one_in):
         return None
     waited = 1 + await context.store.choices.answers_since_duel(person.key)
     if waited < one_in:

@@ -287,9 +287,11 @@ class App:
         nights = self._learning()
         return await nights.get(await nights.start(people))
 
-    async def night(self, night_id: str) -> Night:
-        """How far a night is, or what came of it. Raises Unknown."""
-        return await self.store.nights.get(night_id)
+    async def night(self, night_id: str, *, wait_s: float = 0.0) -> Night:
+        """How far a night is, or what came of it, waiting until it is over. Raises Unknown."""
+        if self._nights is None:
+            return await self.store.nights.get(night_id)
+        return await self._nights.wait(night_id, timeout_s=wait_s)
 
     async def undo_lora(self, person: str) -> Version | None:
         """The LoRA before goes live again; None: the bare base. Raises Unknown when nothing is live."""

@@ -19,7 +19,7 @@ from bot.door.backoff import pause_s
 from bot.door.listeners import Listeners
 from bot.door.outbox import Outbox
 from bot.door.queue import FairQueue
-from bot.door.typing import Status
+from bot.door.typing import Typing
 from bot.errors import BotError
 from bot.events import Notice, Person, Place, Platform
 from bot.ports import Chat, ChatError, Undeliverable
@@ -168,14 +168,14 @@ class Workers:
         if item.attempts > MAX_BEGINNINGS:
             await self._fail(item, SORRY)
             return True
-        status = Status(self._chats.get(item.place.platform), self._listeners, item)
-        async with status.shown():
+        typing = Typing(self._chats.get(item.place.platform), self._listeners, item)
+        async with typing.shown():
             try:
-                draft = await self._made(item, status)
+                draft = await self._made(item, typing)
             except BotError as error:
                 await self._fail(item, error.message, refused=error.code)
                 return True
-            status.is_answered = True
+            await typing.end()
             # An edit may cancel us here: what is being recorded is recorded, and then sent.
             recording = asyncio.create_task(self._record(item, draft))
             self._recording.add(recording)
@@ -183,15 +183,15 @@ class Workers:
             await asyncio.shield(recording)
         return True
 
-    async def _made(self, item: Item, status: Status) -> Draft:
+    async def _made(self, item: Item, typing: Typing) -> Draft:
         if item.kind is ItemKind.THREAD_REPLY:
             with metrics.PHASES.labels("teach").time():
-                draft = await teach(self._context, item, status.progress)
+                draft = await teach(self._context, item, typing.progress)
             if draft is not None:
                 return draft
         with metrics.PHASES.labels("answer").time():
             noted = await notes_in_passing.keep(self._context, item)
-            draft = await respond(self._context, item, status.progress)
+            draft = await respond(self._context, item, typing.progress)
             return await notes_in_passing.shown(self._context, draft, noted)
 
     async def _record(self, item: Item, draft: Draft) -> None:

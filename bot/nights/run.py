@@ -8,6 +8,7 @@ Its broad catches keep what goes wrong small: with one person, with one night, w
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -39,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 LEASE_S: Final = 60.0
 LOOK_AGAIN_S: Final = 15.0
+LOOK_AT_FIRST_S: Final = 1.0
+LOOKS_RARER: Final = 1.5  # from look to look
 PREPARED_AT_ONCE: Final = 4
 EXAMINED_AT_ONCE: Final = 4
 PROGRESS_EVERY_S: Final = 0.2
@@ -131,18 +134,23 @@ class Nights:
         """How far a night is, or what came of it. Raises Unknown."""
         return await self._store.get(night)
 
-    async def wait(self, night: str) -> Night:
-        """The night when it is over, whoever carried it through."""
+    async def wait(self, night: str, *, timeout_s: float = math.inf) -> Night:
+        """The night when it is over, or as it is after `timeout_s`. Raises Unknown.
+
+        Another process may carry it through, of which nothing is heard here: so look now and then.
+        """
+        until, pause_s = time.monotonic() + timeout_s, LOOK_AT_FIRST_S
         while True:
             self._ended.clear()
             found = await self._store.get(night)
-            if found.state is not NightState.RUNNING:
+            left_s = until - time.monotonic()
+            if found.state is not NightState.RUNNING or left_s <= 0:
                 return found
             try:
-                async with asyncio.timeout(1.0):
+                async with asyncio.timeout(min(left_s, pause_s)):
                     await self._ended.wait()
             except TimeoutError:
-                continue
+                pause_s = min(pause_s * LOOKS_RARER, LOOK_AGAIN_S)
 
     async def undo(self, person: str) -> Version | None:
         """The version before goes live again, loaded before the pointer moves; None: the bare base.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from aiohttp import web
@@ -23,7 +22,6 @@ from bot.store.people import Known
 from engine.ports import BackendState
 
 ZIP = "application/zip"
-NIGHT_LOOK_S = 0.2
 
 
 class People:
@@ -107,10 +105,8 @@ class People:
         del request
         people = None if body.people is None else list(dict.fromkeys(body.people))
         night = await self._app.start_night(people)
-        until = time.monotonic() + given.wait
-        while night.state is NightState.RUNNING and time.monotonic() < until:
-            await asyncio.sleep(NIGHT_LOOK_S)  # another process may be the one that carries it through
-            night = await self._app.night(night.id)
+        if given.wait:
+            night = await self._app.night(night.id, wait_s=given.wait)
         status = 202 if night.state is NightState.RUNNING else 200
         return shown(schema.Night.model_validate(night), status=status)
 

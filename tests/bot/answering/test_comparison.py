@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from bot.context import now
-from bot.events import Choice
+from bot.events import Choice, Person, Place, Platform, Ref
 from bot.store.choices import ChoiceKind
 from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
-from tests.bot.conftest import StartBot
+from tests.bot.conftest import StartBot, message
 from tests.bot.taught import who
 
 RUBRIC = load_rubric(SHIPPED_RUBRIC)
@@ -70,3 +71,19 @@ async def test_a_setting_of_zero_never_asks(start_bot: StartBot) -> None:
         await bot.store.people.meet(who("ann"))
         await bot.store.people.change("ann", learning=True)
         assert (await bot.ask("hello")).replies[0].duel is None
+
+
+async def test_nobody_is_asked_to_choose_where_the_operator_has_not_acknowledged_learning(
+    start_bot: StartBot,
+) -> None:
+    place = Place(platform=Platform.DISCORD, channel="c")
+    ann = Person(key="discord:1", platform=Platform.DISCORD)
+    asked = message("hello", place=place, ref=Ref(platform=Platform.DISCORD, channel="c", id="1"))
+    for is_acknowledged in (False, True):
+        learning = {"discord": {"acknowledged": is_acknowledged}}
+        async with start_bot(rubric=RUBRIC, duels={"one_in": 1}, learning=learning) as bot:
+            await bot.store.people.meet(ann)
+            await bot.store.people.change(ann.key, learning=True)
+            taken = await bot.app.message(replace(asked, event=f"e{is_acknowledged}", person=ann))
+            (reply,) = (await bot.app.outcome(taken, wait_s=10)).replies
+            assert (reply.duel is not None) is is_acknowledged

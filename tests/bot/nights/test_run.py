@@ -418,6 +418,29 @@ async def test_a_database_that_is_away_for_a_while_ends_no_nights(
         assert night.people[0].outcome is NightOutcome.PROMOTED
 
 
+async def test_who_waits_for_a_night_looks_seldom_and_hears_of_its_end_at_once(
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _taught(start_bot, "ann") as bot:
+        nights, looks = nights_of(bot, Happening()), 0
+        get = bot.store.nights.get
+
+        async def counted(night: str) -> Night:
+            nonlocal looks
+            looks += 1
+            return await get(night)
+
+        night = await nights.start(["ann"])
+        with monkeypatch.context() as patched:
+            patched.setattr(bot.store.nights, "get", counted)
+            assert (await nights.wait(night, timeout_s=1.2)).state is NightState.RUNNING
+        assert looks <= 3
+        waiting = asyncio.create_task(nights.wait(night, timeout_s=30))
+        carrying = asyncio.create_task(nights.run())
+        assert (await waiting).state is NightState.DONE
+        carrying.cancel()
+
+
 async def test_undo_brings_back_the_one_before_and_then_the_base(start_bot: StartBot) -> None:
     async with _taught(start_bot, "ann") as bot:
         nights = nights_of(bot, Happening(), trainer=ScriptedTrainer())
