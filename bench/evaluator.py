@@ -21,12 +21,8 @@ from bot.context import Context
 from bot.nights.prepare import Material, study
 from bot.nights.prepare import Recipe as StudyRecipe
 from engine.judging.judge import Judge, note_questions
-from engine.learning.examples import (
-    JobFolder,
-    Lesson,
-    Recipe,
-    Trainee,
-)
+from engine.learning.job_folder import JobFolder
+from engine.learning.lessons import Lesson, Recipe, Trainee
 from engine.search.compose import compose
 from engine.training.runner import Trainer
 from engine.types import Limits, LoraRef, Mode, Prompt, Role, Turn

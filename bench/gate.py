@@ -31,14 +31,8 @@ from bot.store.nights import NightOutcome
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
 from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
 from engine.learning.everyday_requests import EverydayRequests
-from engine.learning.examples import (
-    JobFolder,
-    Kind,
-    Lesson,
-    Recipe,
-    Result,
-    Trainee,
-)
+from engine.learning.job_folder import JobFolder
+from engine.learning.lessons import Kind, Lesson, Recipe, Result, Trainee
 from engine.models.catalogue import everyday_requests
 from engine.training.runner import Trainer
 from engine.types import LoraRef

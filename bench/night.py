@@ -25,7 +25,7 @@ from transformers.utils import logging
 
 from bench.gate import gate
 from bench.record import RESULTS, record
-from engine.learning.examples import Kind, Lesson, Recipe
+from engine.learning.lessons import Kind, Lesson, Recipe
 from engine.models.catalogue import PRACTICE
 from engine.training import bank, losses
 from engine.training.bank import Bank, BankOptimizer

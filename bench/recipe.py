@@ -23,13 +23,8 @@ from engine import wording
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
 from engine.judging.judge import probability
 from engine.judging.scope import meant
-from engine.learning.examples import (
-    JobFolder,
-    Kind,
-    Lesson,
-    Recipe,
-    Trainee,
-)
+from engine.learning.job_folder import JobFolder
+from engine.learning.lessons import Kind, Lesson, Recipe, Trainee
 from engine.models.catalogue import PRACTICE
 from engine.training.runner import Trainer
 from engine.types import LoraRef, Prompt, Role, Sampling, TokenIds, Turn

@@ -22,13 +22,8 @@ from typing import Any, Final
 
 from bench.record import interval, record
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
-from engine.learning.examples import (
-    JobFolder,
-    Kind,
-    Lesson,
-    Recipe,
-    Trainee,
-)
+from engine.learning.job_folder import JobFolder
+from engine.learning.lessons import Kind, Lesson, Recipe, Trainee
 from engine.loras.library import Library
 from engine.models.catalogue import PRACTICE
 from engine.ports import EngineError

@@ -23,7 +23,6 @@ from engine.judging.judge import (
     probability,
     suffices,
 )
-from engine.learning.examples import Result
 from engine.learning.gate import (
     Bounds,
     Decision,
@@ -32,6 +31,7 @@ from engine.learning.gate import (
     decide,
     looks_worse,
 )
+from engine.learning.lessons import Result
 from engine.ports import EngineDownError, EngineError
 from engine.types import Completion, LoraRef, Prompt, Role, Turn
 from engine.wording import last_request

@@ -17,15 +17,8 @@ from bot.context import Context
 from bot.nights.prepare import Material
 from bot.store.loras import Version
 from bot.store.snapshots import prompt_json, prompt_of
-from engine.learning.examples import (
-    JobFolder,
-    Lesson,
-    Recipe,
-    Result,
-    Trainee,
-    clean,
-    write_whole,
-)
+from engine.learning.job_folder import JobFolder, clean, write_whole
+from engine.learning.lessons import Lesson, Recipe, Result, Trainee
 from engine.loras.library import person_folder
 from engine.training import runner
 

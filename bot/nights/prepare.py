@@ -33,7 +33,7 @@ from engine.judging.judge import (
 from engine.judging.taste import Population, Taste, Want
 from engine.learning import dataset
 from engine.learning.dataset import Dataset, Feedback, Source
-from engine.learning.examples import Kind, Lesson, Trial
+from engine.learning.lessons import Kind, Lesson, Trial
 from engine.ports import EngineDownError, EngineError
 from engine.search.compose import compose
 from engine.types import Mode, Prompt, Role, TokenIds, Turn

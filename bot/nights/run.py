@@ -31,7 +31,7 @@ from bot.nights.promotion import Candidates
 from bot.store.loras import Version
 from bot.store.nights import Night, NightOutcome, NightPerson, NightState
 from bot.store.people import Known
-from engine.learning.examples import clean
+from engine.learning.job_folder import clean
 from engine.loras.library import person_folder
 from engine.ports import BackendState, EngineDownError, EngineError
 from engine.training.runner import Step, Trainer

@@ -14,8 +14,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from engine.judging.judge import probability
-from engine.learning.examples import Kind, Lesson, Trial
 from engine.learning.gate import is_affirmation, repetition
+from engine.learning.lessons import Kind, Lesson, Trial
 from engine.types import Prompt, TokenIds
 from engine.wording import last_request
 

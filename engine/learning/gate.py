@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from engine.learning.examples import TrialScore
+from engine.learning.lessons import TrialScore
 
 # One time in six a person's word says the contrary of what they will say tomorrow.
 NOISE = 0.15

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from engine.learning.examples import JobFolder, Recipe, Trainee
+from engine.learning.job_folder import JobFolder
+from engine.learning.lessons import Recipe, Trainee
 from engine.ports import EngineError, TrainingError
 
 if TYPE_CHECKING:

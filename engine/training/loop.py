@@ -22,15 +22,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from engine.learning.examples import (
-    JobFolder,
-    Lesson,
-    Recipe,
-    Result,
-    Trainee,
-    clean,
-    ended,
-)
+from engine.learning.job_folder import JobFolder, clean
+from engine.learning.lessons import Lesson, Recipe, Result, Trainee, with_ends
 from engine.ports import TrainingError
 from engine.training import bank as loras
 from engine.training.bank import Bank, BankOptimizer
@@ -93,7 +86,7 @@ class TrainingLoop:
         slots = []
         for trainee in trainees:
             with self._unless_forgotten(trainee.key):
-                lessons = [ended(one, self._recipe.end_ids) for one in self._folder.lessons(trainee.key)]
+                lessons = [with_ends(one, self._recipe.end_ids) for one in self._folder.lessons(trainee.key)]
             if not self._folder.has(trainee.key):
                 continue
             plan = batches(len(lessons), self._recipe.batch_lessons, self._recipe.passes, trainee.seed)
@@ -193,7 +186,7 @@ class TrainingLoop:
     def _result(self, number: int, slot: Slot) -> Result:
         key = slot.trainee.key
         divergence = self._room.divergence(number, slot.lessons)
-        trials = [ended(one, self._recipe.end_ids) for one in self._folder.trials(key)]
+        trials = [with_ends(one, self._recipe.end_ids) for one in self._folder.trials(key)]
         scores = self._room.trials(number, trials, slot.trainee.current)
         edge = max(1, len(slot.losses) // 5)
         return Result(

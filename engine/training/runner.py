@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.learning.examples import JobFolder
+from engine.learning.job_folder import JobFolder
 from engine.ports import TrainingError
 
 GRACE_S = 5.0

@@ -12,13 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from engine.learning.examples import (
-    JobFolder,
-    Recipe,
-    Result,
-    Trainee,
-    TrialScore,
-)
+from engine.learning.job_folder import JobFolder
+from engine.learning.lessons import Recipe, Result, Trainee, TrialScore
 from engine.training import job
 from engine.training.runner import Step, Trainer
 

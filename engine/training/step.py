@@ -18,13 +18,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from engine.learning.examples import (
-    Kind,
-    Lesson,
-    Recipe,
-    Trial,
-    TrialScore,
-)
+from engine.learning.lessons import Kind, Lesson, Recipe, Trial, TrialScore
 from engine.models.chat_tokens import ChatTokens
 from engine.ports import ModelError, TrainingError
 from engine.training import bank as loras

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.nights.prepare import Material, Recipe, study
 from bot.store.notes import NewNote, NoteKind, Origin
-from engine.learning.examples import Kind
+from engine.learning.lessons import Kind
 from tests.bot.conftest import Bot, StartBot
 from tests.bot.taught import react
 from tests.fakes.occasion_backend import POEMS, OccasionBackend

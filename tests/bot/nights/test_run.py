@@ -26,7 +26,8 @@ from bot.store.nights import Night, NightOutcome, NightState
 from bot.store.notes import NewNote, NoteKind, Origin
 from bot.store.people import Known
 from engine.backends.scripted import ScriptedBackend
-from engine.learning.examples import JobFolder, Result
+from engine.learning.job_folder import JobFolder
+from engine.learning.lessons import Result
 from engine.loras.library import JUDGE_FOLDER, check, person_folder
 from engine.ports import BackendState, RequestError, TrainingError
 from engine.training.runner import Step

@@ -25,7 +25,7 @@ from engine.learning.dataset import (
     lessons,
     trials,
 )
-from engine.learning.examples import Kind, Lesson
+from engine.learning.lessons import Kind, Lesson
 from engine.types import Prompt, Role, TokenIds, Turn
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from engine.learning.examples import TrialScore
 from engine.learning.gate import (
     Bounds,
     Evidence,
@@ -19,6 +18,7 @@ from engine.learning.gate import (
     repetition,
     variety,
 )
+from engine.learning.lessons import TrialScore
 
 BOUNDS = Bounds(promote_at=0.8)
 THINGS = ["otters", "kettles", "violins", "glaciers", "hammers", "tulips", "bridges", "comets", "walnuts"]

@@ -14,15 +14,8 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
-from engine.learning.examples import (
-    JobFolder,
-    Kind,
-    Lesson,
-    Recipe,
-    Trainee,
-    Trial,
-    clean,
-)
+from engine.learning.job_folder import JobFolder, clean
+from engine.learning.lessons import Kind, Lesson, Recipe, Trainee, Trial
 from engine.ports import LoraError, ModelError, TrainingError
 from engine.training import bank, job
 from engine.training.loop import batches

@@ -12,13 +12,8 @@ from pathlib import Path
 import pytest
 from torch.testing import assert_close
 
-from engine.learning.examples import (
-    JobFolder,
-    Kind,
-    Lesson,
-    Recipe,
-    Trainee,
-)
+from engine.learning.job_folder import JobFolder
+from engine.learning.lessons import Kind, Lesson, Recipe, Trainee
 from engine.ports import TrainingError
 from engine.training import bank as loras
 from engine.training.runner import Step, Trainer
