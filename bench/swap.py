@@ -22,11 +22,11 @@ from typing import Any, Final
 
 from bench.record import interval, record
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
+from engine.errors import EngineError
 from engine.learning.job_folder import JobFolder
 from engine.learning.lessons import Kind, Lesson, Recipe, Trainee
 from engine.loras.library import Library
 from engine.models.catalogue import PRACTICE
-from engine.ports import EngineError
 from engine.training.runner import Trainer
 from engine.types import LoraRef, Prompt, Role, Sampling, Turn
 from practice import world

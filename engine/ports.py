@@ -1,12 +1,4 @@
-"""What the engine asks of the world below it, and the errors it raises.
-
-EngineError
-├── ModelError        the model cannot be loaded as configured: say why, exit
-├── RequestError      this request failed; another may succeed
-├── EngineDownError   the engine died; it is being restarted, ask again later
-├── LoraError         a LoRA is damaged, unknown or does not fit the base
-└── TrainingError     a training job could not finish
-"""
+"""What the engine asks of the world below it: a model that continues tokens and answers yes or no."""
 
 from __future__ import annotations
 
@@ -15,30 +7,6 @@ from enum import StrEnum
 from typing import Protocol
 
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
-
-
-class EngineError(Exception):
-    """Something below the bot failed. The text says what to do next."""
-
-
-class ModelError(EngineError):
-    """The model cannot be loaded as configured."""
-
-
-class RequestError(EngineError):
-    """This one request failed."""
-
-
-class EngineDownError(EngineError):
-    """The engine is not running now; it restarts by itself."""
-
-
-class LoraError(EngineError):
-    """A LoRA is damaged, unknown or does not fit the base model."""
-
-
-class TrainingError(EngineError):
-    """A training job could not finish."""
 
 
 class BackendState(StrEnum):

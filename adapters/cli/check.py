@@ -22,9 +22,9 @@ from adapters.shared.findings import Finding
 from bot import settings as settings_module
 from bot.errors import StoreError
 from bot.settings import Settings
+from engine.errors import ModelError
 from engine.judging.judge import SHIPPED_RUBRIC, RubricError, load_rubric
 from engine.models.catalogue import open_model
-from engine.ports import ModelError
 
 SERVER_TIMEOUT_S: Final = 5.0
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from bot.settings import Settings
+from engine.errors import EngineDownError
 from engine.models.catalogue import open_model
-from engine.ports import Backend, BackendState, EngineDownError
+from engine.ports import Backend, BackendState
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
 

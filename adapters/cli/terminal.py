@@ -19,8 +19,8 @@ from bot import settings as settings_module
 from bot.errors import BotError
 from bot.ports import ChatError
 from bot.settings import Settings, SettingsError
+from engine.errors import EngineError
 from engine.judging.judge import RubricError
-from engine.ports import EngineError
 
 T = TypeVar("T")
 

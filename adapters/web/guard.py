@@ -14,7 +14,7 @@ from aiohttp.typedefs import Middleware
 from adapters.web.operations import Rejected
 from bot.errors import BotError, NotYours, Refused, StoreError, TooMany, Unknown
 from bot.store.database import AWAY
-from engine.ports import EngineError
+from engine.errors import EngineError
 
 log = structlog.get_logger(__name__)
 

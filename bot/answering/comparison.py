@@ -16,13 +16,13 @@ from bot.context import Context
 from bot.store.people import Known
 from bot.store.replies import Draft
 from engine import wording
+from engine.errors import EngineError
 from engine.judging.judge import Judge, manner_questions, plain_features
 from engine.judging.taste import (
     Pair,
     is_worth_showing,
     most_informative_pair,
 )
-from engine.ports import EngineError
 
 MOST_WEIGHED: Final = 6  # of the other answers, the best ones
 BEST_OF: Final = 4  # of so many questions for which it is time, the one that teaches most is asked

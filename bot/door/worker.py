@@ -27,7 +27,7 @@ from bot.store.inbox import Item, ItemKind
 from bot.store.replies import Draft
 from bot.teaching import notes_in_passing
 from bot.teaching.teach import teach
-from engine.ports import EngineDownError
+from engine.errors import EngineDownError
 
 log = structlog.get_logger(__name__)
 

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from bot.answering.respond import QUESTION_TOKENS, limits_of
 from bot.context import Context
 from bot.nights.prepare import Material
+from engine.errors import EngineDownError, EngineError
 from engine.judging import scope
 from engine.judging.judge import (
     UNASKED,
@@ -32,7 +33,6 @@ from engine.learning.gate import (
     looks_worse,
 )
 from engine.learning.lessons import Result
-from engine.ports import EngineDownError, EngineError
 from engine.types import Completion, LoraRef, Prompt, Role, Turn
 from engine.wording import last_request
 

@@ -22,6 +22,7 @@ from bot.store.people import Known
 from bot.store.replies import Recorded
 from bot.teaching.inferred_notes import FEWEST, as_rated, rethink
 from bot.teaching.note_wording import manner_of
+from engine.errors import EngineDownError, EngineError
 from engine.judging import scope
 from engine.judging.judge import (
     Judge,
@@ -34,7 +35,6 @@ from engine.judging.taste import Population, Taste, Want
 from engine.learning import dataset
 from engine.learning.dataset import Dataset, Feedback, Source
 from engine.learning.lessons import Kind, Lesson, Trial
-from engine.ports import EngineDownError, EngineError
 from engine.search.compose import compose
 from engine.types import Mode, Prompt, Role, TokenIds, Turn
 from engine.wording import last_request, note_question, question

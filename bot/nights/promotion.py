@@ -16,10 +16,10 @@ from bot.nights.evaluate import Evaluation
 from bot.nights.job_files import Taught
 from bot.store.loras import LoraState, Version
 from bot.store.nights import NightOutcome, NightPerson
+from engine.errors import EngineError
 from engine.learning.gate import Decision, Evidence
 from engine.learning.lessons import Result
 from engine.loras.library import Library, person_folder
-from engine.ports import EngineError
 
 log = structlog.get_logger(__name__)
 

@@ -31,9 +31,10 @@ from bot.nights.promotion import Candidates
 from bot.store.loras import Version
 from bot.store.nights import Night, NightOutcome, NightPerson, NightState
 from bot.store.people import Known
+from engine.errors import EngineDownError, EngineError
 from engine.learning.job_folder import clean
 from engine.loras.library import person_folder
-from engine.ports import BackendState, EngineDownError, EngineError
+from engine.ports import BackendState
 from engine.training.runner import Step, Trainer
 
 log = structlog.get_logger(__name__)

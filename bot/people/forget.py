@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from bot.context import Context
 from bot.errors import Unknown
-from engine.ports import EngineError
+from engine.errors import EngineError
 
 EraseLoras = Callable[[str], Awaitable[int]]
 

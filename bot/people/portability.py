@@ -22,8 +22,8 @@ from bot.people import archive, foreign
 from bot.people.archive import Unpacked
 from bot.records import Left, LoraRecord
 from bot.store.people import Known
+from engine.errors import EngineError, LoraError
 from engine.loras.library import JUDGE_FOLDER, Library, person_folder
-from engine.ports import EngineError, LoraError
 
 MAX_REASONS: Final = 20
 

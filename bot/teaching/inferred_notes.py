@@ -21,6 +21,7 @@ from bot.store.notes import NewNote, Note, NoteKind, Origin
 from bot.store.replies import Recorded
 from bot.teaching import note_wording
 from engine import wording
+from engine.errors import RequestError
 from engine.judging.judge import Judge, manner_questions, plain_features
 from engine.judging.taste import (
     Liking,
@@ -30,7 +31,6 @@ from engine.judging.taste import (
     Taste,
     Want,
 )
-from engine.ports import RequestError
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from bot import metrics
 from bot.context import Context
 from bot.events import Action, ActionKind, Notice, Person, Place
 from bot.teaching import inferred_notes
-from engine.ports import EngineError
+from engine.errors import EngineError
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from engine.ports import LoraError, ModelError
+from engine.errors import LoraError, ModelError
 from engine.types import LoraRef, TokenIds
 
 log = structlog.get_logger(__name__)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from engine import wording
-from engine.ports import Backend, BackendState, EngineDownError, RequestError
+from engine.errors import EngineDownError, RequestError
+from engine.ports import Backend, BackendState
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
 SYSTEM, USER, ASSISTANT, END = range(4)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from engine.backends.free_memory import free_bytes
+from engine.errors import ModelError
 from engine.models.processor import has_bfloat16
-from engine.ports import ModelError
 
 GIB = 1 << 30
 LORAS = "engine.backends.vllm_cpu_loras.GroupedLoras"

@@ -19,18 +19,11 @@ import structlog
 
 from engine.backends import vllm_cpu
 from engine.backends.vllm_requests import check_request, log_odds
+from engine.errors import EngineDownError, EngineError, LoraError, ModelError, RequestError
 from engine.loras.format import check_lora
 from engine.models.catalogue import ModelFolder, open_model
 from engine.models.chat_tokens import ChatTokens
-from engine.ports import (
-    Backend,
-    BackendState,
-    EngineDownError,
-    EngineError,
-    LoraError,
-    ModelError,
-    RequestError,
-)
+from engine.ports import Backend, BackendState
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
 log = structlog.get_logger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from engine.ports import RequestError
+from engine.errors import RequestError
 from engine.types import TokenIds
 
 

@@ -18,10 +18,11 @@ import structlog
 
 from engine.backends.replica import Away, Json, Refused, Replica
 from engine.backends.vllm_requests import check_request, log_odds
+from engine.errors import EngineDownError, ModelError, RequestError
 from engine.loras.format import check_lora
 from engine.models.catalogue import ModelFolder, open_model
 from engine.models.chat_tokens import ChatTokens
-from engine.ports import Backend, BackendState, EngineDownError, ModelError, RequestError
+from engine.ports import Backend, BackendState
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
 log = structlog.get_logger(__name__)

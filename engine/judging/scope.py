@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from engine import wording
+from engine.errors import EngineDownError, EngineError
 from engine.judging.judge import probability
-from engine.ports import Backend, EngineDownError, EngineError
+from engine.ports import Backend
 from engine.types import Prompt, Role, Turn
 
 # Only a note that begins like this is asked about: whatever else is wanted is wanted always.

@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from engine.errors import TrainingError
 from engine.learning.lessons import Kind, Lesson, Recipe, Result, Trainee, Trial, TrialScore
-from engine.ports import TrainingError
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from engine.ports import LoraError
+from engine.errors import LoraError
 from engine.types import LoraRef
 
 # What vLLM refuses, by the name in PEFT's adapter_config.json, with the words for it.

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.ports import ModelError
+from engine.errors import ModelError
 
 PRACTICE = Path(__file__).parent / "practice_model" / "weights"
 _SHIPPED = {"practice": PRACTICE}

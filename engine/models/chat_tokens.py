@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import wording
-from engine.ports import ModelError
+from engine.errors import ModelError
 from engine.types import Prompt, TokenIds
 
 _SENTINEL = "\u2402reply\u2403"

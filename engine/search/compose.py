@@ -13,8 +13,9 @@ import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 
+from engine.errors import EngineError, RequestError
 from engine.judging.judge import Judge, Verdict
-from engine.ports import Backend, EngineError, RequestError
+from engine.ports import Backend
 from engine.search.tree import Node
 from engine.search.weave import (
     Bounds,

@@ -22,8 +22,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from engine.errors import EngineDownError, EngineError, RequestError
 from engine.judging.judge import Verdict, bounded
-from engine.ports import EngineDownError, EngineError, RequestError
 from engine.search.tree import Node, logsumexp, perturb
 from engine.types import Completion, TokenIds
 

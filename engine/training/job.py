@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from engine.errors import EngineError, TrainingError
 from engine.learning.job_folder import JobFolder
 from engine.learning.lessons import Recipe, Trainee
-from engine.ports import EngineError, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

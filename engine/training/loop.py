@@ -22,9 +22,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from engine.errors import TrainingError
 from engine.learning.job_folder import JobFolder, clean
 from engine.learning.lessons import Lesson, Recipe, Result, Trainee, with_ends
-from engine.ports import TrainingError
 from engine.training import bank as loras
 from engine.training.bank import Bank, BankOptimizer
 from engine.training.step import TrainingStep, load_model

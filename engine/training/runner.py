@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.errors import TrainingError
 from engine.learning.job_folder import JobFolder
-from engine.ports import TrainingError
 
 GRACE_S = 5.0
 KILLED_AT_MOST = 3  # by whatever is short of memory, say

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from engine.errors import ModelError, TrainingError
 from engine.learning.lessons import Kind, Lesson, Recipe, Trial, TrialScore
 from engine.models.chat_tokens import ChatTokens
-from engine.ports import ModelError, TrainingError
 from engine.training import bank as loras
 from engine.training import losses
 from engine.training.bank import Bank

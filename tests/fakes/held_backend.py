@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from engine.backends.scripted import ScriptedBackend
-from engine.ports import RequestError
+from engine.errors import RequestError
 from engine.types import Completion, LoraRef, Sampling, TokenIds
 
 

@@ -27,7 +27,7 @@ from bot.people import portability
 from bot.ports import RateLimited, Undeliverable, Unreachable
 from bot.store.inbox import Acceptance, Inbox
 from engine.backends.scripted import ScriptedBackend
-from engine.ports import EngineDownError, RequestError
+from engine.errors import EngineDownError, RequestError
 from engine.types import Completion, LoraRef, Mode, Prompt, Sampling, TokenIds
 from tests.bot.conftest import Bot, StartBot, is_answered, message
 from tests.bot.taught import thread_reply

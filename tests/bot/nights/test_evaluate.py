@@ -11,9 +11,9 @@ import pytest
 from bot.nights.evaluate import FEW_SHARED, Evaluation
 from bot.nights.prepare import Material
 from engine.backends.scripted import ScriptedBackend
+from engine.errors import RequestError
 from engine.learning.gate import Bounds, Evidence
 from engine.learning.lessons import Result
-from engine.ports import RequestError
 from engine.types import Completion, LoraRef, Prompt, Role, Sampling, TokenIds, Turn
 from tests.bot.conftest import StartBot
 from tests.fakes.occasion_backend import POEMS, OccasionBackend

@@ -26,10 +26,11 @@ from bot.store.nights import Night, NightOutcome, NightState
 from bot.store.notes import NewNote, NoteKind, Origin
 from bot.store.people import Known
 from engine.backends.scripted import ScriptedBackend
+from engine.errors import RequestError, TrainingError
 from engine.learning.job_folder import JobFolder
 from engine.learning.lessons import Result
 from engine.loras.library import JUDGE_FOLDER, check, person_folder
-from engine.ports import BackendState, RequestError, TrainingError
+from engine.ports import BackendState
 from engine.training.runner import Step
 from engine.training.scripted import ScriptedTrainer
 from engine.types import Completion, LoraRef, Mode, Sampling, TokenIds

@@ -19,8 +19,8 @@ from bot.records import Archive, LoraRecord
 from bot.store import tables
 from bot.store.loras import LoraState
 from engine.backends.scripted import ScriptedBackend
+from engine.errors import EngineError
 from engine.loras.library import Library, person_folder
-from engine.ports import EngineError
 from engine.types import LoraRef, Mode
 from tests.bot.conftest import Bot, StartBot
 from tests.bot.people.test_archive import archives

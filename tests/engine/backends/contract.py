@@ -7,7 +7,8 @@ import math
 
 import pytest
 
-from engine.ports import Backend, BackendState, RequestError
+from engine.errors import RequestError
+from engine.ports import Backend, BackendState
 from engine.types import Prompt, Role, Sampling, Turn
 
 PROMPT = Prompt(

@@ -7,7 +7,7 @@ import torch
 
 from engine.backends import vllm_cpu
 from engine.backends.vllm_cpu import GIB, PROVIDER
-from engine.ports import ModelError
+from engine.errors import ModelError
 
 pytestmark = pytest.mark.real
 

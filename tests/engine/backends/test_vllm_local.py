@@ -17,7 +17,8 @@ import pytest
 import pytest_asyncio
 
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings, _sampling_params
-from engine.ports import BackendState, EngineDownError, LoraError, ModelError
+from engine.errors import EngineDownError, LoraError, ModelError
+from engine.ports import BackendState
 from engine.types import LoraRef, Sampling, TokenIds
 from tests.engine.backends.contract import PROMPT, QUESTION, BackendContract
 from tests.engine.tiny_chat_model import save_random_lora, save_tokenizer

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.backends.vllm_requests import check_request, log_odds
-from engine.ports import RequestError
+from engine.errors import RequestError
 
 
 @given(st.lists(st.floats(min_value=1e-12, max_value=1), min_size=4, max_size=4))

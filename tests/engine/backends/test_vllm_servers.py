@@ -16,7 +16,8 @@ from aiohttp import web
 
 from engine.backends.replica import Replica
 from engine.backends.vllm_servers import ServersSettings, VllmServersBackend, ranked
-from engine.ports import BackendState, EngineDownError, LoraError, ModelError
+from engine.errors import EngineDownError, LoraError, ModelError
+from engine.ports import BackendState
 from engine.types import LoraRef, Sampling
 from tests.engine.backends.contract import PROMPT, QUESTION, BackendContract
 from tests.engine.tiny_chat_model import save_random_lora

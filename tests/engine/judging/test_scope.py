@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from engine.backends.scripted import ScriptedBackend
+from engine.errors import EngineDownError, EngineError, RequestError
 from engine.judging import scope
-from engine.ports import EngineDownError, EngineError, RequestError
 from engine.types import LoraRef, TokenIds
 from tests.fakes.occasion_backend import POEMS, OccasionBackend
 

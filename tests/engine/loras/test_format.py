@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from engine.errors import LoraError
 from engine.loras.format import check_lora
-from engine.ports import LoraError
 from engine.types import LoraRef
 
 

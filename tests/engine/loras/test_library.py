@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import LoraError
 from engine.loras.library import (
     CONFIG_FILE,
     JUDGE_FOLDER,
@@ -15,7 +16,6 @@ from engine.loras.library import (
     check,
     person_folder,
 )
-from engine.ports import LoraError
 
 
 def make_lora(folder: Path, fill: int = 0) -> Path:

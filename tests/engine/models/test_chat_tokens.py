@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import ModelError
 from engine.models.chat_tokens import ChatTokens
-from engine.ports import ModelError
 from engine.types import Prompt, Role, Turn
 from tests.engine.tiny_chat_model import TEMPLATE, save_tokenizer
 

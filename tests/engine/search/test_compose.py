@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from engine.backends.scripted import ScriptedBackend
+from engine.errors import EngineDownError, RequestError
 from engine.judging.judge import Judge, Question, note_questions
-from engine.ports import EngineDownError, RequestError
 from engine.search.compose import FINALISTS, compose, end_of_last_sentence
 from engine.search.reliability import order, prefix_reliability
 from engine.types import (

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.sequential import sequential_search
+from engine.errors import EngineDownError, EngineError, RequestError
 from engine.judging.judge import Verdict
-from engine.ports import EngineDownError, EngineError, RequestError
 from engine.search.tree import Node, perturb
 from engine.search.weave import (
     FIRST_CHUNKS,

@@ -14,9 +14,9 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
+from engine.errors import LoraError, ModelError, TrainingError
 from engine.learning.job_folder import JobFolder, clean
 from engine.learning.lessons import Kind, Lesson, Recipe, Trainee, Trial
-from engine.ports import LoraError, ModelError, TrainingError
 from engine.training import bank, job
 from engine.training.loop import batches
 from engine.training.step import (

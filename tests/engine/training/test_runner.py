@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from torch.testing import assert_close
 
+from engine.errors import TrainingError
 from engine.learning.job_folder import JobFolder
 from engine.learning.lessons import Kind, Lesson, Recipe, Trainee
-from engine.ports import TrainingError
 from engine.training import bank as loras
 from engine.training.runner import Step, Trainer
 from tests.engine.training.tiny import VOCABULARY, save_tiny_model
