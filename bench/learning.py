@@ -83,7 +83,7 @@ class Bench:
             # The clock starts no night here, and nobody is slowed for asking fast.
             "NIGHTLOOM_LEARNING__MIN_FEEDBACK": "1000000",
             "NIGHTLOOM_LIMITS__MESSAGES_PER_MINUTE": "100000",
-            "NIGHTLOOM_DUELS__ONE_IN": "0",
+            "NIGHTLOOM_COMPARISON__ONE_IN": "0",
             "NIGHTLOOM_LIMITS__AT_ONCE": str(AT_ONCE),
             **more,
         }

@@ -31,7 +31,7 @@ PATIENCE: Final = 2  # after so many times the setting's answers the best questi
 
 async def opponent(context: Context, person: Known, draft: Draft) -> str | None:
     """The other answer to show beside this one with "which is better?"; None: this one alone."""
-    others, one_in = draft.branches[:MOST_WEIGHED], context.settings.duels.one_in
+    others, one_in = draft.branches[:MOST_WEIGHED], context.settings.comparison.one_in
     may_learn = permission.may_learn(context.settings, person)
     if not (others and may_learn and context.rubric.manners and one_in):
         return None

@@ -17,6 +17,7 @@ from bot.answering.respond import limits_of
 from bot.answering.taste import population
 from bot.context import Context
 from bot.nights import history
+from bot.settings import LearningSettings
 from bot.store.notes import Note, NoteKind, Origin
 from bot.store.people import Known
 from bot.store.replies import Recorded
@@ -50,6 +51,7 @@ ASKED_RATINGS = 6  # the newest rated replies, on which the judge learns what th
 ASKED_WEIGHT = 0.5
 SEARCH_TOKENS = 512  # of one request that is answered anew
 OWN_WORDS_PRIOR, NO_NOTES_PRIOR = 0.92, 0.5
+_SETTINGS = LearningSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +82,12 @@ class Noted:
 class Recipe:
     """Which lessons there are, and how many. The default was chosen by the ablation in docs/log.md."""
 
-    replies: int = 48
+    replies: int = _SETTINGS.replies
     has_pairs: bool = True
     has_ratings: bool = False
     holds_noted: bool = True
     keeps_judging: bool = True
-    judged_pairs: int = 2
+    judged_pairs: int = _SETTINGS.judged_pairs
 
 
 async def study(

@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from engine.backends import vllm_cpu
+from engine.backends import defaults, vllm_cpu
 from engine.backends.vllm_requests import check_request, log_odds
 from engine.errors import EngineDownError, EngineError, LoraError, ModelError, RequestError
 from engine.loras.format import check_lora
@@ -46,13 +46,13 @@ class VllmSettings:
     """How vLLM is to run. The defaults suit the practice model on a laptop."""
 
     model: str  # a folder, or a name on the hub
-    max_context: int = 4096  # less where the model reads less
-    cpu_cache_gib: float = 1.0  # on a CPU; a GPU fills `gpu_memory_share`
-    gpu_memory_share: float = 0.85
+    max_context: int = defaults.MAX_CONTEXT
+    cpu_cache_gib: float = defaults.CPU_CACHE_GIB  # on a CPU; a GPU fills `gpu_memory_share`
+    gpu_memory_share: float = defaults.GPU_MEMORY_SHARE
     tensor_parallel: int = 1
     dtype: str = "auto"
-    max_loras: int = 8  # in one batch: old and new versions of everybody who talks at once
-    max_lora_rank: int = 16
+    max_loras: int = defaults.MAX_LORAS
+    max_lora_rank: int = defaults.MAX_LORA_RANK
     max_sequences: int = 256
     can_sleep: bool = False  # on a GPU: lends its memory to a training
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import aiohttp
 import structlog
 
+from engine.backends import defaults
 from engine.backends.replica import Away, Json, Refused, Replica
 from engine.backends.vllm_requests import check_request, log_odds
 from engine.errors import EngineDownError, ModelError, RequestError
@@ -41,10 +42,10 @@ class ServersSettings:
 
     urls: tuple[str, ...]
     model: str  # a folder, or a name on the hub: its tokenizer and its fingerprint are read here
-    max_context: int = 4096  # less where the servers serve less
-    max_lora_rank: int = 16
+    max_context: int = defaults.MAX_CONTEXT  # less where the servers serve less
+    max_lora_rank: int = defaults.MAX_LORA_RANK
     request_timeout_s: float = 120.0
-    start_timeout_s: float = 900.0
+    start_timeout_s: float = defaults.START_TIMEOUT_S
 
 
 class VllmServersBackend(Backend):

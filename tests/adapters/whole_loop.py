@@ -25,7 +25,7 @@ GOOD, BAD = "❤️", "👎"
 SETTINGS: Final = {
     "NIGHTLOOM_BACKEND__KIND": "vllm",
     "NIGHTLOOM_LIMITS__MODE": "fast",
-    "NIGHTLOOM_DUELS__ONE_IN": "0",
+    "NIGHTLOOM_COMPARISON__ONE_IN": "0",
 }
 ANSWER_S: Final = 300.0  # the first one waits for the model
 NIGHT_S: Final = 480.0

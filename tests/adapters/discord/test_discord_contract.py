@@ -140,7 +140,7 @@ async def driving(
     settings = {
         "limits": {"mode": "best", "samples": 3},
         "learning": {"discord": {"acknowledged": True}},
-        "duels": {"one_in": 0},
+        "comparison": {"one_in": 0},
     }
     async with start(settings=settings) as bot:
         yield DiscordDriver(bot, {"ann": ann, "bob": bob}, rooms)

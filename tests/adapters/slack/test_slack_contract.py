@@ -166,7 +166,7 @@ async def driver(start: StartSlack, server: SlackServer) -> AsyncIterator[SlackD
     settings = {
         "limits": {"mode": "best", "samples": 3},
         "learning": {"slack": {"acknowledged": True}},
-        "duels": {"one_in": 0},
+        "comparison": {"one_in": 0},
     }
     async with start(settings=settings) as bot:
         yield SlackDriver(bot)

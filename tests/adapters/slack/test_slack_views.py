@@ -28,7 +28,7 @@ NIGHTS = 7
 
 @pytest.fixture
 async def bot(start: StartSlack) -> AsyncIterator[Running]:
-    settings = {"limits": {"mode": "best", "samples": 3}, "duels": {"one_in": 0}}
+    settings = {"limits": {"mode": "best", "samples": 3}, "comparison": {"one_in": 0}}
     async with start(settings=settings) as running:
         yield running
 
@@ -142,7 +142,7 @@ async def test_of_two_answers_side_by_side_the_chosen_one_stays(
     """The engine asks this where it would learn most; here every answer of two is up for choice."""
     settings = {
         "limits": {"mode": "best", "samples": 2},
-        "duels": {"one_in": 1},
+        "comparison": {"one_in": 1},
         "learning": {"slack": {"acknowledged": True}},
     }
     async with start(settings=settings) as bot:

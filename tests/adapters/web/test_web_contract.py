@@ -108,7 +108,7 @@ class WebDriver(Driver):
 @pytest.fixture
 async def driver(tmp_path: Path) -> AsyncIterator[WebDriver]:
     limits = {"mode": "best", "samples": 3}
-    async with serving(tmp_path, limits=limits, duels={"one_in": 0}) as service:
+    async with serving(tmp_path, limits=limits, comparison={"one_in": 0}) as service:
         driver = WebDriver(service)
         listening = [asyncio.create_task(driver.listen(name)) for name in ("ann", "bob")]
         yield driver

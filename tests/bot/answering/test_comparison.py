@@ -18,7 +18,7 @@ RUBRIC = load_rubric(SHIPPED_RUBRIC)
 
 
 async def test_of_three_answers_at_most_one_asks_which_is_better(start_bot: StartBot) -> None:
-    async with start_bot(rubric=RUBRIC, duels={"one_in": 3}) as bot:
+    async with start_bot(rubric=RUBRIC, comparison={"one_in": 3}) as bot:
         await bot.store.people.meet(who("ann"))
         await bot.store.people.change("ann", learning=True)
         duels = [(await bot.ask(f"number {i}", conversation=f"d{i}")).replies[0].duel for i in range(9)]
@@ -29,7 +29,7 @@ async def test_of_three_answers_at_most_one_asks_which_is_better(start_bot: Star
 
 
 async def test_who_does_not_teach_is_never_asked_to_choose(start_bot: StartBot) -> None:
-    async with start_bot(rubric=RUBRIC, duels={"one_in": 1}) as bot:
+    async with start_bot(rubric=RUBRIC, comparison={"one_in": 1}) as bot:
         await bot.store.people.meet(who("ann"))
         await bot.store.people.change("ann", learning=False)
         assert (await bot.ask("hello")).replies[0].duel is None
@@ -39,7 +39,7 @@ async def test_who_does_not_teach_is_never_asked_to_choose(start_bot: StartBot) 
 async def test_what_would_teach_little_waits_for_a_better_question_but_not_for_ever(
     start_bot: StartBot, before: float, asked_at: int
 ) -> None:
-    async with start_bot(rubric=RUBRIC, duels={"one_in": 2}) as bot:
+    async with start_bot(rubric=RUBRIC, comparison={"one_in": 2}) as bot:
         await bot.store.people.meet(who("ann"))
         await bot.store.people.change("ann", learning=True)
         for _ in range(4):
@@ -49,7 +49,7 @@ async def test_what_would_teach_little_waits_for_a_better_question_but_not_for_e
 
 
 async def test_the_answer_that_was_better_as_it_is_is_shown_alone_from_then_on(start_bot: StartBot) -> None:
-    async with start_bot(rubric=RUBRIC, duels={"one_in": 1}) as bot:
+    async with start_bot(rubric=RUBRIC, comparison={"one_in": 1}) as bot:
         await bot.store.people.meet(who("ann"))
         await bot.store.people.change("ann", learning=True)
         reply = (await bot.ask("hello")).replies[0]
@@ -67,7 +67,7 @@ async def test_the_answer_that_was_better_as_it_is_is_shown_alone_from_then_on(s
 
 
 async def test_a_setting_of_zero_never_asks(start_bot: StartBot) -> None:
-    async with start_bot(rubric=RUBRIC, duels={"one_in": 0}) as bot:
+    async with start_bot(rubric=RUBRIC, comparison={"one_in": 0}) as bot:
         await bot.store.people.meet(who("ann"))
         await bot.store.people.change("ann", learning=True)
         assert (await bot.ask("hello")).replies[0].duel is None
@@ -81,7 +81,7 @@ async def test_nobody_is_asked_to_choose_where_the_operator_has_not_acknowledged
     asked = message("hello", place=place, ref=Ref(platform=Platform.DISCORD, channel="c", id="1"))
     for is_acknowledged in (False, True):
         learning = {"discord": {"acknowledged": is_acknowledged}}
-        async with start_bot(rubric=RUBRIC, duels={"one_in": 1}, learning=learning) as bot:
+        async with start_bot(rubric=RUBRIC, comparison={"one_in": 1}, learning=learning) as bot:
             await bot.store.people.meet(ann)
             await bot.store.people.change(ann.key, learning=True)
             taken = await bot.app.message(replace(asked, event=f"e{is_acknowledged}", person=ann))
