@@ -26,10 +26,12 @@ from transformers.utils import logging
 from bench.gate import gate
 from bench.record import RESULTS, record
 from engine.learning.lessons import Kind, Lesson, Recipe
+from engine.loras.format import Factors, LoraWeights
 from engine.models.catalogue import PRACTICE
 from engine.training import bank, losses
-from engine.training.bank import Bank, BankOptimizer
+from engine.training.bank import Bank
 from engine.training.loop import batches
+from engine.training.optimizer import BankOptimizer
 from engine.training.step import TrainingStep
 
 WEIGHTS: Final = PRACTICE
@@ -115,7 +117,7 @@ def bank_against_one_by_one(
 
 def one_by_one(
     model: PreTrainedModel, recipe: Recipe, work: dict[str, list[Lesson]]
-) -> dict[str, bank.LoraTensors]:
+) -> dict[str, LoraWeights]:
     """Plain PEFT with torch's AdamW, a fresh LoRA for each person in turn."""
     made = {}
     for number, (key, lessons) in enumerate(work.items()):
@@ -133,7 +135,7 @@ def one_by_one(
 
 
 # Any: PEFT's model, whose types are skipped.
-def trained(tuned: Any, recipe: Recipe, lessons: Sequence[Lesson], *, seed: int) -> bank.LoraTensors:
+def trained(tuned: Any, recipe: Recipe, lessons: Sequence[Lesson], *, seed: int) -> LoraWeights:
     parts = [part for part in tuned.parameters() if part.requires_grad]
     optimizer = torch.optim.AdamW(parts, lr=3e-3, betas=(0.9, 0.99), eps=1e-6, weight_decay=0.0)
     plan = batches(len(lessons), recipe.batch_lessons, recipe.passes, seed)
@@ -146,12 +148,13 @@ def trained(tuned: Any, recipe: Recipe, lessons: Sequence[Lesson], *, seed: int)
         torch.nn.utils.clip_grad_norm_(parts, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    saved = {}
+    downs: dict[str, torch.Tensor] = {}
+    ups: dict[str, torch.Tensor] = {}
     for name, part in tuned.named_parameters():
         if part.requires_grad:
-            short = name.removeprefix("base_model.model.").replace(".default.weight", "")
-            saved[short] = part.detach().float().cpu().clone()
-    return saved
+            layer, _, side = name.removeprefix("base_model.model.").partition(".lora_")
+            (downs if side.startswith("A") else ups)[layer] = part.detach().float().cpu().clone()
+    return {layer: Factors(down, ups[layer]) for layer, down in downs.items()}
 
 
 def step_on(tuned: Any, lessons: Sequence[Lesson]) -> None:  # Any: as above
@@ -197,7 +200,7 @@ def unwrap(model: PreTrainedModel) -> None:
     model.get_output_embeddings()._forward_pre_hooks.clear()
 
 
-def in_bank(room: TrainingStep, recipe: Recipe, work: dict[str, list[Lesson]]) -> dict[str, bank.LoraTensors]:
+def in_bank(room: TrainingStep, recipe: Recipe, work: dict[str, list[Lesson]]) -> dict[str, LoraWeights]:
     """The bank's own loop, without its files."""
     optimizer = BankOptimizer(room.bank)
     plans = {}
@@ -220,19 +223,17 @@ def in_bank(room: TrainingStep, recipe: Recipe, work: dict[str, list[Lesson]]) -
             down = 1 - 0.9 * (step - warm) / max(1, count - warm)
             rates[slot] = 3e-3 * ((step + 1) / warm if step < warm else down)
         optimizer.step(rates)
-    return {key: room.bank.taken(slot) for slot, key in enumerate(work)}
+    return {key: room.bank.copy_slot(slot) for slot, key in enumerate(work)}
 
 
-def difference(one: bank.LoraTensors, other: bank.LoraTensors) -> float:
+def difference(first: LoraWeights, second: LoraWeights) -> float:
     """How far two LoRAs are apart, relative to the second, as the change that they make to the weights."""
     apart = size = 0.0
-    for name in one:
-        if name.endswith(".lora_A"):
-            stem = name.removesuffix(".lora_A")
-            mine = one[f"{stem}.lora_B"] @ one[name]
-            theirs = other[f"{stem}.lora_B"] @ other[name]
-            apart += float((mine - theirs).square().sum())
-            size += float(theirs.square().sum())
+    for name, factors in first.items():
+        mine = factors.up @ factors.down
+        theirs = second[name].up @ second[name].down
+        apart += float((mine - theirs).square().sum())
+        size += float(theirs.square().sum())
     return (apart / max(size, 1e-30)) ** 0.5
 
 

@@ -30,6 +30,7 @@ from bot.records import (
     ReplyRecord,
     TeachingRecord,
 )
+from engine.loras import format as lora_format
 from engine.loras.library import JUDGE_FOLDER
 
 SCHEMA: Final = 1
@@ -41,7 +42,7 @@ MAX_FILES: Final = 2_000
 MAX_RATIO: Final = 200  # unpacked to packed; text packs to a tenth, a bomb to a thousandth
 RATIO_COUNTS_FROM_BYTES: Final = 2**20
 MAX_RECORDS: Final = 200_000
-LORA_FILES: Final = ("adapter_config.json", "adapter_model.safetensors")
+LORA_FILES: Final = lora_format.FILES
 JUDGE_FILES: Final = tuple(f"{JUDGE_FOLDER}/{name}" for name in LORA_FILES)  # where the judge has its own
 
 T = TypeVar("T")

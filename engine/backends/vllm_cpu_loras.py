@@ -85,7 +85,7 @@ class GroupedLoras(PunicaWrapperCPU):
         add(rows, read, lora_a_stacked, lora_b_stacked, scale, self._of_tokens)
 
     def add_lora_embedding(self, *unused: Any, **more: Any) -> None:
-        """Nothing: `check_lora` lets no LoRA in that has a part for the embedding."""
+        """Nothing: `check_servable` lets no LoRA in that has a part for the embedding."""
 
     def add_lora_logits(
         self,

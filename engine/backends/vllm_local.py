@@ -20,7 +20,7 @@ import structlog
 from engine.backends import defaults, vllm_cpu
 from engine.backends.vllm_requests import check_request, log_odds
 from engine.errors import EngineDownError, EngineError, LoraError, ModelError, RequestError
-from engine.loras.format import check_lora
+from engine.loras import format as lora_format
 from engine.models.catalogue import ModelFolder, open_model
 from engine.models.chat_tokens import ChatTokens
 from engine.ports import Backend, BackendState
@@ -253,7 +253,7 @@ class VllmLocalBackend(Backend):
                 raise LoraError(
                     f"The LoRA name {lora.name} or its id {lora.id} was used before; choose new ones."
                 )
-            await asyncio.to_thread(check_lora, lora, max_rank=self._lora_rank)
+            await asyncio.to_thread(lora_format.check_servable, lora, max_rank=self._lora_rank)
             try:
                 accepted = await engine.add_lora(_lora_request(lora))
             except Exception as error:  # vLLM hands on whatever its loader raised, by message only
@@ -270,7 +270,7 @@ class VllmLocalBackend(Backend):
             return None
         if self._loaded.get(lora.name) != lora:
             await self._load(lora)
-        elif not (lora.path / "adapter_config.json").is_file():
+        elif not lora_format.exists(lora.path):
             raise LoraError(f"The files of the LoRA {lora.name} are gone from {lora.path}.")
         return _lora_request(lora)
 

@@ -20,7 +20,7 @@ from engine.backends import defaults
 from engine.backends.replica import Away, Json, Refused, Replica
 from engine.backends.vllm_requests import check_request, log_odds
 from engine.errors import EngineDownError, ModelError, RequestError
-from engine.loras.format import check_lora
+from engine.loras.format import check_servable
 from engine.models.catalogue import ModelFolder, open_model
 from engine.models.chat_tokens import ChatTokens
 from engine.ports import Backend, BackendState
@@ -142,7 +142,7 @@ class VllmServersBackend(Backend):
     async def load(self, lora: LoraRef) -> None:
         """On every replica that is up: only then may a pointer move to this LoRA."""
         up = self._up()
-        await asyncio.to_thread(check_lora, lora, max_rank=self._settings.max_lora_rank)
+        await asyncio.to_thread(check_servable, lora, max_rank=self._settings.max_lora_rank)
         results = await asyncio.gather(*(replica.load(lora) for replica in up), return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
         for failure in failures:

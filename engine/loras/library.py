@@ -7,19 +7,15 @@ known here: that is one pointer in the store, and so are the ids that no two LoR
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import shutil
 from collections.abc import Collection
 from pathlib import Path
 
 from engine.errors import LoraError
+from engine.loras.format import FILES, check, sync
 
-WEIGHTS_FILE = "adapter_model.safetensors"
-CONFIG_FILE = "adapter_config.json"
 PART_SUFFIX = ".part"
 JUDGE_FOLDER = "judge"  # in a version: the LoRA that the judge is asked under, where it has its own
-MAX_HEADER_BYTES = 2**24
 
 
 class Library:
@@ -55,9 +51,9 @@ class Library:
         _copy(source, part)
         if judge is not None:
             _copy(judge, part / JUDGE_FOLDER)
-        _sync(part)
+        sync(part)
         part.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
         return target
 
     def versions(self, person: str) -> tuple[int, ...]:
@@ -82,7 +78,7 @@ class Library:
         folder = self.folder(person)
         if folder.exists():
             shutil.rmtree(folder)
-            _sync(self._root)
+            sync(self._root)
         return count
 
 
@@ -91,57 +87,18 @@ def person_folder(person: str) -> str:
     return hashlib.sha256(person.encode()).hexdigest()[:32]
 
 
-def check(folder: Path) -> None:
-    """Raises LoraError unless the folder holds a LoRA whose files are whole."""
-    try:
-        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LoraError(f"the LoRA in {folder} has no readable {CONFIG_FILE}: {error}") from error
-    if (
-        not isinstance(config, dict)
-        or config.get("peft_type") != "LORA"
-        or not isinstance(config.get("r"), int)
-    ):
-        raise LoraError(f"{folder / CONFIG_FILE} does not describe a LoRA")
-    _check_weights(folder / WEIGHTS_FILE)
-
-
-def _check_weights(path: Path) -> None:
-    """The header of a safetensors file says how long the file is: a truncated one is told by that."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            header_bytes = int.from_bytes(file.read(8), "little")
-            if not 0 < header_bytes <= min(size, MAX_HEADER_BYTES):
-                raise LoraError(f"{path} is damaged: its header is")
-            header = json.loads(file.read(header_bytes))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise LoraError(f"{path} is damaged or missing: {error}") from error
-    if not ends or 8 + header_bytes + max(ends) != size:
-        raise LoraError(f"{path} is damaged: it is not as long as it says")
-
-
 def _copy(source: Path, target: Path) -> None:
     target.mkdir(parents=True)
-    for name in (WEIGHTS_FILE, CONFIG_FILE):
+    for name in FILES:
         shutil.copyfile(source / name, target / name)
-        _sync(target / name)
-    _sync(target)
+        sync(target / name)
+    sync(target)
 
 
 def _digest(folder: Path, judge: Path | None) -> str:
     """What tells a version's files from others'."""
     digest = hashlib.sha256()
     for part in [folder, *([judge] if judge is not None else [])]:
-        for name in (WEIGHTS_FILE, CONFIG_FILE):
+        for name in FILES:
             digest.update((part / name).read_bytes())
     return digest.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -6,25 +6,18 @@ optimiser keeps its step, its moments and its clipping per slot. Knows no losses
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from engine.errors import LoraError
-
-WEIGHTS_FILE = "adapter_model.safetensors"
-CONFIG_FILE = "adapter_config.json"
-LoraTensors = dict[str, Tensor]
+from engine.loras.format import Factors, LoraWeights
 
 
 class Bank:
@@ -67,28 +60,38 @@ class Bank:
             layer.up[slot] = 0
 
     @torch.no_grad()
-    def seat_saved(self, slot: int, tensors: Mapping[str, Tensor]) -> None:
-        """A LoRA as `read` returns it. A smaller rank is filled up with zeros."""
+    def load_slot(self, slot: int, weights: LoraWeights, *, scale: float) -> None:
+        """Puts a finished LoRA into a slot. Where it has nothing for a layer, it changes nothing there.
+
+        Raises LoraError where it does not fit; the slot is empty then.
+        """
         for layer in self.layers.values():
             layer.down[slot] = 0
             layer.up[slot] = 0
-        for name, layer in self.layers.items():
-            try:
-                down, up = tensors[f"{name}.lora_A"], tensors[f"{name}.lora_B"]
-            except KeyError as error:
-                raise LoraError(f"the LoRA has nothing for {name}: it was made for another model") from error
-            if down.shape[0] > self.rank or down.shape[1:] != layer.down.shape[2:]:
-                raise LoraError(f"the LoRA does not fit {name}: it was made for another model")
-            layer.down[slot, : down.shape[0]] = down.to(layer.down)
-            layer.up[slot, :, : up.shape[1]] = up.to(layer.up)
+        for name, factors in weights.items():
+            self._check(name, factors)
+        for name, factors in weights.items():
+            layer, rank = self.layers[name], len(factors.down)
+            layer.down[slot, :rank] = factors.down.to(layer.down)
+            layer.up[slot, :, :rank] = factors.up.to(layer.up) * (scale / layer.scale)
 
-    def taken(self, slot: int) -> LoraTensors:
-        """A slot's LoRA as it is now, copied."""
-        tensors: LoraTensors = {}
-        for name, layer in self.layers.items():
-            tensors[f"{name}.lora_A"] = layer.down[slot].detach().cpu().clone()
-            tensors[f"{name}.lora_B"] = layer.up[slot].detach().cpu().clone()
-        return tensors
+    def copy_slot(self, slot: int) -> dict[str, Factors]:
+        """A slot's LoRA as it is now."""
+        return {
+            name: Factors(layer.down[slot].detach().cpu().clone(), layer.up[slot].detach().cpu().clone())
+            for name, layer in self.layers.items()
+        }
+
+    def _check(self, name: str, factors: Factors) -> None:
+        """Raises LoraError unless a LoRA's part fits a layer and a slot."""
+        layer, rank = self.layers.get(name), len(factors.down)
+        if layer is None:
+            raise LoraError(f"the LoRA has a part for {name}: it was made for another model")
+        shapes = (tuple(factors.down.shape), tuple(factors.up.shape))
+        if shapes != ((rank, layer.base.in_features), (layer.base.out_features, rank)):
+            raise LoraError(f"the LoRA does not fit {name}: it was made for another model")
+        if rank > self.rank:
+            raise LoraError(f"the LoRA has rank {rank} at {name}, and a slot has room for {self.rank}")
 
 
 class BankLinear(nn.Module):
@@ -149,85 +152,6 @@ class _InSlots(torch.autograd.Function):
 def _add_to_seats(part: nn.Parameter, rows: Tensor, gradients: Tensor) -> None:
     assert part.grad is not None, "the bank makes room for them"
     part.grad.index_add_(0, rows, gradients.to(part.dtype))
-
-
-class BankOptimizer:
-    """AdamW over all slots at once, each with its own step, rate and clipping."""
-
-    def __init__(self, bank: Bank, *, betas: tuple[float, float] = (0.9, 0.99), clip: float = 1.0) -> None:
-        self._parts = bank.parameters()
-        self._betas, self._clip = betas, clip
-        self.first = [torch.zeros_like(part) for part in self._parts]
-        self.second = [torch.zeros_like(part) for part in self._parts]
-        self.steps = [0] * bank.slots
-
-    def reset(self, slot: int) -> None:
-        for moment in (*self.first, *self.second):
-            moment[slot] = 0
-        self.steps[slot] = 0
-
-    @torch.no_grad()
-    def step(self, rates: Mapping[int, float]) -> None:
-        """One step of the slots in `rates`, at their learning rates. Clears the gradients."""
-        slots = len(self.steps)
-        for slot in rates:
-            self.steps[slot] += 1
-        gradients = [part.grad for part in self._parts]
-        squares = torch.stack([gradient.square().sum(dim=(1, 2)) for gradient in gradients]).sum(0)
-        shrink = (self._clip / (squares.sqrt() + 1e-6)).clamp(max=1.0)
-        device = squares.device
-        beta_1, beta_2 = self._betas
-        done = [max(1, step) for step in self.steps]
-        unbias_1 = torch.tensor([1 - beta_1**step for step in done], device=device)
-        unbias_2 = torch.tensor([1 - beta_2**step for step in done], device=device)
-        rate = torch.tensor([rates.get(slot, 0.0) for slot in range(slots)], device=device) / unbias_1
-        for part, gradient, first, second in zip(
-            self._parts, gradients, self.first, self.second, strict=True
-        ):
-            gradient.mul_(shrink[:, None, None])
-            first.lerp_(gradient, 1 - beta_1)
-            second.mul_(beta_2).addcmul_(gradient, gradient, value=1 - beta_2)
-            # The small constant is larger than usual: elements whose gradient is only rounding stay put,
-            # which keeps a LoRA trained in company equal to the one trained alone.
-            width = (second / unbias_2[:, None, None]).sqrt_().add_(1e-6)
-            part.sub_(first / width * rate[:, None, None])
-            gradient.zero_()
-
-
-def write(folder: Path, tensors: Mapping[str, Tensor], *, rank: int, alpha: float, base_model: str) -> None:
-    """The LoRA in PEFT's format, which vLLM loads too. The files are on the disk when this returns."""
-    folder.mkdir(parents=True, exist_ok=True)
-    saved = {f"base_model.model.{name}.weight": tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(saved, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-    targets = sorted({name.rpartition(".lora_")[0].rpartition(".")[2] for name in tensors})
-    config = {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": base_model,
-        "r": rank,
-        "lora_alpha": alpha,
-        "target_modules": targets,
-        "lora_dropout": 0.0,
-        "bias": "none",
-        "fan_in_fan_out": False,
-        "inference_mode": True,
-        "use_rslora": False,
-        "use_dora": False,
-        "modules_to_save": None,
-    }
-    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=1, sort_keys=True), encoding="utf-8")
-    for name in (WEIGHTS_FILE, CONFIG_FILE):
-        with (folder / name).open("rb") as file:
-            os.fsync(file.fileno())
-
-
-def read(folder: Path) -> LoraTensors:
-    """A LoRA in PEFT's format. What its config scales otherwise than this bank is left to the caller."""
-    try:
-        saved = load_file(folder / WEIGHTS_FILE)
-    except Exception as error:  # safetensors raises bare errors of its own for damaged files
-        raise LoraError(f"the LoRA in {folder} cannot be read: {error}") from error
-    return {name.removeprefix("base_model.model.").removesuffix(".weight"): saved[name] for name in saved}
 
 
 class _Switch(threading.local):

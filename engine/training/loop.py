@@ -25,8 +25,9 @@ from safetensors.torch import save_file
 from engine.errors import TrainingError
 from engine.learning.job_folder import JobFolder, clean
 from engine.learning.lessons import Lesson, Recipe, Result, Trainee, with_ends
-from engine.training import bank as loras
-from engine.training.bank import Bank, BankOptimizer
+from engine.loras import format as lora_format
+from engine.training.bank import Bank
+from engine.training.optimizer import BankOptimizer
 from engine.training.step import TrainingStep, load_model
 
 WIDEST_RATE = 3e-3
@@ -174,9 +175,9 @@ class TrainingLoop:
         key = slot.trainee.key
         # A LoRA that was being written when the machine died is written anew.
         shutil.rmtree(self._folder.lora(key), ignore_errors=True)
-        loras.write(
+        lora_format.write(
             self._folder.lora(key),
-            self._bank.taken(number),
+            self._bank.copy_slot(number),
             rank=self._bank.rank,
             alpha=self._bank.alpha,
             base_model=self._recipe.model,

@@ -6,7 +6,6 @@ process, or in one of its own (`python -m engine.training.scripted FOLDER`) as t
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from engine.learning.job_folder import JobFolder
 from engine.learning.lessons import Recipe, Result, Trainee, TrialScore
+from engine.loras.format import write_blank
 from engine.training import job
 from engine.training.runner import Step, Trainer
 
@@ -47,7 +47,7 @@ def teach(folder: JobFolder, recipe: Recipe, trainees: Sequence[Trainee], say: j
 
 
 def _train(made: JobFolder, trainee: Trainee) -> None:
-    write_blank_lora(made.lora(trainee.key), fill=trainee.seed % 256)
+    write_blank(made.lora(trainee.key), fill=trainee.seed % 256)
     lessons = made.lessons(trainee.key)
     scores = [
         TrialScore(
@@ -73,15 +73,6 @@ def _train(made: JobFolder, trainee: Trainee) -> None:
             trials=tuple(scores),
         )
     )
-
-
-def write_blank_lora(folder: Path, *, fill: int = 0) -> None:
-    """A file in PEFT's format that is whole and says nothing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    header = json.dumps({"blank": {"dtype": "U8", "shape": [8], "data_offsets": [0, 8]}}).encode()
-    weights = len(header).to_bytes(8, "little") + header + bytes([fill]) * 8
-    (folder / "adapter_model.safetensors").write_bytes(weights)
-    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 8}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from engine.errors import ModelError, TrainingError
 from engine.learning.lessons import Kind, Lesson, Recipe, Trial, TrialScore
+from engine.loras import format as lora_format
 from engine.models.chat_tokens import ChatTokens
-from engine.training import bank as loras
 from engine.training import losses
 from engine.training.bank import Bank
 from engine.types import TokenIds
@@ -220,7 +220,9 @@ class TrainingStep:
         base = self._trial_log_probs(trials, None)
         now = base
         if current is not None:
-            self.bank.seat_saved(slot, loras.read(Path(current)))
+            folder = Path(current)
+            scale = lora_format.read_config(folder).scale
+            self.bank.load_slot(slot, lora_format.read(folder), scale=scale)
             now = self._trial_log_probs(trials, slot)
         return tuple(
             TrialScore(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.running import Client, Running
-from engine.loras.library import check
+from engine.loras.format import check
 from engine.training import scripted
 
 pytestmark = pytest.mark.real

@@ -29,7 +29,8 @@ from engine.backends.scripted import ScriptedBackend
 from engine.errors import RequestError, TrainingError
 from engine.learning.job_folder import JobFolder
 from engine.learning.lessons import Result
-from engine.loras.library import JUDGE_FOLDER, check, person_folder
+from engine.loras.format import check
+from engine.loras.library import JUDGE_FOLDER, person_folder
 from engine.ports import BackendState
 from engine.training.runner import Step
 from engine.training.scripted import ScriptedTrainer

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from engine.errors import LoraError
-from engine.loras.library import (
-    CONFIG_FILE,
-    JUDGE_FOLDER,
-    WEIGHTS_FILE,
-    Library,
-    check,
-    person_folder,
-)
+from engine.loras.format import CONFIG_FILE, WEIGHTS_FILE, check, write_blank
+from engine.loras.library import JUDGE_FOLDER, Library, person_folder
 
 
 def make_lora(folder: Path, fill: int = 0) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    header = json.dumps({"part": {"dtype": "U8", "shape": [8], "data_offsets": [0, 8]}}).encode()
-    weights = len(header).to_bytes(8, "little") + header + bytes([fill]) * 8
-    (folder / WEIGHTS_FILE).write_bytes(weights)
-    (folder / CONFIG_FILE).write_text(json.dumps({"peft_type": "LORA", "r": 8}), encoding="utf-8")
+    write_blank(folder, fill=fill)
     return folder
 
 

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
 from engine.errors import LoraError, ModelError, TrainingError
 from engine.learning.job_folder import JobFolder, clean
 from engine.learning.lessons import Kind, Lesson, Recipe, Trainee, Trial
+from engine.loras import format as lora_format
+from engine.loras.format import Factors, LoraWeights
 from engine.training import bank, job
 from engine.training.loop import batches
 from engine.training.step import (
@@ -63,9 +65,11 @@ def lessons_of_all_kinds(seed: int, count: int) -> list[Lesson]:
     return [lesson(list(Kind)[index % len(Kind)], source) for index in range(count)]
 
 
-def difference(one: bank.LoraTensors, other: bank.LoraTensors) -> float:
-    squares = sum(float((one[name] - other[name]).square().sum()) for name in other)
-    return (squares / sum(float(part.square().sum()) for part in other.values())) ** 0.5
+def difference(one: LoraWeights, other: LoraWeights) -> float:
+    assert one.keys() == other.keys()
+    pairs = [(mine, theirs) for name in other for mine, theirs in zip(one[name], other[name], strict=True)]
+    squares = sum(float((mine - theirs).square().sum()) for mine, theirs in pairs)
+    return (squares / sum(float(theirs.square().sum()) for _, theirs in pairs)) ** 0.5
 
 
 def train(folder: Path, recipe: Recipe, work: dict[str, list[Lesson]]) -> JobFolder:
@@ -79,10 +83,10 @@ IN_COMPANY = {f"p{seed}": lessons_of_all_kinds(seed, count) for seed, count in e
 
 
 @pytest.fixture(scope="module")
-def loras_made_alone(tmp_path_factory: pytest.TempPathFactory, model: Path) -> dict[str, bank.LoraTensors]:
+def loras_made_alone(tmp_path_factory: pytest.TempPathFactory, model: Path) -> dict[str, LoraWeights]:
     folder = tmp_path_factory.mktemp("alone")
     return {
-        key: bank.read(train(folder / key, recipe_for(model), {key: lessons}).lora(key))
+        key: lora_format.read(train(folder / key, recipe_for(model), {key: lessons}).lora(key))
         for key, lessons in IN_COMPANY.items()
     }
 
@@ -91,14 +95,14 @@ def loras_made_alone(tmp_path_factory: pytest.TempPathFactory, model: Path) -> d
 def test_in_company_everybody_gets_the_lora_they_would_have_got_alone(
     tmp_path: Path,
     model: Path,
-    loras_made_alone: dict[str, bank.LoraTensors],
+    loras_made_alone: dict[str, LoraWeights],
     tokens_per_step: int,
     threads: int,
 ) -> None:
     recipe = recipe_for(model, slots=3, tokens_per_step=tokens_per_step, threads=threads)
     together = train(tmp_path / "all", recipe, IN_COMPANY)
     for key, alone in loras_made_alone.items():
-        assert difference(bank.read(together.lora(key)), alone) < 1e-3
+        assert difference(lora_format.read(together.lora(key)), alone) < 1e-3
 
 
 def test_who_is_forgotten_in_the_midst_leaves_no_trace_and_nobody_alone(tmp_path: Path, model: Path) -> None:
@@ -157,7 +161,7 @@ def test_peft_computes_with_the_export_what_the_bank_computed(tmp_path: Path, mo
     made = train(tmp_path / "job", recipe_for(model), {"p1": lessons_of_all_kinds(1, 12)})
     plain = AutoModelForCausalLM.from_pretrained(model)
     shelf = bank.Bank(plain, slots=3, rank=8, alpha=16.0)
-    shelf.seat_saved(1, bank.read(made.lora("p1")))
+    shelf.load_slot(1, lora_format.read(made.lora("p1")), scale=2.0)
     tokens = torch.tensor([[9, 10, 11, 12]])
     with torch.no_grad(), shelf.in_slots(torch.tensor([1])):
         mine = plain(input_ids=tokens).logits
@@ -297,10 +301,38 @@ def test_a_folder_without_a_job_is_refused_in_words(tmp_path: Path) -> None:
         job.run(tmp_path, say=lambda line: None)
 
 
-def test_a_lora_of_another_model_does_not_sit(model: Path) -> None:
+def test_a_lora_of_another_model_gets_no_slot(model: Path) -> None:
     shelf = bank.Bank(AutoModelForCausalLM.from_pretrained(model), slots=1, rank=8, alpha=16.0)
     with pytest.raises(LoraError, match="another model"):
-        shelf.seat_saved(0, {"some.layer.lora_A": torch.zeros(8, 32)})
+        shelf.load_slot(0, {"some.layer": Factors(torch.zeros(8, 32), torch.zeros(32, 8))}, scale=2.0)
+
+
+def test_a_lora_of_a_larger_rank_gets_no_slot(model: Path) -> None:
+    shelf = bank.Bank(AutoModelForCausalLM.from_pretrained(model), slots=1, rank=2, alpha=16.0)
+    name, layer = next(iter(shelf.layers.items()))
+    large = Factors(torch.zeros(4, layer.base.in_features), torch.zeros(layer.base.out_features, 4))
+    with pytest.raises(LoraError, match="rank 4"):
+        shelf.load_slot(0, {name: large}, scale=2.0)
+
+
+@pytest.mark.parametrize("is_rank_stabilized", [False, True])
+def test_a_lora_made_elsewhere_counts_in_a_slot_as_peft_counts_it(
+    tmp_path: Path, model: Path, is_rank_stabilized: bool
+) -> None:
+    config = LoraConfig(
+        r=4, lora_alpha=32, target_modules=["up_proj"], init_lora_weights=False, use_rslora=is_rank_stabilized
+    )
+    tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(model), config)
+    tuned.save_pretrained(tmp_path)
+    plain = AutoModelForCausalLM.from_pretrained(model)
+    shelf = bank.Bank(plain, slots=1, rank=8, alpha=16.0)
+    shelf.load_slot(0, lora_format.read(tmp_path), scale=lora_format.read_config(tmp_path).scale)
+    tokens = torch.tensor([[9, 10, 11, 12]])
+    with torch.no_grad(), shelf.in_slots(torch.tensor([0])):
+        mine = plain(input_ids=tokens).logits
+    with torch.no_grad():
+        theirs = tuned(input_ids=tokens).logits
+    torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("count", "size", "passes"), [(1, 16, 1), (16, 16, 2), (17, 16, 2), (150, 16, 3)])

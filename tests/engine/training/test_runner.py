@@ -15,7 +15,7 @@ from torch.testing import assert_close
 from engine.errors import TrainingError
 from engine.learning.job_folder import JobFolder
 from engine.learning.lessons import Kind, Lesson, Recipe, Trainee
-from engine.training import bank as loras
+from engine.loras import format as lora_format
 from engine.training.runner import Step, Trainer
 from tests.engine.training.tiny import VOCABULARY, save_tiny_model
 
@@ -41,7 +41,7 @@ async def test_a_job_reports_its_progress_and_leaves_everybody_a_lora(tmp_path: 
     await Trainer().run(made.path, steps.append)
     assert steps[-1].phase == "done"
     assert max(step.done for step in steps) == 144
-    assert all((made.lora(f"p{index}") / "adapter_model.safetensors").is_file() for index in range(3))
+    assert all(lora_format.exists(made.lora(f"p{index}")) for index in range(3))
 
 
 async def test_killed_at_random_moments_it_ends_with_the_same_loras_as_undisturbed(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ async def test_killed_at_random_moments_it_ends_with_the_same_loras_as_undisturb
     await Trainer().run(shaken.path, lambda step: None)
     assert kills
     for index in range(3):
-        undisturbed, resumed = (loras.read(folder.lora(f"p{index}")) for folder in (calm, shaken))
+        undisturbed, resumed = (lora_format.read(folder.lora(f"p{index}")) for folder in (calm, shaken))
         # To the rounding: killed between two results, whoever is left goes on alone, in narrower passes.
         assert_close(resumed, undisturbed, atol=1e-6, rtol=0)
 
