@@ -17,7 +17,7 @@ from bot import ratings
 from bot.context import Context
 from bot.events import Person, Platform
 from bot.store import tables
-from bot.store.snapshots import prompt_json
+from bot.store.snapshots import prompt_json, request_of
 from engine.judging.judge import Judge, manner_questions
 from engine.types import Prompt, Role, Sampling, Turn
 from practice import world
@@ -68,10 +68,11 @@ async def plant(context: Context, pool: Sequence[Answer], who: SimulatedPerson, 
         who.rng.shuffle(stars)
     await context.store.people.meet(Person(key=who.name, platform=Platform.WEB))
     await context.store.people.change(who.name, learning=True)
-    rows, reactions = [], []
+    rows, searches, reactions = [], [], []
     for number, (answer, rating) in enumerate(zip(answers, stars, strict=True)):
         row, at = f"{who.name}-{number}", context.clock() - timedelta(minutes=RATINGS - number)
         rows.append(_row(context, who.name, row, number, answer, at))
+        searches.append({"reply": row, "alternatives": [], "prompt": prompt_json(answer.prompt), "tree": []})
         reactions.append(
             {
                 "reply": row,
@@ -84,6 +85,7 @@ async def plant(context: Context, pool: Sequence[Answer], who: SimulatedPerson, 
 
     async def work(connection: Any) -> None:  # Any: the store's connection
         await connection.execute(tables.replies.insert(), rows)
+        await connection.execute(tables.searches.insert(), searches)
         await connection.execute(tables.reactions.insert(), reactions)
 
     await context.store.database.write(work)
@@ -95,14 +97,12 @@ def _row(context: Context, person: str, row: str, number: int, answer: Answer, a
         "person": person,
         "conversation": f"c{number}",
         "text": answer.text,
-        "prompt": prompt_json(answer.prompt),
+        "request": request_of(answer.prompt),
         "model": context.backend.model,
         "seed": number,
         "mode": "fast",
         "answers": {},
         "manners": answer.manners,
-        "alternatives": [],
-        "tree": [],
         "actions": [],
         "delivery": "imported",
         "at": at,

@@ -14,20 +14,17 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bot.context import Context
-from bot.events import TeachingKind
+from bot.store.examples import RatedExchange
 from bot.store.notes import Note, NoteKind
 from bot.store.people import Known
-from bot.store.replies import Recorded
-from bot.store.teachings import Teaching
 from engine import wording
 from engine.judging import scope
 from engine.types import Example, Prompt
 
-MAX_REPLIES: Final = 300  # the newest with feedback, from which examples are chosen
+MAX_EXCHANGES: Final = 300  # the newest corrections, and the newest rated answers, to choose examples from
 LINE_TOKENS: Final = 4  # what stands around a note or a fact
 EXAMPLE_TOKENS: Final = 16
 SHARE_OF_ONE_EXAMPLE: Final = 0.5  # of what is left: a long one must not fill everything
-CORRECTION_RATING: Final = 5
 
 Count = Callable[[str], int]
 
@@ -85,9 +82,8 @@ async def _meant(context: Context, standing: Sequence[Note], prompt: Prompt) -> 
 
 async def candidates(context: Context, person: str) -> Sequence[Candidate]:
     """The person's rated answers and their corrections: whatever may serve as an example, newest first."""
-    recorded = await context.store.replies.with_feedback(person, limit=MAX_REPLIES)
-    taught = await context.store.teachings.of_person(person)
-    return [*_corrected(recorded, taught), *_rated(recorded, taught)]
+    exchanges = await context.store.examples.of_person(person, limit=MAX_EXCHANGES)
+    return [_candidate(exchange) for exchange in exchanges if _is_telling(exchange)]
 
 
 def chosen(
@@ -156,33 +152,15 @@ def _examples(
     return tuple(reversed(kept))
 
 
-def _rated(recorded: Sequence[Recorded], taught: Sequence[Teaching]) -> list[Candidate]:
-    """Rated answers, each under the request that it was first asked by."""
-    corrected = {one.revision for one in taught if one.kind is TeachingKind.CORRECTION}
-    found = []
-    for one in recorded:
-        rating = one.reply.rating or 0
-        if rating in WORTH and not one.never_learn and one.is_current and one.reply.id not in corrected:
-            found.append(Candidate(example=_example(one, one.reply.text, rating), worth=WORTH[rating]))
-    return found
+def _is_telling(exchange: RatedExchange) -> bool:
+    """A rating in the middle shows neither what to do nor what to avoid."""
+    return exchange.is_correction or exchange.rating in WORTH
 
 
-def _corrected(recorded: Sequence[Recorded], taught: Sequence[Teaching]) -> list[Candidate]:
-    by_id = {one.reply.id: one for one in recorded}
-    found = []
-    for teaching in reversed(taught):
-        about = by_id.get(teaching.reply)
-        if teaching.wanted is None or teaching.never_learn or about is None or about.never_learn:
-            continue
-        example = _example(about, teaching.wanted, CORRECTION_RATING)
-        found.append(Candidate(example=example, worth=CORRECTION_WORTH))
-    return found
-
-
-def _example(one: Recorded, text: str, rating: int) -> Example:
-    """The answer under what was asked; that of a revision was asked before the critique."""
-    request = wording.last_request(wording.before_critiques(one.prompt))
-    return Example(request=request, reply=text, rating=rating)
+def _candidate(exchange: RatedExchange) -> Candidate:
+    example = Example(request=exchange.request, reply=exchange.reply, rating=exchange.rating)
+    worth = CORRECTION_WORTH if exchange.is_correction else WORTH[exchange.rating]
+    return Candidate(example=example, worth=worth)
 
 
 # --- similarity ---

@@ -12,6 +12,7 @@ from bot.errors import StoreError
 from bot.store.archives import Archives
 from bot.store.choices import Choices
 from bot.store.database import Database
+from bot.store.examples import Examples
 from bot.store.inbox import Inbox
 from bot.store.installations import Installations
 from bot.store.leases import Leases
@@ -35,6 +36,7 @@ class Store:
         self.people = People(database, clock)
         self.inbox = Inbox(database, clock, new_id)
         self.replies = Replies(database, clock, rate)
+        self.examples = Examples(database, rate)
         self.reactions = Reactions(database, clock)
         self.choices = Choices(database, clock, new_id)
         self.teachings = Teachings(database, clock)

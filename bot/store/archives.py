@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from bot.records import (
 from bot.store import tables
 from bot.store.database import Connection, Database, insert
 from bot.store.replies import Delivery
-from bot.store.snapshots import prompt_json, prompt_of
+from bot.store.snapshots import prompt_json, prompt_of, request_of
 from engine.types import Mode
 
 PER_INSERT: Final = 200  # rows; SQLite bounds the variables of a statement
@@ -116,17 +117,12 @@ class _Arrival:
                     "conversation": one.conversation,
                     "revises": None if one.revises is None else ids.get(one.revises),
                     "text": one.text,
-                    "prompt": prompt_json(one.prompt),
+                    "request": request_of(one.prompt),
                     "model": one.model,
                     "seed": one.seed,
                     "mode": one.mode,
                     "score": one.score,
                     "answers": one.answers,
-                    "alternatives": [
-                        {"id": b.id, "text": b.text, "score": b.score, "answers": b.answers}
-                        for b in one.alternatives
-                    ],
-                    "tree": [],
                     "actions": [],
                     "never_learn": one.never_learn,
                     "delivery": Delivery.IMPORTED,
@@ -137,8 +133,21 @@ class _Arrival:
             ],
             there_already=len(records) - len(new),
         )
+        await self._searches(new, ids)
         await self._reactions(new, ids)
         return {**known, **ids}
+
+    async def _searches(self, records: Sequence[ReplyRecord], ids: Ids) -> None:
+        rows = [
+            {
+                "reply": ids[record.id],
+                "alternatives": [asdict(branch) for branch in record.alternatives],
+                "prompt": prompt_json(record.prompt),
+                "tree": [],
+            }
+            for record in records
+        ]
+        await self._put(tables.searches, rows)
 
     async def _reactions(self, records: Sequence[ReplyRecord], ids: Ids) -> None:
         rows = [
@@ -269,6 +278,10 @@ async def _all(connection: Connection, table: Table, person: str) -> Sequence[Ro
     # Any: a row described by columns
     order = table.c[_ORDER.get(table.name, "at")]
     query = select(table).where(table.c.person == person).order_by(order, table.c.id)
+    if table is tables.replies:
+        searches = tables.searches
+        query = query.join(searches, searches.c.reply == table.c.id)
+        query = query.add_columns(searches.c.alternatives, searches.c.prompt)
     return (await connection.execute(query)).all()
 
 

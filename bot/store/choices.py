@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -17,9 +17,9 @@ from bot.store.database import Connection, Database
 from bot.store.inbox import first_time
 from bot.store.people import meet
 from bot.store.replies import Delivery
-from bot.store.snapshots import Branch, branches_of
+from bot.store.snapshots import Branch, branches_json, branches_of
 
-choices, replies = tables.choices, tables.replies
+choices, replies, searches = tables.choices, tables.replies, tables.searches
 
 
 class ChoiceKind(StrEnum):
@@ -137,7 +137,8 @@ class Choices:
         platform, now = choice.person.platform, self._clock()
         if not await first_time(connection, platform, choice.event, "choice", choice.reply, now):
             return None
-        return (await connection.execute(select(replies).where(replies.c.id == choice.reply))).one()
+        query = select(replies, searches.c.alternatives).join(searches, searches.c.reply == replies.c.id)
+        return (await connection.execute(query.where(replies.c.id == choice.reply))).one()
 
     async def _keep(
         self,
@@ -176,9 +177,11 @@ async def _swap(connection: Connection, row: Row[Any], taken: Branch, given: Bra
             score=taken.score,
             answers=taken.answers,
             manners=None,
-            alternatives=[asdict(branch) for branch in swapped],
             **_posted_anew(owner),
         )
+    )
+    await connection.execute(
+        update(searches).where(searches.c.reply == row.id).values(alternatives=branches_json(swapped))
     )
 
 

@@ -29,15 +29,20 @@ from bot.store.snapshots import (
     branches_of,
     prompt_json,
     prompt_of,
+    request_of,
     tree_json,
     tree_of,
 )
 from engine.types import Mode, Prompt, TreeNode
 
-replies, refs, inbox, reactions = tables.replies, tables.reply_refs, tables.inbox, tables.reactions
+replies, searches, refs = tables.replies, tables.searches, tables.reply_refs
+inbox, reactions = tables.inbox, tables.reactions
 
 _LORA_NAME = select(tables.loras.c.name).where(tables.loras.c.id == replies.c.lora).scalar_subquery()
-_REPLIES: Final = select(replies, _LORA_NAME.label("lora_name"))
+_REPLIES: Final = select(replies, searches.c.alternatives, _LORA_NAME.label("lora_name")).join(
+    searches, searches.c.reply == replies.c.id
+)
+_RECORDED: Final = _REPLIES.add_columns(searches.c.prompt, searches.c.tree)
 
 Rate: TypeAlias = Callable[[frozenset[str]], int | None]
 
@@ -131,25 +136,31 @@ class Replies:
             if (await connection.execute(statement, made_for)).rowcount == 0:
                 return False
             await connection.execute(replies.insert(), _values(draft, owner, self._clock()))
+            await connection.execute(searches.insert(), _search(draft))
             return True
 
         return await self._database.write(work)
 
     async def get(self, reply_id: str) -> Reply:
         """The reply as people see it. Raises Unknown."""
-        return (await self.recorded(reply_id)).reply
-
-    async def find(self, reply_id: str) -> Reply | None:
-        """The reply as people see it, if there is one."""
-        found = await self._find(reply_id)
-        return None if found is None else found.reply
-
-    async def recorded(self, reply_id: str) -> Recorded:
-        """The reply with all that is kept of it. Raises Unknown."""
-        found = await self._find(reply_id)
+        found = await self.find(reply_id)
         if found is None:
             raise Unknown("unknown_reply", f"There is no reply {reply_id!r}.")
         return found
+
+    async def find(self, reply_id: str) -> Reply | None:
+        """The reply as people see it, if there is one."""
+        async with self._database.reading() as connection:
+            row = (await connection.execute(REPLY, {"reply": reply_id})).one_or_none()
+            return None if row is None else _seen(row, await self._rating(connection, row))
+
+    async def recorded(self, reply_id: str) -> Recorded:
+        """The reply with all that is kept of it. Raises Unknown."""
+        async with self._database.reading() as connection:
+            row = (await connection.execute(RECORDED, {"reply": reply_id})).one_or_none()
+            if row is None:
+                raise Unknown("unknown_reply", f"There is no reply {reply_id!r}.")
+            return _recorded(row, await self._rating(connection, row))
 
     async def of_messages(self, messages: Sequence[str]) -> dict[str, tuple[Reply, ...]]:
         """The current replies to each question, oldest first."""
@@ -159,7 +170,7 @@ class Replies:
             rows = (await connection.execute(of_them.order_by(replies.c.seq))).all()
             ratings = await self._ratings(connection, rows)
         for row in rows:
-            found[row.message].append(_recorded(row, ratings.get(row.id)).reply)
+            found[row.message].append(_seen(row, ratings.get(row.id)))
         return {message: tuple(of_it) for message, of_it in found.items()}
 
     async def of_cause(self, item_id: str) -> tuple[Reply, ...]:
@@ -168,11 +179,11 @@ class Replies:
         async with self._database.reading() as connection:
             rows = (await connection.execute(query)).all()
             ratings = await self._ratings(connection, rows)
-        return tuple(_recorded(row, ratings.get(row.id)).reply for row in rows)
+        return tuple(_seen(row, ratings.get(row.id)) for row in rows)
 
     async def of_person(self, person: str, *, limit: int = 1000) -> Sequence[Recorded]:
         """A person's replies with all that is kept of them, the newest first."""
-        query = _REPLIES.where(replies.c.person == person).order_by(replies.c.seq.desc()).limit(limit)
+        query = _RECORDED.where(replies.c.person == person).order_by(replies.c.seq.desc()).limit(limit)
         async with self._database.reading() as connection:
             rows = (await connection.execute(query)).all()
             ratings = await self._ratings(connection, rows)
@@ -233,7 +244,7 @@ class Replies:
         )
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
-            return None if row is None else _recorded(row, await self._rating(connection, row)).reply
+            return None if row is None else _seen(row, await self._rating(connection, row))
 
     async def describe(self, reply_id: str, text: str, manners: Mapping[str, float]) -> None:
         """Keep what the judge found in a rated reply, unless another text stands there by now."""
@@ -297,7 +308,7 @@ class Replies:
         person = Person(key=row.person, platform=platform, name=row.person_name)
         outgoing = Outgoing(
             key=f"{row.id}.{row.posting}",
-            reply=_recorded(row, rating).reply,
+            reply=_seen(row, rating),
             place=place_of(row),
             question=Ref(platform=platform, channel=row.ref_channel, id=row.ref_id),
             actions=actions_of(row.actions),
@@ -352,11 +363,6 @@ class Replies:
         async with self._database.reading() as connection:
             return await _pieces(connection, [reply_id])
 
-    async def _find(self, reply_id: str) -> Recorded | None:
-        async with self._database.reading() as connection:
-            row = (await connection.execute(REPLY, {"reply": reply_id})).one_or_none()
-            return None if row is None else _recorded(row, await self._rating(connection, row))
-
     async def _replaced(self, connection: Connection, row: Row[Any]) -> tuple[Ref, ...]:
         """What stands of this reply itself, or of the replies to the question before it was edited."""
         ids = [row.id]
@@ -398,15 +404,13 @@ def _values(draft: Draft, owner: str, now: datetime) -> dict[str, Any]:  # Any: 
         "revision": draft.revision,
         "revises": draft.revises,
         "text": draft.text,
-        "prompt": prompt_json(draft.prompt),
+        "request": request_of(draft.prompt),
         "model": draft.model,
         "lora": draft.lora,
         "seed": draft.seed,
         "mode": draft.mode,
         "score": draft.score,
         "answers": dict(draft.answers),
-        "alternatives": branches_json(draft.branches),
-        "tree": tree_json(draft.tree),
         "generated_tokens": draft.generated_tokens,
         "seconds": draft.seconds,
         "heading": draft.heading,
@@ -418,9 +422,17 @@ def _values(draft: Draft, owner: str, now: datetime) -> dict[str, Any]:  # Any: 
     }
 
 
-def _recorded(row: Row[Any], rating: int | None) -> Recorded:  # Any: a row described by columns
-    branches = branches_of(row.alternatives)
-    reply = Reply(
+def _search(draft: Draft) -> dict[str, Any]:  # Any: columns' values
+    return {
+        "reply": draft.id,
+        "alternatives": branches_json(draft.branches),
+        "prompt": prompt_json(draft.prompt),
+        "tree": tree_json(draft.tree),
+    }
+
+
+def _seen(row: Row[Any], rating: int | None) -> Reply:  # Any: a row described by columns
+    return Reply(
         id=row.id,
         message=row.message or "",
         conversation=row.conversation,
@@ -432,20 +444,23 @@ def _recorded(row: Row[Any], rating: int | None) -> Recorded:  # Any: a row desc
         seed=row.seed,
         revises=row.revises,
         rating=rating,
-        alternatives=tuple(branch.shown() for branch in branches),
+        alternatives=tuple(branch.shown() for branch in branches_of(row.alternatives)),
         at=row.at,
         heading=row.heading,
         duel=row.duel,
     )
+
+
+def _recorded(row: Row[Any], rating: int | None) -> Recorded:  # Any: a row described by columns
     return Recorded(
-        reply=reply,
+        reply=_seen(row, rating),
         cause=row.cause,
         prompt=prompt_of(row.prompt),
         model=row.model,
         lora=row.lora,
         answers=row.answers,
         manners=row.manners,
-        branches=branches,
+        branches=branches_of(row.alternatives),
         tree=tree_of(row.tree),
         generated_tokens=row.generated_tokens,
         seconds=row.seconds,
@@ -459,6 +474,7 @@ def _recorded(row: Row[Any], rating: int | None) -> Recorded:  # Any: a row desc
 
 # Statements that every answer runs are made once: making one costs as much as running it.
 REPLY: Final = _REPLIES.where(replies.c.id == bindparam("reply"))
+RECORDED: Final = _RECORDED.where(replies.c.id == bindparam("reply"))
 SETTLED_AS_OF: Final = SETTLED.where(inbox.c.revision == bindparam("as_of"))
 SENT: Final = (
     update(replies)
@@ -503,7 +519,7 @@ _CORRECTED = select(tables.teachings.c.reply).where(
     tables.teachings.c.person == bindparam("of_person"), tables.teachings.c.wanted.is_not(None)
 )
 WITH_FEEDBACK: Final = (
-    _REPLIES.where(
+    _RECORDED.where(
         replies.c.person == bindparam("of_person"),
         replies.c.id.in_(_REACTED) | replies.c.id.in_(_CORRECTED),
     )

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bot.events import Action, ActionKind, Alternative
+from engine import wording
 from engine.types import Example, Prompt, Role, TreeNode, Turn
 
 # Any: what JSON holds.
@@ -39,6 +40,11 @@ def prompt_of(data: Mapping[str, Any]) -> Prompt:
         notes=tuple(data.get("notes", ())),
         examples=tuple(Example(**example) for example in data.get("examples", ())),
     )
+
+
+def request_of(prompt: Prompt) -> str:
+    """What was asked: a revision was asked by the request before the critiques."""
+    return wording.last_request(wording.before_critiques(prompt))
 
 
 def tree_json(tree: Sequence[TreeNode]) -> list[Json]:

@@ -148,7 +148,6 @@ replies = Table(
     Column("revision", Integer, nullable=False, server_default="0"),  # of the question
     Column("revises", Id),
     Column("text", Text, nullable=False),  # what the person sees now
-    Column("prompt", Json, nullable=False),  # engine.types.Prompt, exactly as it was sent
     Column("model", Text, nullable=False),
     Column("lora", Integer),  # loras.id; null: the bare base
     Column("seed", BigInteger, nullable=False),
@@ -156,8 +155,6 @@ replies = Table(
     Column("score", Float),
     Column("answers", Json, nullable=False),  # question → probability of yes
     Column("manners", Json),  # the same for the rubric's manners; asked once the reply is rated
-    Column("alternatives", Json, nullable=False),  # [{id, text, score, answers}], best first
-    Column("tree", Json, nullable=False),  # [engine.types.TreeNode]
     Column("generated_tokens", Integer, nullable=False, server_default="0"),
     Column("seconds", Float, nullable=False, server_default="0"),
     Column("heading", Text),
@@ -171,9 +168,21 @@ replies = Table(
     Column("owner", Id),  # the process that sends it
     Column("at", UtcTime, nullable=False),
     Column("import_key", Key),  # what makes an import repeatable
+    Column("request", Text, nullable=False, server_default=""),  # what was asked, before any critique
     UniqueConstraint("person", "import_key"),
     Index("ix_replies_delivery", "delivery", "seq"),
     Index("ix_replies_conversation", "person", "conversation", "seq"),
+)
+
+# What the search for a reply began with and what it found. It is many times as long as the reply's row, and
+# SQLite reads a long row to its end for any column that stands behind the long ones.
+searches = Table(
+    "searches",
+    metadata,
+    Column("reply", Id, ForeignKey("replies.id", ondelete="CASCADE"), primary_key=True),
+    Column("alternatives", Json, nullable=False),  # [{id, text, score, answers}], best first
+    Column("prompt", Json, nullable=False),  # engine.types.Prompt, exactly as it was sent
+    Column("tree", Json, nullable=False),  # [engine.types.TreeNode]
 )
 
 reply_refs = Table(
@@ -192,29 +201,31 @@ reactions = Table(
     "reactions",
     metadata,
     Column("reply", Id, ForeignKey("replies.id", ondelete="CASCADE"), primary_key=True),
-    Column("person", Key, ForeignKey("people.key", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("person", Key, ForeignKey("people.key", ondelete="CASCADE"), primary_key=True),
     Column("emoji", String(100), primary_key=True),
     Column("is_on", Boolean, nullable=False),
     Column("at", UtcTime, nullable=False),
+    Index("ix_reactions_newest", "person", "at"),
 )
 
 teachings = Table(
     "teachings",
     metadata,
     Column("id", Id, primary_key=True),
-    _belongs_to("people", "key", name="person"),
+    Column("person", Key, ForeignKey("people.key", ondelete="CASCADE"), nullable=False),
     _belongs_to("replies", "id", name="reply"),  # what was taught about
     _belongs_to("inbox", "id", name="message", is_optional=True),  # the thread reply; null: imported
     Column("kind", String(16), nullable=False),  # events.TeachingKind
     Column("text", Text, nullable=False),  # as the person wrote it
     Column("wanted", Text),  # of a correction: the text that was wanted
     Column("note", Id),
-    Column("revision", Id),  # the reply that was made under the critique
+    Column("revision", Id, index=True),  # the reply that was made under the critique
     Column("attempts", Json, nullable=False),  # [{text, score, answers}]
     Column("never_learn", Boolean, nullable=False, server_default=false()),
     Column("at", UtcTime, nullable=False),
     Column("import_key", Key),
     UniqueConstraint("person", "import_key"),
+    Index("ix_teachings_newest", "person", "at", "id"),
 )
 
 notes = Table(

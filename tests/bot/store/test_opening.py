@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -16,8 +20,21 @@ from sqlalchemy import create_engine, inspect, make_url, text
 from bot.errors import StoreError
 from bot.store import Store, schema, tables
 from bot.store.database import Connection
+from bot.store.snapshots import prompt_of
 from tests.bot.store.conftest import Clock, PostgresServer, open_store
 from tests.bot.store.making import OWNER, message, taken
+
+
+@contextmanager
+def at_revision(address: str, revision: str) -> Iterator[sqlalchemy.Connection]:
+    """A transaction on a database as an older version left it."""
+    engine = create_engine(address)
+    with engine.begin() as connection:
+        config = schema.configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        yield connection
+    engine.dispose()
 
 
 async def test_a_database_is_opened_again_with_all_that_was_in_it(url: str, clock: Clock) -> None:
@@ -55,16 +72,12 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_describes(
         }
     engine.dispose()
     assert {index.name for table in tables.metadata.tables.values() for index in table.indexes} <= found
-    assert schema.newest() == "0004"
+    assert schema.newest() == "0005"
 
 
 async def test_what_an_older_database_says_is_kept(tmp_path: Path, clock: Clock) -> None:
     address = f"sqlite:///{tmp_path / 'a.db'}"
-    engine = create_engine(address)
-    with engine.begin() as connection:
-        config = schema.configuration()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
+    with at_revision(address, "0002") as connection:
         at = "'2026-01-01 00:00:00'"
         connection.execute(
             text(f"INSERT INTO people (key, platform, created_at) VALUES ('ann', 'web', {at})")
@@ -89,12 +102,43 @@ async def test_what_an_older_database_says_is_kept(tmp_path: Path, clock: Clock)
                 f"VALUES ('discord', 'e1', 'message', 'abc', {at})"
             )
         )
-    engine.dispose()
     store = await open_store(address, clock)
     assert not (await store.inbox.take(message("e1"), conversation="c", owner=OWNER)).is_new
     old, passing = await store.notes.get("old"), await store.notes.get("abcf0")
     assert (old.replaced_by, old.message, passing.message) == ("abcf0", None, "abc")
     assert [(await store.nights.get(night)).was_asked for night in ("n1", "n2")] == [True, False]
+    await store.close()
+
+
+async def test_an_older_reply_says_what_was_asked_and_keeps_its_search(tmp_path: Path, clock: Clock) -> None:
+    address = f"sqlite:///{tmp_path / 'a.db'}"
+    turns = [
+        ("user", "Who swims?"),
+        ("assistant", "An otter."),
+        ("user", "Why? Answer again with this in mind."),
+    ]
+    prompt = {"turns": [{"role": role, "text": said} for role, said in turns], "notes": ["be brief"]}
+    with at_revision(address, "0004") as connection:
+        connection.execute(
+            text(
+                "INSERT INTO people (key, platform, created_at) VALUES ('ann', 'web', '2026-01-01 00:00:00')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO replies (id, person, conversation, text, prompt, model, seed, mode, answers, "
+                "alternatives, tree, actions, delivery, at) VALUES ('r', 'ann', 'c', 'It.', :prompt, 'm', 1, "
+                "'fast', '{}', '[{\"id\": \"b\", \"text\": \"They.\", \"score\": 1.0}]', '[]', '[]', "
+                "'sent', '2026-01-01 00:00:00')"
+            ),
+            {"prompt": json.dumps(prompt)},
+        )
+        connection.execute(text("INSERT INTO reactions VALUES ('r', 'ann', '👍', 1, '2026-01-01 00:00:00')"))
+    store = await open_store(address, clock)
+    (exchange,) = await store.examples.of_person("ann", limit=10)
+    assert (exchange.request, exchange.reply) == ("Who swims?", "It.")
+    kept = await store.replies.recorded("r")
+    assert (kept.prompt, [branch.text for branch in kept.branches]) == (prompt_of(prompt), ["They."])
     await store.close()
 
 
