@@ -162,3 +162,11 @@ class Left:
     what: str
     why: str
     count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """What was understood of an archive, and what was not."""
+
+    archive: Archive
+    left: tuple[Left, ...] = ()

@@ -19,8 +19,7 @@ from bot.answering import live_lora
 from bot.context import Context
 from bot.errors import Refused, Unknown
 from bot.people import archive, foreign
-from bot.people.archive import Unpacked
-from bot.records import Left, LoraRecord
+from bot.records import Left, LoraRecord, Unpacked
 from bot.store.people import Known
 from engine.errors import EngineError, LoraError
 from engine.loras.library import JUDGE_FOLDER, Library, person_folder

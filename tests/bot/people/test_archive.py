@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from bot.errors import Refused
 from bot.people import archive
+from bot.people.archive.form import SCHEMA
+from bot.people.archive.untrusted_zip import MAX_FILES
 from bot.records import (
     Archive,
     BranchRecord,
@@ -215,7 +217,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
 
 def test_too_many_files_are_refused() -> None:
     with pytest.raises(Refused, match="more than"):
-        archive.unzip(zipped({f"{number}.txt": b"x" for number in range(archive.MAX_FILES + 1)}))
+        archive.unzip(zipped({f"{number}.txt": b"x" for number in range(MAX_FILES + 1)}))
 
 
 def test_two_files_of_one_name_are_refused() -> None:
@@ -230,7 +232,7 @@ def test_two_files_of_one_name_are_refused() -> None:
 
 def test_a_later_schema_is_refused_and_says_what_to_do() -> None:
     files = _unchecked(archive.write(Archive(), made_at=AT))
-    manifest = {**json.loads(files["manifest.json"]), "schema_version": archive.SCHEMA + 1}
+    manifest = {**json.loads(files["manifest.json"]), "schema_version": SCHEMA + 1}
     with pytest.raises(Refused, match="Update Nightloom"):
         archive.read({**files, "manifest.json": json.dumps(manifest).encode()})
 

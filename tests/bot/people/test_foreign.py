@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import Refused
-from bot.people import foreign
-from bot.people.foreign import patched, read_many, read_one
+from bot.people.foreign import KNOWN_FORMS, found, read_many, read_one, tree
+from bot.people.foreign.found import MAX_TURNS, TOO_MUCH
+from bot.people.foreign.minihf_loom import patched
 from bot.ratings import rating
 from bot.records import MAX_TEXT_CHARS, Archive
 
@@ -151,16 +152,16 @@ def test_nodes_in_a_circle_are_left() -> None:
 
 
 def test_of_texts_that_come_to_too_much_together_the_first_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreign, "MAX_ALL_CHARS", 10_000)
+    monkeypatch.setattr(found, "MAX_ALL_CHARS", 10_000)
     rows = [{"query": f"{number}", "response": "x" * 3_000} for number in range(5)]
     for document, taken in ((rows, 3), (_loom("x" * 1_000, 20), 4)):
         unpacked = read_one("file", json.dumps(document).encode())
         assert len(unpacked.archive.replies) == taken
-        assert unpacked.left[0].why == foreign.TOO_MUCH
+        assert unpacked.left[0].why == TOO_MUCH
 
 
 def test_a_conversation_of_too_many_nodes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreign, "MAX_NODES", 2)
+    monkeypatch.setattr(tree, "MAX_NODES", 2)
     nodes = {str(number): _node(prompt="a", text="b") for number in range(3)}
     with pytest.raises(Refused, match="more than 2 nodes"):
         _read({"responseDict": nodes})
@@ -173,7 +174,7 @@ def test_a_long_conversation_is_a_prompt_of_its_last_turns() -> None:
     }
     replies = {reply.text: reply for reply in _read({"responseDict": nodes}).replies}
     turns = replies["a2999"].prompt.turns
-    assert (len(turns), turns[-1].text, turns[-2].text) == (foreign.MAX_TURNS, "q2999", "a2998")
+    assert (len(turns), turns[-1].text, turns[-2].text) == (MAX_TURNS, "q2999", "a2998")
 
 
 def test_an_answer_that_is_too_long_is_left_with_the_choice_between_it_and_another() -> None:
@@ -302,4 +303,4 @@ def test_no_json_does_more_than_be_refused(document: Any) -> None:
 
 def test_every_form_is_named_to_who_brings_another() -> None:
     for form in ("MiniHF", "MineTuning", "ChatGPT", "plain text"):
-        assert form in foreign.KNOWN_FORMS
+        assert form in KNOWN_FORMS

@@ -14,7 +14,8 @@ from bot.context import new_id
 from bot.errors import Refused, Unknown
 from bot.events import Choice
 from bot.people import portability
-from bot.people.archive import LORA_FILES, RECORDS, write
+from bot.people.archive import LORA_FILES, write
+from bot.people.archive.json_lines import RECORDS
 from bot.records import Archive, LoraRecord
 from bot.store import tables
 from bot.store.loras import LoraState

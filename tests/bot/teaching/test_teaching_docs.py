@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from bot import ratings, records
-from bot.people import archive
+from bot.people.archive import form, json_lines, untrusted_zip
 from bot.teaching import note_wording, teach, understanding
 from engine.types import Example, Prompt, Turn
 
@@ -45,18 +45,18 @@ def test_the_bounds_are_told_as_they_are() -> None:
     assert f"{note_wording.MAX_CHARS} characters and {note_wording.MAX_WORDS} words" in TEACHING
     assert f"{round(100 * teach.CONTENT)} % or" in TEACHING
     assert teach.MAX_ATTEMPTS == 3
-    assert f"schema **{archive.SCHEMA}**" in FORMAT
+    assert f"schema **{form.SCHEMA}**" in FORMAT
     for bound in (
-        f"{archive.MAX_ARCHIVE_BYTES >> 20} MiB",
-        f"{archive.MAX_UNPACKED_BYTES >> 20} MiB",
-        f"{archive.MAX_FILES} files",
+        f"{untrusted_zip.MAX_ARCHIVE_BYTES >> 20} MiB",
+        f"{untrusted_zip.MAX_UNPACKED_BYTES >> 20} MiB",
+        f"{untrusted_zip.MAX_FILES} files",
     ):
         assert bound in FORMAT
-    assert f"{archive.MAX_RATIO} to 1" in FORMAT
+    assert f"{untrusted_zip.MAX_RATIO} to 1" in FORMAT
 
 
 def test_every_field_of_every_record_is_named() -> None:
-    for kind, record_kind in archive.RECORDS.items():
+    for kind, record_kind in json_lines.RECORDS.items():
         part = FORMAT[FORMAT.index(f"**{kind}**") :].split("\n\n")[0]
         assert [name for name in record_kind.names if f"`{name}`" not in part] == []
     shared = [records.PersonRecord, records.BranchRecord, Prompt, Turn, Example]
