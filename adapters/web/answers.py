@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import TypeAdapter
 
-from adapters.web import schema as schema
+from adapters.web import schema
 from adapters.web.guard import refusal
 from adapters.web.operations import Rejected
 from bot.door.app import App

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from adapters.web import schema as schema
+from adapters.web import requests, schema
 from bot.people.archive import MAX_ARCHIVE_BYTES
 
 VERSION = "1"
@@ -51,8 +51,8 @@ class Operation:
     name: str
     summary: str
     answers: Mapping[int, Any]  # Any: whatever a TypeAdapter takes, or the name of a media type
-    parameters: type[schema.Given] = schema.NoParameters
-    body: type[schema.Given] | None = None
+    parameters: type[requests.Given] = requests.NoParameters
+    body: type[requests.Given] | None = None
     takes_file: bool = False
     max_body_bytes: int = field(default=MAX_BODY_BYTES)
 
@@ -72,8 +72,8 @@ OPERATIONS = (
         path="/api/messages",
         name="ask",
         summary="Ask",
-        parameters=schema.WaitParameters,
-        body=schema.NewMessage,
+        parameters=requests.WaitParameters,
+        body=requests.NewMessage,
         answers=TAKEN_OR_ANSWERED,
     ),
     Operation(
@@ -81,7 +81,7 @@ OPERATIONS = (
         path="/api/messages/{id}",
         name="message",
         summary="What became of a message",
-        parameters=schema.OfId,
+        parameters=requests.OfId,
         answers={200: schema.Message},
     ),
     Operation(
@@ -89,8 +89,8 @@ OPERATIONS = (
         path="/api/messages/{id}",
         name="edit",
         summary="Change a question: it is answered anew",
-        parameters=schema.OfIdAndWait,
-        body=schema.ChangedMessage,
+        parameters=requests.OfIdAndWait,
+        body=requests.ChangedMessage,
         answers=TAKEN_OR_ANSWERED,
     ),
     Operation(
@@ -98,7 +98,7 @@ OPERATIONS = (
         path="/api/messages/{id}",
         name="withdraw",
         summary="Withdraw a question: cancelled, and not learned from",
-        parameters=schema.OfIdAndPerson,
+        parameters=requests.OfIdAndPerson,
         answers={200: schema.Message},
     ),
     Operation(
@@ -106,7 +106,7 @@ OPERATIONS = (
         path="/api/conversations",
         name="conversations",
         summary="A person's conversations, the latest first",
-        parameters=schema.OfPerson,
+        parameters=requests.OfPerson,
         answers={200: list[schema.ConversationLine]},
     ),
     Operation(
@@ -114,7 +114,7 @@ OPERATIONS = (
         path="/api/conversations/{conversation}",
         name="conversation",
         summary="One conversation of a person",
-        parameters=schema.OfConversation,
+        parameters=requests.OfConversation,
         answers={200: schema.Conversation},
     ),
     Operation(
@@ -122,7 +122,7 @@ OPERATIONS = (
         path="/api/replies/{id}",
         name="reply",
         summary="One answer",
-        parameters=schema.OfId,
+        parameters=requests.OfId,
         answers={200: schema.Reply},
     ),
     Operation(
@@ -130,8 +130,8 @@ OPERATIONS = (
         path="/api/replies/{id}/reactions",
         name="react",
         summary="Put an emoji on an answer, or take it off",
-        parameters=schema.OfIdAndWait,
-        body=schema.NewReaction,
+        parameters=requests.OfIdAndWait,
+        body=requests.NewReaction,
         answers={200: schema.Rating},
     ),
     Operation(
@@ -139,8 +139,8 @@ OPERATIONS = (
         path="/api/replies/{id}/thread",
         name="teach",
         summary="Say something under an answer: a critique, a correction, or a question",
-        parameters=schema.OfIdAndWait,
-        body=schema.NewThreadReply,
+        parameters=requests.OfIdAndWait,
+        body=requests.NewThreadReply,
         answers={200: schema.ThreadOutcome, 202: schema.ThreadOutcome},
     ),
     Operation(
@@ -148,8 +148,8 @@ OPERATIONS = (
         path="/api/replies/{id}/choose",
         name="choose",
         summary="Another of the answers becomes the answer; the reply's own id keeps the one that is shown",
-        parameters=schema.OfIdAndWait,
-        body=schema.NewChoice,
+        parameters=requests.OfIdAndWait,
+        body=requests.NewChoice,
         answers={200: schema.Reply},
     ),
     Operation(
@@ -157,7 +157,7 @@ OPERATIONS = (
         path="/api/replies/{id}/why",
         name="why",
         summary="What an answer was made of",
-        parameters=schema.OfId,
+        parameters=requests.OfId,
         answers={200: schema.Why},
     ),
     Operation(
@@ -165,7 +165,7 @@ OPERATIONS = (
         path="/api/people/{person}",
         name="person",
         summary="What is known of a person",
-        parameters=schema.OfPerson,
+        parameters=requests.OfPerson,
         answers={200: schema.Person},
     ),
     Operation(
@@ -173,8 +173,8 @@ OPERATIONS = (
         path="/api/people/{person}",
         name="change",
         summary="Change what a person has set; a person who is new is made known",
-        parameters=schema.OfPerson,
-        body=schema.PersonChange,
+        parameters=requests.OfPerson,
+        body=requests.PersonChange,
         answers={200: schema.Person},
     ),
     Operation(
@@ -182,7 +182,7 @@ OPERATIONS = (
         path="/api/people/{person}/notes/{id}",
         name="delete_note",
         summary="Delete a note",
-        parameters=schema.OfNote,
+        parameters=requests.OfNote,
         answers={200: schema.NoteDeleted},
     ),
     Operation(
@@ -190,7 +190,7 @@ OPERATIONS = (
         path="/api/people/{person}/export",
         name="export",
         summary="Everything of a person as one archive",
-        parameters=schema.OfPerson,
+        parameters=requests.OfPerson,
         answers={200: ZIP},
     ),
     Operation(
@@ -198,7 +198,7 @@ OPERATIONS = (
         path="/api/people/{person}/import",
         name="take_in",
         summary="Take in an archive, or a file of another program",
-        parameters=schema.OfPersonAndWait,
+        parameters=requests.OfPersonAndWait,
         takes_file=True,
         max_body_bytes=MAX_ARCHIVE_BYTES,
         answers={200: schema.Imported},
@@ -208,7 +208,7 @@ OPERATIONS = (
         path="/api/people/{person}",
         name="forget",
         summary="Erase everything of a person",
-        parameters=schema.OfPerson,
+        parameters=requests.OfPerson,
         answers={200: schema.Forgotten},
     ),
     Operation(
@@ -216,7 +216,7 @@ OPERATIONS = (
         path="/api/people/{person}/undo",
         name="undo",
         summary="Take back the LoRA that is live: the one before answers again",
-        parameters=schema.OfPersonAndWait,
+        parameters=requests.OfPersonAndWait,
         answers={200: schema.LiveVersion},
     ),
     Operation(
@@ -224,8 +224,8 @@ OPERATIONS = (
         path="/api/nights",
         name="start_night",
         summary="Learn now: a night for these people, or for everybody with enough that is new",
-        parameters=schema.WaitParameters,
-        body=schema.NewNight,
+        parameters=requests.WaitParameters,
+        body=requests.NewNight,
         answers={200: schema.Night, 202: schema.Night},
     ),
     Operation(
@@ -233,7 +233,7 @@ OPERATIONS = (
         path="/api/nights/{id}",
         name="night",
         summary="How far a night is, or what came of it",
-        parameters=schema.OfId,
+        parameters=requests.OfId,
         answers={200: schema.Night},
     ),
     Operation(
@@ -241,8 +241,8 @@ OPERATIONS = (
         path="/api/actions",
         name="press",
         summary="Press a button that stands under an answer or a notice",
-        parameters=schema.WaitParameters,
-        body=schema.Press,
+        parameters=requests.WaitParameters,
+        body=requests.Press,
         answers={200: schema.Pressed},
     ),
     Operation(
@@ -250,8 +250,8 @@ OPERATIONS = (
         path="/api/people/{person}/compare",
         name="compare",
         summary="The same question to the base model and to what a person taught; nothing is kept of it",
-        parameters=schema.OfPersonAndWait,
-        body=schema.NewComparison,
+        parameters=requests.OfPersonAndWait,
+        body=requests.NewComparison,
         answers={200: schema.Comparison},
     ),
 )
@@ -280,7 +280,7 @@ def openapi() -> dict[str, Any]:
     }
 
 
-def parameters(operation: Operation, path: Mapping[str, str], query: list[tuple[str, str]]) -> schema.Given:
+def parameters(operation: Operation, path: Mapping[str, str], query: list[tuple[str, str]]) -> requests.Given:
     """The call's parameters, checked. Raises Rejected."""
     given = dict(path)
     for name, value in query:
@@ -298,7 +298,7 @@ def parameters(operation: Operation, path: Mapping[str, str], query: list[tuple[
         raise _rejected(first) from None
 
 
-def body(operation: Operation, raw: bytes) -> schema.Given | None:
+def body(operation: Operation, raw: bytes) -> requests.Given | None:
     """The call's body, checked. Raises Rejected."""
     if operation.body is None:
         return None
@@ -380,7 +380,7 @@ def _answer(what: Any, components: dict[str, Any]) -> dict[str, Any]:
 
 def _schema_of(what: Any, components: dict[str, Any]) -> dict[str, Any]:
     """The JSON schema of a type; what it refers to goes to the components."""
-    is_given = isinstance(what, type) and issubclass(what, schema.Given)
+    is_given = isinstance(what, type) and issubclass(what, requests.Given)
     mode: Literal["validation", "serialization"] = "validation" if is_given else "serialization"
     found: dict[str, Any] = TypeAdapter(what).json_schema(mode=mode, ref_template=COMPONENT)
     components.update(found.pop("$defs", {}))

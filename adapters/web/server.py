@@ -1,6 +1,6 @@
 """The web chat: one server for the page, the JSON interface, the event streams, health and metrics.
 
-What the calls do is in `web_api`, what they look like in `web_schema` and `web_operations`.
+What the calls do is in `handlers`, what they look like in `requests`, `schema` and `operations`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from adapters.web import schema as schema
+from adapters.web import schema
 from adapters.web.answers import reply_of
 from bot.door.app import App
 from bot.door.listeners import Happening

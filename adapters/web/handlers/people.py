@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from adapters.web import schema as schema
+from adapters.web import requests, schema
 from adapters.web.answers import shown
 from adapters.web.operations import Rejected
 from bot import permission, ratings
@@ -32,12 +32,12 @@ class People:
         self._forgotten = forgotten
         self._context = app.context
 
-    async def person(self, request: web.Request, given: schema.OfPerson, body: None) -> web.StreamResponse:
+    async def person(self, request: web.Request, given: requests.OfPerson, body: None) -> web.StreamResponse:
         del request, body
         return shown(await self._shown(given.person))
 
     async def change(
-        self, request: web.Request, given: schema.OfPerson, body: schema.PersonChange
+        self, request: web.Request, given: requests.OfPerson, body: requests.PersonChange
     ) -> web.StreamResponse:
         """Set what is named; a person who is not known yet is met by it."""
         del request
@@ -50,12 +50,14 @@ class People:
             await people.change(given.person, **wanted)
         return shown(await self._shown(given.person))
 
-    async def delete_note(self, request: web.Request, given: schema.OfNote, body: None) -> web.StreamResponse:
+    async def delete_note(
+        self, request: web.Request, given: requests.OfNote, body: None
+    ) -> web.StreamResponse:
         del request, body
         note = await self._context.store.notes.delete(given.person, given.id)
         return shown(schema.NoteDeleted(deleted=note.id))
 
-    async def export(self, request: web.Request, given: schema.OfPerson, body: None) -> web.StreamResponse:
+    async def export(self, request: web.Request, given: requests.OfPerson, body: None) -> web.StreamResponse:
         del request, body
         archive = await portability.export(self._context, given.person)
         return web.Response(
@@ -65,7 +67,7 @@ class People:
         )
 
     async def take_in(
-        self, request: web.Request, given: schema.OfPersonAndWait, body: bytes
+        self, request: web.Request, given: requests.OfPersonAndWait, body: bytes
     ) -> web.StreamResponse:
         """Take an archive in. Whoever brings one may be new here; a file that is refused leaves no trace."""
         del request
@@ -76,14 +78,14 @@ class People:
         said = schema.Imported(taken=done.taken, left=done.left, reasons=list(done.reasons), text=done.told())
         return shown(said)
 
-    async def forget(self, request: web.Request, given: schema.OfPerson, body: None) -> web.StreamResponse:
+    async def forget(self, request: web.Request, given: requests.OfPerson, body: None) -> web.StreamResponse:
         del request, body
         counts = await self._app.erase(given.person)
         self._forgotten(given.person)
         return shown(schema.Forgotten(counts=counts))
 
     async def undo(
-        self, request: web.Request, given: schema.OfPersonAndWait, body: None
+        self, request: web.Request, given: requests.OfPersonAndWait, body: None
     ) -> web.StreamResponse:
         """The LoRA before goes live again; null: the bare base model answers."""
         del request, body
@@ -91,7 +93,7 @@ class People:
         return shown(schema.LiveVersion(live=None if version is None else version.version))
 
     async def compare(
-        self, request: web.Request, given: schema.OfPersonAndWait, body: schema.NewComparison
+        self, request: web.Request, given: requests.OfPersonAndWait, body: requests.NewComparison
     ) -> web.StreamResponse:
         del request
         if self._context.backend.state is not BackendState.READY:
@@ -100,7 +102,7 @@ class People:
         return shown(schema.Comparison.model_validate(both))
 
     async def start_night(
-        self, request: web.Request, given: schema.WaitParameters, body: schema.NewNight
+        self, request: web.Request, given: requests.WaitParameters, body: requests.NewNight
     ) -> web.StreamResponse:
         del request
         people = None if body.people is None else list(dict.fromkeys(body.people))
@@ -110,7 +112,7 @@ class People:
         status = 202 if night.state is NightState.RUNNING else 200
         return shown(schema.Night.model_validate(night), status=status)
 
-    async def night(self, request: web.Request, given: schema.OfId, body: None) -> web.StreamResponse:
+    async def night(self, request: web.Request, given: requests.OfId, body: None) -> web.StreamResponse:
         del request, body
         return shown(schema.Night.model_validate(await self._app.night(given.id)))
 

@@ -1,6 +1,6 @@
 """Carries out the calls of the web interface that talk: ask, read, react. Knows no page.
 
-Every call is checked against `web_operations` before its handler sees it.
+Every call is checked against `operations` before its handler sees it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 
 from aiohttp import web
 
-from adapters.web import operations
-from adapters.web import schema as schema
+from adapters.web import operations, requests, schema
 from adapters.web.answers import (
     event_of,
     place_of,
@@ -50,7 +49,7 @@ TITLE_CHARS = 80
 MARKUP = re.compile(r"[`*#>]+")
 MAX_OWNERS = 20_000
 EVENTS = Operation(
-    method="GET", path="/api/events", name="_events", summary="", parameters=schema.OfPerson, answers={}
+    method="GET", path="/api/events", name="_events", summary="", parameters=requests.OfPerson, answers={}
 )
 
 
@@ -70,7 +69,9 @@ class Api:
             served.router.add_route(operation.method, operation.path, _checked(operation, handler))
         served.router.add_get("/api/events", self._events)
 
-    async def about(self, request: web.Request, given: schema.NoParameters, body: None) -> web.StreamResponse:
+    async def about(
+        self, request: web.Request, given: requests.NoParameters, body: None
+    ) -> web.StreamResponse:
         del request, given, body
         settings = self._app.context.settings
         return shown(
@@ -78,13 +79,13 @@ class Api:
                 model=settings.model,
                 ratings=dict(settings.reactions),
                 never_learn=ratings.NEVER_LEARN,
-                max_text_chars=min(schema.MAX_TEXT_CHARS, settings.limits.max_message_chars),
+                max_text_chars=min(requests.MAX_TEXT_CHARS, settings.limits.max_message_chars),
                 mode=settings.limits.mode,
             )
         )
 
     async def ask(
-        self, request: web.Request, given: schema.WaitParameters, body: schema.NewMessage
+        self, request: web.Request, given: requests.WaitParameters, body: requests.NewMessage
     ) -> web.StreamResponse:
         event = event_of(request, body.person)
         message = Message(
@@ -98,12 +99,12 @@ class Api:
         )
         return await self._answered(await self._app.message(message), given.wait)
 
-    async def message(self, request: web.Request, given: schema.OfId, body: None) -> web.StreamResponse:
+    async def message(self, request: web.Request, given: requests.OfId, body: None) -> web.StreamResponse:
         del request, body
         return shown(await self._message(given.id))
 
     async def edit(
-        self, request: web.Request, given: schema.OfIdAndWait, body: schema.ChangedMessage
+        self, request: web.Request, given: requests.OfIdAndWait, body: requests.ChangedMessage
     ) -> web.StreamResponse:
         item = await self._own_item(given.id, body.person)
         if item.kind is ItemKind.THREAD_REPLY:
@@ -120,7 +121,7 @@ class Api:
         return await self._answered(given.id, given.wait)
 
     async def withdraw(
-        self, request: web.Request, given: schema.OfIdAndPerson, body: None
+        self, request: web.Request, given: requests.OfIdAndPerson, body: None
     ) -> web.StreamResponse:
         del body
         item = await self._own_item(given.id, given.person)
@@ -130,7 +131,7 @@ class Api:
         return shown(await self._message(given.id))
 
     async def conversations(
-        self, request: web.Request, given: schema.OfPerson, body: None
+        self, request: web.Request, given: requests.OfPerson, body: None
     ) -> web.StreamResponse:
         del request, body
         found = await self._app.store.inbox.conversations(given.person)
@@ -141,7 +142,7 @@ class Api:
         return shown(lines, list[schema.ConversationLine])
 
     async def conversation(
-        self, request: web.Request, given: schema.OfConversation, body: None
+        self, request: web.Request, given: requests.OfConversation, body: None
     ) -> web.StreamResponse:
         del request, body
         store = self._app.store
@@ -166,12 +167,12 @@ class Api:
         ]
         return shown(schema.Conversation(messages=messages))
 
-    async def reply(self, request: web.Request, given: schema.OfId, body: None) -> web.StreamResponse:
+    async def reply(self, request: web.Request, given: requests.OfId, body: None) -> web.StreamResponse:
         del request, body
         return shown(await reply_of(self._app, await self._app.store.replies.get(given.id)))
 
     async def react(
-        self, request: web.Request, given: schema.OfIdAndWait, body: schema.NewReaction
+        self, request: web.Request, given: requests.OfIdAndWait, body: requests.NewReaction
     ) -> web.StreamResponse:
         if not ratings.is_emoji(body.emoji):
             raise Rejected(
@@ -197,7 +198,7 @@ class Api:
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         given = operations.parameters(EVENTS, {}, list(request.query.items()))
-        assert isinstance(given, schema.OfPerson)
+        assert isinstance(given, requests.OfPerson)
         return await self._streams.serve(request, given.person)
 
     async def _answered(self, message_id: str, wait_s: float) -> web.StreamResponse:

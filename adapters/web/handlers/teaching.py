@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from adapters.web import schema as schema
+from adapters.web import requests, schema
 from adapters.web.answers import (
     event_of,
     place_of,
@@ -26,7 +26,7 @@ class Teaching:
         self._app = app
 
     async def teach(
-        self, request: web.Request, given: schema.OfIdAndWait, body: schema.NewThreadReply
+        self, request: web.Request, given: requests.OfIdAndWait, body: requests.NewThreadReply
     ) -> web.StreamResponse:
         """202 with what is known at once, or after waiting 200 with what it was understood as."""
         reply = await self._app.store.replies.get(given.id)
@@ -57,7 +57,7 @@ class Teaching:
         return shown(said, status=202 if outcome.state is MessageState.WAITING else 200)
 
     async def choose(
-        self, request: web.Request, given: schema.OfIdAndWait, body: schema.NewChoice
+        self, request: web.Request, given: requests.OfIdAndWait, body: requests.NewChoice
     ) -> web.StreamResponse:
         chosen = await self._app.choose(
             Choice(
@@ -70,7 +70,7 @@ class Teaching:
         )
         return shown(await reply_of(self._app, chosen))
 
-    async def why(self, request: web.Request, given: schema.OfId, body: None) -> web.StreamResponse:
+    async def why(self, request: web.Request, given: requests.OfId, body: None) -> web.StreamResponse:
         del request, body
         found = await why.why(self._app.context, given.id)
         recorded = found.recorded
@@ -92,7 +92,7 @@ class Teaching:
         )
 
     async def press(
-        self, request: web.Request, given: schema.WaitParameters, body: schema.Press
+        self, request: web.Request, given: requests.WaitParameters, body: requests.Press
     ) -> web.StreamResponse:
         """Consent is each person's own to give, whatever the button names."""
         del request, given
