@@ -1,4 +1,4 @@
-"""Calls of Discord: sending a message, what is attached, and errors in the bot's own terms. Keeps nothing."""
+"""Calls of Discord: sending messages and files, and Discord's errors in the bot's terms. Keeps nothing."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def say(
 
 
 def files(notice: Notice) -> list[discord.File]:
-    """What is attached to a notice."""
+    """A notice's picture and file, as attachments."""
     found = []
     if notice.image_png:
         found.append(discord.File(io.BytesIO(notice.image_png), filename="nightloom.png"))
@@ -91,12 +91,13 @@ def chat_error(error: Exception) -> ChatError:
         return RateLimited("Discord allows no more for now.", retry_after_s=error.retry_after)
     if isinstance(error, discord.HTTPException) and error.status == 429:
         return RateLimited("Discord allows no more for now.", retry_after_s=5.0)
-    # Without a code of Discord's own it is the token that was renewed, or something on the way: it passes.
+    # An error without a code of Discord's comes from a renewed token or from the network. Both pass.
     if isinstance(error, discord.HTTPException) and error.status < 500 and error.code:
         return Undeliverable(f"Discord refused it: {_ADVICE.get(error.code, error.text or str(error))}.")
     return Unreachable(f"Discord could not be reached: {error!r}")
 
 
 def code_of(error: ChatError) -> int:
+    """Discord's code of the error; 0 where there is none."""
     cause = error.__cause__
     return cause.code if isinstance(cause, discord.HTTPException) else 0

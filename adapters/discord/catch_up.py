@@ -1,6 +1,6 @@
-"""What happened on Discord while the bot was away: reactions put on and taken off, messages unanswered.
+"""Catching up on Discord: reactions changed, and messages left unanswered, while the bot was away.
 
-Reads it back through REST, after every new session. Knows nothing of what a reaction or message means.
+Reads them through REST after every new session. Does not know what a reaction or a message means.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import structlog
 
 from adapters.discord import events as events
 from adapters.discord.gate import Gate
-from adapters.shared.reacted_meanwhile import Touched
+from adapters.shared.catch_up import ReactionCounts
 from bot.door.app import App
 from bot.events import Person, Place, Platform, ReactionState, Ref
 
-ANSWERS_READ_BACK = 1000
-READ_BACK = timedelta(days=14)
-PLACES_READ_BACK = timedelta(days=30)
+MAX_ANSWERS = 1000
+ANSWERS_MAX_AGE = timedelta(days=14)
+PLACES_MAX_AGE = timedelta(days=30)
 PAGE = 100
 MISSED_PER_CHANNEL = 500
 TRIES = 4
@@ -37,12 +37,12 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Found:
-    """What stands on the pieces of one reply now."""
+class ReplyReactions:
+    """The reactions that all pieces of one reply carry now, by the user's id."""
 
     ref: Ref
     emoji: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
-    names: dict[int, Person] = field(default_factory=dict)
+    people: dict[int, Person] = field(default_factory=dict)
 
 
 class CatchUp:
@@ -53,44 +53,43 @@ class CatchUp:
         self._gate = gate
         self._hear = hear
         self._missed_max_age = timedelta(seconds=missed_max_age_s)
-        self._touched: Touched[int] = Touched()
+        self._reaction_counts: ReactionCounts[int] = ReactionCounts()
 
-    def touched(self, message_id: int) -> None:
-        """A reaction was heard of just now: what is being read back may be older than that."""
-        self._touched.heard(message_id)
+    def reacted(self, message_id: int) -> None:
+        """A reaction to this message has just arrived: what is being read of it may be old."""
+        self._reaction_counts.add(message_id)
 
     async def run(self, client: discord.Client) -> None:
-        """Read back everything that may have been missed. Carries on past channels that are closed to it."""
+        """Read everything that may have been missed. A channel that cannot be read is passed over."""
         posted = await self._app.posted(
-            Platform.DISCORD, since=datetime.now(UTC) - PLACES_READ_BACK, limit=ANSWERS_READ_BACK
+            Platform.DISCORD, since=datetime.now(UTC) - PLACES_MAX_AGE, limit=MAX_ANSWERS
         )
         await self._missed(client, [place for _, place in posted])
-        recent = discord.utils.time_snowflake(datetime.now(UTC) - READ_BACK)
+        recent = discord.utils.time_snowflake(datetime.now(UTC) - ANSWERS_MAX_AGE)
         changed = await self.reactions(client, [ref for ref, _ in posted if int(ref.id) > recent])
-        log.info("Discord read back", answers=len(posted), reactions_changed=changed)
+        log.info("caught up with Discord", answers=len(posted), reactions_changed=changed)
 
     # Reactions
 
     async def reactions(self, client: discord.Client, refs: Iterable[Ref]) -> int:
-        """Make the stored reactions those that stand on these messages; how many sets changed."""
+        """Store the reactions that these messages carry now. Returns how many sets changed."""
         by_channel: dict[int, list[int]] = defaultdict(list)
         for ref in refs:
             by_channel[int(ref.channel)].append(int(ref.id))
         slots = asyncio.Semaphore(AT_ONCE)
-        changed = [0]
 
-        async def one(channel: int, messages: list[int]) -> None:
+        async def read_channel(channel: int, messages: list[int]) -> int:
             async with slots:
                 try:
-                    changed[0] += await self._channel_reactions(client, channel, messages)
+                    return await self._channel_reactions(client, channel, messages)
                 except _PASSING as error:
-                    log.warning("reactions were not read back", channel=channel, error=repr(error))
+                    log.warning("reactions were not read", channel=channel, error=repr(error))
+                    return 0
 
-        with self._touched.watched():
+        with self._reaction_counts.reading():
             async with asyncio.TaskGroup() as tasks:
-                for channel, messages in by_channel.items():
-                    tasks.create_task(one(channel, messages))
-        return changed[0]
+                reading = [tasks.create_task(read_channel(*channel)) for channel in by_channel.items()]
+        return sum(task.result() for task in reading)
 
     async def _channel_reactions(self, client: discord.Client, channel: int, messages: list[int]) -> int:
         left = set(messages)
@@ -98,12 +97,12 @@ class CatchUp:
         place = client.get_partial_messageable(channel)
         while left:
             newest = max(left)
-            marks = self._touched.counts()
+            counts = self._reaction_counts.snapshot()
             page = [message async for message in place.history(limit=PAGE, before=discord.Object(newest + 1))]
             there = {message.id: message for message in page}
             oldest = page[-1].id if len(page) == PAGE else 0
             covered = {message for message in left if message >= oldest}
-            changed += await self._compare(client, channel, [there[m] for m in covered if m in there], marks)
+            changed += await self._compare(client, channel, [there[m] for m in covered if m in there], counts)
             left -= covered
         return changed
 
@@ -112,7 +111,7 @@ class CatchUp:
         client: discord.Client,
         channel: int,
         messages: Sequence[discord.Message],
-        marks: Counter[int],
+        counts: Counter[int],
     ) -> int:
         changed = 0
         done: set[str] = set()
@@ -121,7 +120,7 @@ class CatchUp:
             if reply is None or reply.id in done:
                 continue
             done.add(reply.id)
-            changed += await self._compare_reply(client, reply.id, {message.id: message}, marks)
+            changed += await self._compare_reply(client, reply.id, {message.id: message}, counts)
         return changed
 
     async def _compare_reply(
@@ -129,23 +128,23 @@ class CatchUp:
         client: discord.Client,
         reply: str,
         known: Mapping[int, discord.Message],
-        marks: Counter[int],
+        counts: Counter[int],
     ) -> int:
-        """A reply may stand in several messages; a person's set is what they have on any of them."""
+        """A reply may have several pieces. A person's set is all their emoji on any of the pieces."""
         pieces = await self._app.store.replies.pieces(reply)
         for attempt in range(TRIES):
-            before = marks if attempt == 0 else self._touched.counts()
-            found = Found(pieces[0])
+            before = counts if attempt == 0 else self._reaction_counts.snapshot()
+            found = ReplyReactions(pieces[0])
             for piece in pieces:
                 message = known.get(int(piece.id)) if attempt == 0 else None
                 await self._read(client, piece, message, found)
-            now = self._touched.counts()
+            now = self._reaction_counts.snapshot()
             if all(before[int(piece.id)] == now[int(piece.id)] for piece in pieces):
                 return await self._app.reactions(await self._states(reply, found))
-        return 0  # it changes faster than it is read: then every change is heard of
+        return 0  # it changes faster than it can be read; then each change arrives as an event
 
     async def _read(
-        self, client: discord.Client, piece: Ref, message: discord.Message | None, found: Found
+        self, client: discord.Client, piece: Ref, message: discord.Message | None, found: ReplyReactions
     ) -> None:
         if message is None:
             place = client.get_partial_messageable(int(piece.channel))
@@ -158,12 +157,12 @@ class CatchUp:
             async for user in reaction.users(limit=None):
                 if not user.bot and self._gate.admits_person(user.id):
                     found.emoji[user.id].add(name)
-                    found.names[user.id] = events.person(user)
+                    found.people[user.id] = events.person(user)
 
-    async def _states(self, reply: str, found: Found) -> list[ReactionState]:
-        """Also for people who have nothing left on it."""
-        people = {person.key: person for person in found.names.values()}
-        sets = {found.names[user].key: frozenset(emoji) for user, emoji in found.emoji.items()}
+    async def _states(self, reply: str, found: ReplyReactions) -> list[ReactionState]:
+        """Every person's set, also the empty sets of people who took all their emoji off."""
+        people = {person.key: person for person in found.people.values()}
+        sets = {found.people[user].key: frozenset(emoji) for user, emoji in found.emoji.items()}
         for key in await self._app.store.reactions.people_on(reply):
             if key.startswith("discord:") and self._gate.admits_person(events.user_id(key)):
                 people.setdefault(key, Person(key=key, platform=Platform.DISCORD))
@@ -175,22 +174,22 @@ class CatchUp:
     # Messages
 
     async def _missed(self, client: discord.Client, places: Iterable[Place]) -> None:
-        """Hear what was said while nobody listened, if it is not too old. Heard twice it counts once."""
+        """Hear the messages that were missed and are not too old. A message heard twice counts once."""
         if not self._missed_max_age:
             return
         since = datetime.now(UTC) - self._missed_max_age
         slots = asyncio.Semaphore(AT_ONCE)
 
-        async def one(channel: int) -> None:
+        async def read_channel(channel: int) -> None:
             async with slots:
                 try:
                     await self._hear_channel(client, channel, since)
                 except _PASSING as error:
-                    log.info("a channel was not read back", channel=channel, error=repr(error))
+                    log.info("a channel was not read", channel=channel, error=repr(error))
 
         async with asyncio.TaskGroup() as tasks:
             for channel in self._channels(client, places, since):
-                tasks.create_task(one(channel))
+                tasks.create_task(read_channel(channel))
 
     async def _hear_channel(self, client: discord.Client, channel_id: int, since: datetime) -> None:
         channel = client.get_channel(channel_id) or await client.fetch_channel(channel_id)
@@ -199,7 +198,10 @@ class CatchUp:
             await self._hear(message)
 
     def _channels(self, client: discord.Client, places: Iterable[Place], since: datetime) -> set[int]:
-        """Where somebody may have spoken since: direct messages tell it only when they are asked."""
+        """Where somebody may have spoken since then.
+
+        A server's channel tells its latest message; a direct-message channel must be read to know.
+        """
         found = {events.channel_id(place) for place in places if place.is_private}
         horizon = discord.utils.time_snowflake(since)
         for guild in client.guilds:
@@ -215,7 +217,7 @@ def _is_open(channel: discord.TextChannel | discord.Thread) -> bool:
     me = channel.guild.me
     try:
         may = channel.permissions_for(me)
-    except discord.ClientException:  # a thread whose channel is not known
+    except discord.ClientException:  # a thread in an unknown channel
         return True
     return may.view_channel and may.read_message_history
 

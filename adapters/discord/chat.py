@@ -1,7 +1,7 @@
-"""Nightloom on Discord: what people say and react there goes to the bot, its answers come back.
+"""Nightloom on Discord: hands messages and reactions to the bot, and posts the bot's answers.
 
-Mention to talk, reply to teach, react to rate; in a direct message plain messages talk. Knows Discord, and
-nothing of learning. Its parts: events (translating), sending, interactions, catch-up, gate, connection.
+Mention me to talk. Reply to teach. React to rate. In a direct message a plain message talks. Knows Discord
+and nothing of learning. Its parts: events, sending, interactions, catch_up, gate, connection.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
-from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -19,16 +18,17 @@ import structlog
 from aiohttp.web import RouteDef
 from discord.app_commands import CommandTree
 
-from adapters.discord import events as events
+from adapters.discord import events
 from adapters.discord.catch_up import CatchUp
 from adapters.discord.commands import command_tree
-from adapters.discord.connection import NO_CONTENT, Connection
+from adapters.discord.connection import Connection
 from adapters.discord.events import Said
 from adapters.discord.gate import Gate
 from adapters.discord.interactions import Interactions
 from adapters.discord.sending import Sender
 from adapters.discord.views import button_class
-from adapters.shared.catch_up import ReadBack
+from adapters.shared.bounded import BoundedDict
+from adapters.shared.catch_up import CatchUpRuns
 from bot import metrics
 from bot.door.app import App
 from bot.errors import BotError, NotYours, Refused, TooMany, Unknown
@@ -49,7 +49,7 @@ from bot.ports import ChatError
 from bot.settings import DiscordSettings
 
 REFUSAL_EVERY_S = 60.0
-HEARD_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 REGISTER_AGAIN_S = 60.0
 TICK = timedelta(microseconds=1)
 
@@ -63,7 +63,7 @@ log = structlog.get_logger(__name__)
 
 
 class DiscordChat:
-    """The Chat for Discord. `run` it beside the app, whose door it knocks at."""
+    """The Chat for Discord. Start `run` beside the app that gets its events."""
 
     platform = Platform.DISCORD
 
@@ -74,20 +74,20 @@ class DiscordChat:
         self._connection = Connection(settings, self._prepare)
         self._sender = Sender(self._connection, progress_after_s=settings.progress_after_s)
         self._interactions = Interactions(settings, app, self._gate, self._sender)
-        self._catch_up = CatchUp(app, self._gate, self._caught_up, missed_max_age_s=settings.missed_max_age_s)
+        self._catch_up = CatchUp(app, self._gate, self._hear_late, missed_max_age_s=settings.missed_max_age_s)
+        self._catch_up_runs = CatchUpRuns(self.platform, lambda: self._catch_up.run(self._connection.client))
         self._lanes: weakref.WeakValueDictionary[int, asyncio.Lock] = weakref.WeakValueDictionary()
-        self._heard: OrderedDict[int, None] = OrderedDict()
-        self._refused_at: dict[str, float] = {}
+        self._heard: BoundedDict[int, None] = BoundedDict(MAX_REMEMBERED)
+        self._refused_at: BoundedDict[str, float] = BoundedDict(MAX_REMEMBERED)
         self._trees: weakref.WeakKeyDictionary[discord.Client, CommandTree[discord.Client]]
         self._trees = weakref.WeakKeyDictionary()
         self._last_at = datetime.now(UTC)
-        self._read_back = ReadBack(self.platform, lambda: self._catch_up.run(self._connection.client))
 
     async def run(self) -> None:
         """Listen until `stop`, through every reconnection."""
         async with asyncio.TaskGroup() as tasks:
             self._sender.tasks = tasks
-            beside = [tasks.create_task(self._register()), tasks.create_task(self._read_back.run())]
+            beside = [tasks.create_task(self._register()), tasks.create_task(self._catch_up_runs.run())]
             try:
                 await self._connection.run()
             finally:
@@ -117,19 +117,19 @@ class DiscordChat:
     async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
         await self._sender.tell(person, place, notice)
 
-    # What Discord tells. Each is called as a task of its own, in the order of the events.
+    # Discord's events. discord.py calls each handler in a task of its own, in the order of the events.
 
     async def on_ready(self) -> None:
-        """A new session: what was said and done since the last one was not told."""
-        self._read_back.missed()
+        """A new session begins: the events since the last session were not sent."""
+        self._catch_up_runs.missed()
 
     async def on_shard_ready(self, shard_id: int) -> None:
         """The same for one of several connections."""
-        self._read_back.missed()
+        self._catch_up_runs.missed()
 
     async def on_resumed(self) -> None:
-        """Discord replays what was missed, most of the time."""
-        self._read_back.missed()
+        """Discord replays the missed events, most of the time."""
+        self._catch_up_runs.missed()
 
     async def on_message(self, message: discord.Message) -> None:
         async with self._lane(message.channel.id):
@@ -166,8 +166,8 @@ class DiscordChat:
 
     # Messages
 
-    async def _caught_up(self, message: discord.Message) -> None:
-        """A message read back: as if it were told now, unless it was."""
+    async def _hear_late(self, message: discord.Message) -> None:
+        """A message that catching up has found: heard now, unless it was heard before."""
         if message.id in self._heard:
             return
         async with self._lane(message.channel.id):
@@ -185,15 +185,13 @@ class DiscordChat:
             pass  # people talk among themselves
         except BotError as error:
             await self._refuse(said, error)
-        except Exception:  # told to the log by discord.py; what was said is still on Discord
-            self._read_back.missed()
+        except Exception:  # discord.py logs it; the message is still on Discord, to be read from there
+            self._catch_up_runs.missed()
             raise
         self._heard[message.id] = None
-        while len(self._heard) > HEARD_REMEMBERED:
-            self._heard.popitem(last=False)
 
     async def _route(self, said: Said, message: discord.Message) -> None:
-        """Talk or teach: see the rule in the module's docstring."""
+        """Decide whether the message talks or teaches, by the rule in the module's docstring."""
         under = await self._app.reply_at(said.replies_to) if said.replies_to else None
         talks = said.is_mention or (said.place.is_private and under is None)
         teaches = under is not None and under.person == said.person.key
@@ -220,7 +218,7 @@ class DiscordChat:
         await self._app.thread_reply(said.thread_reply(to))
 
     async def _teach_in_thread(self, said: Said) -> None:
-        """About the latest answer to this person in the thread, or the one at which it was opened."""
+        """It teaches about the latest answer to this person in the thread, else about the first message."""
         try:
             await self._teach(said, None)
         except Unknown:
@@ -259,7 +257,7 @@ class DiscordChat:
             return
 
     async def _said(self, message: discord.Message) -> Said | None:
-        """What was said, by somebody who is answered here."""
+        """The message in neutral terms; None where its author is not answered here."""
         client = self._connection.client
         if client.user is None or (said := events.said(message, client.user)) is None:
             return None
@@ -268,7 +266,7 @@ class DiscordChat:
         return said if admitted else None
 
     async def _refuse(self, said: Said, error: BotError) -> None:
-        """Tell why, under the message; not again and again."""
+        """Tell the person why, under the message, at most once a minute."""
         log.info("refused", person=said.person.key, code=error.code)
         now, key = time.monotonic(), said.person.key
         is_blocked = isinstance(error, Refused) and error.code == "blocked"
@@ -285,14 +283,14 @@ class DiscordChat:
     # Reactions
 
     async def _reacted(self, payload: discord.RawReactionActionEvent, *, on: bool) -> None:
-        at = self._now()  # before anything is waited for: of two events the later one holds
+        at = self._now()  # taken first: of two events about one emoji the later event counts
         client = self._connection.client
         if client.user is None or payload.user_id == client.user.id:
             return
         is_others = on and payload.message_author_id not in (None, client.user.id)
         if is_others or (payload.member is not None and payload.member.bot):
             return
-        self._catch_up.touched(payload.message_id)
+        self._catch_up.reacted(payload.message_id)
         user = payload.member or client.get_user(payload.user_id)
         if on and not await self._admits_reaction(client, payload):
             return
@@ -305,7 +303,7 @@ class DiscordChat:
         await self._app.reaction(reaction)
 
     async def _admits_reaction(self, client: discord.Client, payload: discord.RawReactionActionEvent) -> bool:
-        """Taking a reaction off is always heard; putting one on is for those who are answered here."""
+        """Only people who are answered here can put a reaction on. Everybody can take a reaction off."""
         if not self._gate.admits_person(payload.user_id):
             return False
         guild = client.get_guild(payload.guild_id) if payload.guild_id else None
@@ -316,8 +314,8 @@ class DiscordChat:
         ) and await self._gate.admits_roles(client, payload.user_id, payload.guild_id, roles)
 
     async def _cleared(self, channel_id: int, message_id: int) -> None:
-        """A moderator took reactions off without saying whose: what is left is read."""
-        self._catch_up.touched(message_id)
+        """A moderator took reactions off. Discord does not say whose, so the reactions left are read."""
+        self._catch_up.reacted(message_id)
         ref = events.ref(channel_id, message_id)
         if await self._app.reply_at(ref) is not None:
             await self._catch_up.reactions(self._connection.client, [ref])
@@ -325,9 +323,9 @@ class DiscordChat:
     # The session
 
     def _prepare(self, client: discord.Client) -> None:
-        """Every new client hears and shows the same."""
+        """Register handlers, buttons and commands with a new client."""
         for handler in (
-            # Of several shards that connect anew, only this one is told.
+            # Where one of several shards connects anew, only `on_shard_ready` is called.
             self.on_shard_ready if isinstance(client, discord.AutoShardedClient) else self.on_ready,
             self.on_resumed,
             self.on_message,
@@ -357,13 +355,10 @@ class DiscordChat:
                 return
 
     def _lane(self, channel_id: int) -> asyncio.Lock:
-        """What happens in one channel is taken in in the order in which it happened."""
+        """The lock that keeps a channel's events in their order."""
         return self._lanes.setdefault(channel_id, asyncio.Lock())
 
     def _now(self) -> datetime:
-        """Later than every time given before."""
+        """The time now, always later than the time given before."""
         self._last_at = max(datetime.now(UTC), self._last_at + TICK)
         return self._last_at
-
-
-__all__ = ["NO_CONTENT", "DiscordChat"]

@@ -1,6 +1,6 @@
 """`nightloom check` for Discord: what is wrong with the bot's application, and what to do about it.
 
-Asks Discord and changes nothing: no message, no command, no gateway connection.
+Changes nothing: sends no message, registers no command, opens no gateway connection.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import aiohttp
 import discord
 
 from adapters.discord.connection import BAD_TOKEN, NO_CONTENT, redirect
-from adapters.shared.findings import Finding
+from adapters.shared.findings import Finding, bad, good
 from bot.settings import DiscordSettings
 
 TIMEOUT_S = 15.0
+GUILDS_A_PAGE = 200
+MAX_GUILDS = 2_000
 NEEDED = discord.Permissions(
     view_channel=True,
     send_messages=True,
@@ -31,9 +33,9 @@ COMMANDS = ("ask", "nightloom", "Correct this")
 
 
 async def check(settings: DiscordSettings) -> list[Finding]:
-    """Token, intents, permissions, commands, and the link by which the bot is invited."""
+    """Checks token, intents, permissions and commands, and tells the invite link."""
     if settings.token is None:
-        return [_good("Discord: off (no NIGHTLOOM_DISCORD__TOKEN)")]
+        return [good("Discord: off (no NIGHTLOOM_DISCORD__TOKEN)")]
     redirect(settings.api_url, settings.gateway_url)
     client = discord.Client(intents=discord.Intents.none())
     try:
@@ -41,64 +43,68 @@ async def check(settings: DiscordSettings) -> list[Finding]:
             await client.login(settings.token.get_secret_value())
             return [finding async for finding in _findings(client, settings)]
     except discord.LoginFailure:
-        return [_bad(f"Discord: {BAD_TOKEN}")]
+        return [bad(f"Discord: {BAD_TOKEN}")]
     except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
-        return [_bad(f"Discord: could not be reached ({error!r}). Is the network there, and no firewall?")]
+        return [bad(f"Discord: could not be reached ({error!r}). Is the network there, and no firewall?")]
 
 
 async def _findings(client: discord.Client, settings: DiscordSettings) -> AsyncIterator[Finding]:
     application: Any = await client.http.application_info()
     name = client.user.name if client.user else "?"
-    yield _good(f"Discord: the token is {name}'s")
+    yield good(f"Discord: the token is {name}'s")
     yield _intent(int(application.get("flags", 0)))
     yield await _commands(client, int(application["id"]))
-    guilds: Sequence[Any] = await client.http.get_guilds(limit=200)
+    guilds = await _guilds(client)
     invite = invite_url(int(application["id"]))
     if not guilds:
-        yield _bad(f"Discord: the bot is in no server. Invite it: {invite}")
+        yield bad(f"Discord: the bot is in no server. Invite it: {invite}")
     for guild in guilds:
         yield _permissions(guild, invite)
     unknown = set(settings.allowed_servers) - {int(guild["id"]) for guild in guilds}
     if unknown:
         listed = ", ".join(map(str, sorted(unknown)))
-        yield _bad(f"Discord: allowed_servers names servers that the bot is not in: {listed}")
-    yield _good(f"Discord: invite link {invite}")
+        yield bad(f"Discord: allowed_servers names servers that the bot is not in: {listed}")
+    yield good(f"Discord: invite link {invite}")
+
+
+async def _guilds(client: discord.Client) -> list[Any]:  # Any: JSON
+    """Every server that the bot is in, page after page."""
+    found: list[Any] = []
+    while len(found) < MAX_GUILDS:
+        after = int(found[-1]["id"]) if found else None
+        page: Sequence[Any] = await client.http.get_guilds(limit=GUILDS_A_PAGE, after=after)
+        found += page
+        if len(page) < GUILDS_A_PAGE:
+            break
+    return found
 
 
 def _intent(application_flags: int) -> Finding:
     if application_flags & CONTENT_GRANTED:
-        return _good("Discord: the Message Content intent is granted")
-    return _bad(f"Discord: {NO_CONTENT}")
+        return good("Discord: the Message Content intent is granted")
+    return bad(f"Discord: {NO_CONTENT}")
 
 
 async def _commands(client: discord.Client, application: int) -> Finding:
     known: Sequence[Any] = await client.http.get_global_commands(application)
     missing = [name for name in COMMANDS if name not in {command["name"] for command in known}]
     if missing:
-        return _bad(f"Discord: not registered yet: {', '.join(missing)}. The first `nightloom run` does it.")
-    return _good("Discord: the commands are registered")
+        return bad(f"Discord: not registered yet: {', '.join(missing)}. The first `nightloom run` does it.")
+    return good("Discord: the commands are registered")
 
 
 def _permissions(guild: Any, invite: str) -> Finding:  # Any: JSON
-    """The server's own; a channel may still take some of them away."""
+    """The permissions in the whole server. A channel may still take some of them away."""
     held = discord.Permissions(int(guild.get("permissions", 0)))
     missing = [name for name, needed in NEEDED if needed and not getattr(held, name)]
     if held.administrator or not missing:
-        return _good(f"Discord: {guild['name']}: all permissions")
+        return good(f"Discord: {guild['name']}: all permissions")
     listed = ", ".join(name.replace("_", " ") for name in missing)
-    return _bad(
+    return bad(
         f"Discord: {guild['name']}: missing {listed}. Give them to the bot's role, or invite anew: {invite}"
     )
 
 
 def invite_url(application: int) -> str:
-    """What an administrator of a server opens to let the bot in."""
+    """The link that an administrator of a server opens to invite the bot."""
     return discord.utils.oauth_url(application, permissions=NEEDED, scopes=("bot", "applications.commands"))
-
-
-def _good(text: str) -> Finding:
-    return Finding(is_good=True, text=text)
-
-
-def _bad(text: str) -> Finding:
-    return Finding(is_good=False, text=text)

@@ -1,4 +1,4 @@
-"""The slash commands and the context menu, as Discord is told of them. What they do is said elsewhere."""
+"""Registers the slash commands and the context menu. Knows no command's effect: see `interactions`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.types import Mode
 Modes = Literal["fast", "best", "weave", "auto"]
 Switch = Literal["on", "off"]
 Confirmation = Literal["everything"]
-Command: TypeAlias = app_commands.Command[Any, ..., None]  # Any: it is bound to no group class
+Command: TypeAlias = app_commands.Command[Any, ..., None]  # Any: bound to no group class
 
 
 def command_tree(client: discord.Client, does: Interactions) -> app_commands.CommandTree[discord.Client]:

@@ -1,4 +1,4 @@
-"""The connection to Discord: where it is, what it asks for, and that it comes back. Knows no events."""
+"""The connection to Discord: address, intents, and connecting again after a failure. Knows no events."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 
 class Connection:
-    """Keeps one client connected until stopped. `prepare` is given every new client before it logs in."""
+    """Keeps a client connected until stopped. Calls `prepare` with every new client before its login."""
 
     def __init__(self, settings: DiscordSettings, prepare: Callable[[discord.Client], None]) -> None:
         self._settings = settings
@@ -54,7 +54,7 @@ class Connection:
 
     @property
     def client(self) -> discord.Client:
-        """The client of now. Raises RuntimeError before the first one."""
+        """The current client. Raises RuntimeError before the first connection."""
         if self._client is None:
             raise RuntimeError("Discord is not connected yet")
         return self._client
@@ -70,7 +70,7 @@ class Connection:
         return self.client
 
     async def run(self) -> None:
-        """Connect, and again, for ever. Raises Undeliverable where the first token is refused."""
+        """Connect, and connect again after failures, for ever. Raises Undeliverable if the token is wrong."""
         redirect(self._settings.api_url, self._settings.gateway_url)
         failures = 0
         while not self._stopping.is_set():
@@ -151,8 +151,8 @@ def redirect(api_url: str | None, gateway_url: str | None) -> None:
 
 
 def new_client(settings: DiscordSettings, *, has_content: bool) -> discord.Client:
-    """A client that asks for no more than it needs, and keeps no messages and members in memory."""
-    # It never speaks aloud: no need to warn that it cannot.
+    """A client that asks for the fewest intents and keeps no messages and members in memory."""
+    # The bot never uses voice, so discord.py need not warn that voice is not installed.
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     options: dict[str, Any] = {  # Any: discord.py's options are of many types
         "intents": discord.Intents(guilds=True, messages=True, reactions=True, message_content=has_content),
@@ -169,7 +169,7 @@ def new_client(settings: DiscordSettings, *, has_content: bool) -> discord.Clien
 
 
 def _forget_ready(client: discord.Client) -> None:
-    """discord.py waits for servers to be told in tasks that fail when it is closed meanwhile."""
+    """End discord.py's tasks that wait for the list of servers: they fail when the client is closed."""
     state: Any = client._connection  # Any: private, and there is no other way to those tasks
     for task in (state._ready_task, *getattr(state, "_ready_tasks", {}).values()):
         if task is not None:
@@ -177,6 +177,6 @@ def _forget_ready(client: discord.Client) -> None:
 
 
 async def _take_gateway_of(client: discord.Client) -> None:
-    """The other server's own gateway: discord.py would go to Discord's after an invalid session."""
+    """Use the gateway of the server at `api_url`: after an invalid session discord.py would use Discord's."""
     _, url, _ = await client.http.get_bot_gateway()
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url)

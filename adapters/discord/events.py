@@ -1,4 +1,4 @@
-"""discord.py's objects → neutral events. Keeps nothing and sends nothing; only texts in files are fetched."""
+"""Translates discord.py's objects into neutral events. Fetches attached texts; keeps and sends nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SAID = (discord.MessageType.default, discord.MessageType.reply)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A person's message in Discord's terms, before it is known whether it talks or teaches."""
+    """A person's message, before it is known whether it talks or teaches."""
 
     ref: Ref
     place: Place
@@ -42,7 +42,7 @@ class Said:
         return f"message:{self.ref.id}"
 
     def message(self, *, mode: Mode | None, reply_to: str | None) -> Message:
-        """It talks."""
+        """As a question."""
         return Message(
             event=self.event,
             ref=self.ref,
@@ -55,7 +55,7 @@ class Said:
         )
 
     def thread_reply(self, to: Ref | None) -> ThreadReply:
-        """It teaches about the answer it stands under."""
+        """As teaching about the answer it replies to."""
         return ThreadReply(
             event=self.event,
             ref=self.ref,
@@ -68,12 +68,12 @@ class Said:
 
 
 def said(message: discord.Message, bot: discord.ClientUser) -> Said | None:
-    """What a person said; None for bots, webhooks and the system's own messages."""
+    """A person's message; None for messages of bots, webhooks and Discord itself."""
     if message.author.bot or message.webhook_id is not None or message.type not in _SAID:
         return None
     own_role = message.guild.self_role if message.guild else None
     own = [str(bot.id)] + ([f"&{own_role.id}"] if own_role else [])
-    # discord.py lists whom a reply pings among the mentions too: only the text tells a mention.
+    # A reply pings its author without a mention in the text; discord.py lists both as mentions.
     is_mention = any(re.search(f"<@!?{mark}>", message.content) for mark in own)
     names = {user.id for user in message.mentions if f"{user.id}>" in message.content}
     return Said(
@@ -91,7 +91,7 @@ def said(message: discord.Message, bot: discord.ClientUser) -> Said | None:
 
 
 async def with_files(said: Said, message: discord.Message) -> Said:
-    """With the text files that hang on it: Discord makes one of what is pasted and too long for a message."""
+    """The message with its text files: Discord turns a pasted text that is too long into a file."""
     texts = [said.text]
     for attachment in message.attachments:
         is_text = (attachment.content_type or "").startswith("text/") or attachment.filename == "message.txt"
@@ -104,7 +104,7 @@ async def with_files(said: Said, message: discord.Message) -> Said:
 
 
 def readable(message: discord.Message, own: list[str]) -> str:
-    """The text as the model shall read it: the bot's mention left out, other people by their names."""
+    """The text as the model reads it: without the bot's mention, with other people's names."""
     text = message.content
     for mark in own:
         text = re.sub(f"<@!?{mark}>", "", text)
@@ -127,7 +127,7 @@ def ref(channel_id: int, message_id: int) -> Ref:
 
 
 def place(channel: object) -> Place:
-    """Where a message stands. A thread is a place of its own in its channel."""
+    """The place of a message. A thread is a place of its own in its channel."""
     if isinstance(channel, discord.Thread):
         return _place(channel.parent_id, thread=channel.id)
     if isinstance(channel, discord.DMChannel):
@@ -137,7 +137,7 @@ def place(channel: object) -> Place:
 
 
 def channel_id(place: Place) -> int:
-    """The channel that messages of this place are sent to: to Discord a thread is one."""
+    """The channel that messages of this place are sent to. To Discord a thread is a channel."""
     return int(place.thread or place.channel)
 
 
@@ -163,5 +163,5 @@ def _replies_to(message: discord.Message) -> Ref | None:
 
 
 def _thread_start(channel: object) -> Ref | None:
-    # A thread that was opened at a message has that message's id, and stands in its channel.
+    # A thread that was opened at a message has the message's id. The message stands in the parent channel.
     return ref(channel.parent_id, channel.id) if isinstance(channel, discord.Thread) else None

@@ -1,7 +1,7 @@
-"""Whom the bot answers, and where, as the settings say. Knows no message's content.
+"""Decides whom the bot answers, and where, by the settings. Knows no message's content.
 
-Every list that is not empty must be met. In direct messages, which stand in no server and channel, a
-person must be a member of an allowed server, with an allowed role where roles are named.
+Every list that is not empty must be met. Direct messages stand in no server. There a person must be a member
+of an allowed server, with an allowed role where the settings name roles.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import aiohttp
 import discord
 
+from adapters.shared.bounded import BoundedDict
 from bot.settings import DiscordSettings
 
 MEMBERSHIP_S = 600.0
@@ -19,7 +20,7 @@ MAX_REMEMBERED = 10_000
 
 
 class Gate:
-    """Decides from ids alone where it can; asks Discord for a membership where it must."""
+    """Decides by ids where that is enough. Else it asks Discord for a person's membership."""
 
     def __init__(self, settings: DiscordSettings) -> None:
         self._servers = frozenset(settings.allowed_servers)
@@ -27,7 +28,8 @@ class Gate:
         self._roles = frozenset(settings.allowed_roles)
         self._people = frozenset(settings.allowed_people)
         self._blocked = frozenset(settings.blocked_people)
-        self._memberships: dict[tuple[int, int], tuple[float, frozenset[int] | None]] = {}
+        self._memberships: BoundedDict[tuple[int, int], tuple[float, frozenset[int] | None]]
+        self._memberships = BoundedDict(MAX_REMEMBERED)
 
     async def admits(
         self,
@@ -57,7 +59,7 @@ class Gate:
     async def admits_roles(
         self, client: discord.Client, user_id: int, guild_id: int | None, roles: Iterable[int] | None
     ) -> bool:
-        """`roles`: the person's, where an event told them; None: Discord is asked if it matters."""
+        """Whether the person has an allowed role. `roles` None: the event did not tell the person's roles."""
         if guild_id is not None:
             if not self._roles:
                 return True
@@ -82,10 +84,8 @@ class Gate:
         except discord.NotFound:
             held = None
         except (discord.HTTPException, aiohttp.ClientError, OSError):
-            return None  # not remembered: Discord may know again in a moment
+            return None  # not remembered: Discord may answer again in a moment
         else:
             held = frozenset(int(role) for role in member["roles"])
-        if len(self._memberships) >= MAX_REMEMBERED:
-            self._memberships.clear()
         self._memberships[key] = (now, held)
         return held

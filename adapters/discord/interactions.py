@@ -1,7 +1,7 @@
-"""Buttons pressed, answers corrected in a window, notices shown: Discord's interactions → the bot.
+"""Discord's interactions: commands, buttons and the correction window. Hands them to the bot, shows results.
 
-Discord waits three seconds for the first response to an interaction, so that is given before any work.
-Everything said here is for the one person who acted, except a question asked by `/ask`.
+Discord waits three seconds for the first response to an interaction, so the response comes before any work.
+Only the person who acted sees the result, except for a question asked by `/ask`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any  # modal payloads are JSON
 import discord
 import structlog
 
-from adapters.discord import events as events
+from adapters.discord import events
 from adapters.discord.calls import files
 from adapters.discord.gate import Gate
 from adapters.discord.sending import LIMIT_CHARS, Sender
@@ -52,7 +52,7 @@ log = structlog.get_logger(__name__)
 
 
 class Interactions:
-    """What a person does beside talking."""
+    """Handles what a person does beside sending messages."""
 
     def __init__(self, settings: DiscordSettings, app: App, gate: Gate, sender: Sender) -> None:
         self._settings = settings
@@ -69,7 +69,7 @@ class Interactions:
         *arguments: str,
         file: discord.Attachment | None = None,
     ) -> None:
-        """A command of the group: its result is shown to that person alone."""
+        """A command of the group `/nightloom`. Only the person sees its result."""
         if not await self._admitted(interaction):
             return
         await interaction.response.defer(ephemeral=True, thinking=True)
@@ -94,7 +94,7 @@ class Interactions:
         await self._show(interaction, result)
 
     async def ask(self, interaction: discord.Interaction, text: str, mode: Mode | None) -> None:
-        """A question by slash command: shown to all, and answered by a reply to it."""
+        """A question by slash command. Everybody sees the question. The answer is a reply to it."""
         if not await self._admitted(interaction):
             return
         deferred = await interaction.response.defer(thinking=True)
@@ -124,7 +124,7 @@ class Interactions:
     # Buttons
 
     async def pressed(self, interaction: discord.Interaction, kind: ActionKind, target: str) -> None:
-        """What comes of it is shown privately; a further page in the place of the page before."""
+        """A button. Only the person sees the result. A further page replaces the page before."""
         if not await self._admitted(interaction):
             return
         is_private = interaction.message is not None and interaction.message.flags.ephemeral
@@ -143,7 +143,7 @@ class Interactions:
     # Correct this
 
     async def correct(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        """The context menu on an answer: a window with its text, to be made into what was wanted."""
+        """The context menu on an answer opens a window with the answer's text, to be corrected."""
         if not await self._admitted(interaction):
             return
         ref = events.ref(message.channel.id, message.id)
@@ -160,7 +160,7 @@ class Interactions:
         await interaction.response.send_modal(_modal(ref, reply.text))
 
     async def submitted(self, interaction: discord.Interaction) -> None:
-        """The window was sent. Recognised by its custom id, so also one opened before a restart."""
+        """The window was sent. Its custom id tells the answer, so a window outlives a restart."""
         data: Mapping[str, Any] = interaction.data or {}
         custom_id = str(data.get("custom_id", ""))
         if not custom_id.startswith(f"{CORRECTION}:") or not await self._admitted(interaction):
@@ -168,7 +168,7 @@ class Interactions:
         await interaction.response.defer(ephemeral=True, thinking=True)
         channel, message = custom_id.removeprefix(f"{CORRECTION}:").split(":")
         ref = _own_ref(interaction)
-        self._sender.asked(ref, int(message))  # what is made of it stands under the answer
+        self._sender.asked(ref, int(message))  # the revision is posted as a reply to the answer
         thread_reply = ThreadReply(
             event=f"interaction:{interaction.id}",
             ref=ref,
@@ -189,12 +189,12 @@ class Interactions:
     # Showing
 
     async def _show(self, interaction: discord.Interaction, result: Callable[[], Awaitable[Notice]]) -> None:
-        """The result of what was asked, after the deferral; an error of the bot in its own words."""
+        """Show the result, after the deferral. An error of the bot's is shown in its own words."""
         try:
             notice = await result()
         except BotError as error:
             notice = Notice(text=error.message)
-        except Exception as error:  # nobody is left before a spinner that never ends
+        except Exception as error:  # else the person would see a spinner that never ends
             metrics.ERRORS.labels("discord", type(error).__name__).inc()
             log.exception("an interaction failed", interaction=interaction.id)
             notice = Notice(text="That failed, and I have noted why. Try it again.")
@@ -218,7 +218,7 @@ class Interactions:
                 await interaction.followup.send(text, files=attached, ephemeral=True, allowed_mentions=none)
 
     async def _send_file(self, interaction: discord.Interaction, notice: Notice) -> Notice:
-        """What is somebody's own goes to their direct messages, where it stays to be found."""
+        """A person's file goes to their direct messages, where they can find it later."""
         try:
             await self._sender.tell(events.person(interaction.user), None, notice)
         except Undeliverable as error:
@@ -246,7 +246,7 @@ def _place(interaction: discord.Interaction) -> Place:
 
 
 def _own_ref(interaction: discord.Interaction) -> Ref:
-    """An interaction is no message: its ref must not be taken for one."""
+    """The ref of an interaction, which cannot be mistaken for a message's."""
     ref = events.ref(interaction.channel_id or 0, interaction.id)
     return Ref(platform=ref.platform, channel=ref.channel, id=f"interaction:{ref.id}")
 
@@ -280,7 +280,7 @@ def _modal(ref: Ref, text: str) -> discord.ui.Modal:
 
 
 def _values(components: list[Mapping[str, Any]]) -> Iterator[str]:
-    """The fields' texts, in rows or in labels."""
+    """The texts of the fields, which stand in rows or in labels."""
     for component in components:
         if "value" in component:
             yield str(component["value"])

@@ -1,22 +1,20 @@
-"""Posts answers and notices to Discord, each once, and shows that one is being made. Knows no events.
+"""Posts answers and notices to Discord, each once, and shows the progress of an answer. Knows no events.
 
-A message that Discord may or may not have taken is sent again under the same nonce, which Discord
-remembers for some minutes; later than that, the channel is looked through for it first.
+Where Discord may have taken a message, it is sent again under the same nonce. Discord remembers a nonce for
+some minutes. After that the channel is searched for the message first.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 import aiohttp
 import discord
 import structlog
 
-from adapters.discord import events as events
+from adapters.discord import events
 from adapters.discord.calls import (
     CALL_TIMEOUT_S,
     CANNOT_DIRECT,
@@ -30,37 +28,38 @@ from adapters.discord.calls import (
     say,
 )
 from adapters.discord.connection import Connection
-from adapters.discord.progress import PROGRESS_MARK, Working
+from adapters.discord.progress import PROGRESS_MARK, ProgressDisplay
 from adapters.discord.views import buttons
 from adapters.shared import side_by_side
+from adapters.shared.bounded import BoundedDict
 from adapters.shared.splitting import split
 from bot import metrics
 from bot.events import Notice, Outgoing, Person, Place, Progress, Ref
 from bot.ports import ChatError, Undeliverable, Unreachable
 
-T = TypeVar("T")
-
 LIMIT_CHARS = 2000
-LOGIN_MAY_TAKE_S = 5.0  # what is told to one person keeps others waiting
-LOOK_BACK_MESSAGES = 100
+LOGIN_MAY_TAKE_S = 5.0  # a notice to one person keeps the others waiting
+LOOK_BACK_MESSAGES = 1000
 CLOCK_SKEW = timedelta(seconds=5)  # between this machine and Discord
-REMEMBERED = 2000
+MAX_REMEMBERED = 2000
 
 log = structlog.get_logger(__name__)
 
 
 class Sender:
-    """Everything that goes out. `tasks` are its owner's: they live as long as the adapter runs."""
+    """Sends everything. `tasks` is the task group of its owner, which lives as long as the adapter runs."""
 
     def __init__(self, connection: Connection, *, progress_after_s: float) -> None:
         self._connection = connection
         self._progress_after_s = progress_after_s
         self._started_at = datetime.now(UTC)
-        self._tried: OrderedDict[str, None] = OrderedDict()
-        self._working: dict[str, Working] = {}
-        self._shown: dict[str, int] = {}  # question → the message that shows its progress
-        self._asked: OrderedDict[str, int] = OrderedDict()  # a slash command's question → its message
-        self._told_closed: set[str] = set()
+        self._tried: BoundedDict[str, None] = BoundedDict(MAX_REMEMBERED)
+        self._displays: dict[str, ProgressDisplay] = {}  # a display ends by itself after a while
+        self._progress_messages: BoundedDict[str, int] = BoundedDict(MAX_REMEMBERED)  # by question
+        self._asked: BoundedDict[str, int] = BoundedDict(
+            MAX_REMEMBERED
+        )  # a slash command's question → message
+        self._told_closed: BoundedDict[str, None] = BoundedDict(MAX_REMEMBERED)  # people
         self.tasks: asyncio.TaskGroup | None = None
 
     # Answers
@@ -72,7 +71,7 @@ class Sender:
         slots = [int(ref.id) for ref in outgoing.replaces]
         slots += await self._end_progress(outgoing.question)
         is_unsure = outgoing.key in self._tried or _is_old(outgoing, self._started_at)
-        _keep(self._tried, outgoing.key, None)
+        self._tried[outgoing.key] = None
         try:
             if is_unsure:
                 slots += [found for found in await self._look_back(outgoing, texts) if found not in slots]
@@ -81,7 +80,7 @@ class Sender:
             _count(error)
             raise
         if outgoing.question:
-            self._shown.pop(outgoing.question.id, None)
+            self._progress_messages.pop(outgoing.question.id, None)
         return refs
 
     async def _fill(
@@ -91,10 +90,10 @@ class Sender:
         texts: Sequence[str],
         slots: Sequence[int],
     ) -> Sequence[Ref]:
-        """Write the pieces over the messages that stand already, post the rest, delete what is left."""
+        """Write the pieces over the messages in `slots`, post further pieces, delete surplus messages."""
         refs: list[Ref] = []
         for index, text in enumerate(texts):
-            view = buttons(side_by_side.actions(outgoing)) if index == len(texts) - 1 else None
+            view = buttons(side_by_side.actions_of(outgoing)) if index == len(texts) - 1 else None
             posted = None
             if index < len(slots):
                 posted = await self._rewrite(place, slots[index], text, view)
@@ -126,7 +125,7 @@ class Sender:
     async def _rewrite(
         self, place: discord.PartialMessageable, message_id: int, text: str, view: discord.ui.View | None
     ) -> int | None:
-        """Edit a message of our own. None: somebody deleted it."""
+        """Edit a message of the bot. None: somebody deleted the message."""
         message = place.get_partial_message(message_id)
         try:
             await call(message.edit(content=text, view=view, allowed_mentions=discord.AllowedMentions.none()))
@@ -144,7 +143,10 @@ class Sender:
                 raise
 
     async def _look_back(self, outgoing: Outgoing, texts: Sequence[str]) -> list[int]:
-        """The pieces of this answer that an earlier try has posted, in order; or its progress message."""
+        """The pieces of this answer that an earlier try has posted, in order, or its progress message.
+
+        Reads on, page after page, until every piece is found or the limit of messages is reached.
+        """
         place = self._channel(outgoing.place)
         since = (outgoing.reply.at or self._started_at) - CLOCK_SKEW
         question = self._reference(outgoing.question)
@@ -156,9 +158,11 @@ class Sender:
                 async for message in place.history(limit=LOOK_BACK_MESSAGES, after=after, oldest_first=True):
                     if self._is_piece(message, texts, len(found), asked):
                         found.append(message.id)
+                    if len(found) == len(texts):
+                        break
         except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
-            # Without the right to read the history the nonce alone must do.
-            log.warning("the channel could not be looked through", channel=place.id, error=repr(error))
+            # Without the right to read the history only the nonce prevents a second post.
+            log.warning("the channel could not be searched", channel=place.id, error=repr(error))
         return found
 
     def _is_piece(
@@ -179,45 +183,56 @@ class Sender:
         """See bot.ports.Chat.working."""
         if self.tasks is None or not self._connection.is_open:
             return
-        working = self._working.get(question.id)
-        if working is None:
+        display = self._displays.get(question.id)
+        if display is None:
             channel = self._channel(place)
             reference = self._reference(question)
-            working = Working(channel, reference, progress_after_s=self._progress_after_s)
-            self._working[question.id] = working
-            self.tasks.create_task(working.run(), name=f"discord-working-{question.id}")
+            display = ProgressDisplay(channel, reference, progress_after_s=self._progress_after_s)
+            self._displays[question.id] = display
+            self.tasks.create_task(
+                self._display(question.id, display), name=f"discord-progress-{question.id}"
+            )
         if progress is not None:
-            working.offer(progress)
+            display.offer(progress)
 
     async def idle(self, place: Place, question: Ref) -> None:
         """See bot.ports.Chat.idle."""
         for message_id in await self._end_progress(question):
-            self._shown.pop(question.id, None)
+            self._progress_messages.pop(question.id, None)
             try:
                 await self._remove(self._channel(place), message_id)
             except ChatError as error:
                 log.warning("a progress message stays", question=question.id, error=str(error))
 
     async def stop(self) -> None:
-        """Show nothing more of what is in the making: its questions are in the inbox."""
-        for question in list(self._working):
-            working = self._working.pop(question)
-            await working.stop()
+        """Show no progress any more. The questions stay in the inbox."""
+        for display in list(self._displays.values()):
+            await display.stop()
+
+    async def _display(self, question: str, display: ProgressDisplay) -> None:
+        """Show progress until the display ends. What it posted is kept for the answer to be written over."""
+        await display.run()
+        if display.message_id is not None:
+            self._progress_messages[question] = display.message_id
+        if self._displays.get(question) is display:
+            del self._displays[question]
 
     async def _end_progress(self, question: Ref | None) -> list[int]:
-        """The message that shows the progress of this question's answer: the answer is written over it."""
+        """The message that shows the progress of this question's answer, to write the answer over."""
         if question is None:
             return []
-        working = self._working.pop(question.id, None)
-        shown = await working.stop() if working else None
-        if shown is not None:
-            self._shown[question.id] = shown
-        return [self._shown[question.id]] if question.id in self._shown else []
+        display = self._displays.pop(question.id, None)
+        if display is not None:
+            await display.stop()
+            if display.message_id is not None:
+                self._progress_messages[question.id] = display.message_id
+        message_id = self._progress_messages.get(question.id)
+        return [] if message_id is None else [message_id]
 
     # Notices
 
     async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
-        """See bot.ports.Chat.tell. Where direct messages are closed the place is told that they are."""
+        """See bot.ports.Chat.tell. Where the person's direct messages are closed, the place says so."""
         try:
             async with asyncio.timeout(LOGIN_MAY_TAKE_S):
                 await self._connection.logged_in()
@@ -248,14 +263,14 @@ class Sender:
             await call(say(channel, text, view, attached))
 
     async def answer(self, place: Place, question: Ref, text: str) -> None:
-        """A plain word under somebody's message, that is no answer. The same word once."""
+        """A text under somebody's message that is no answer. The same text is posted once."""
         nonce = make_nonce(f"{question.id} {text}", 0)
         await self._send(self._channel(place), text, None, question, nonce)
 
     async def _tell_closed(self, person: Person, place: Place) -> None:
         if person.key in self._told_closed:
             return
-        self._told_closed.add(person.key)
+        self._told_closed[person.key] = None
         name = person.name or "you"
         text = (
             f"{name}, I have something to tell you alone, but your direct messages are closed to me. "
@@ -272,11 +287,11 @@ class Sender:
         direct = await call(client.create_dm(user))
         return client.get_partial_messageable(direct.id)
 
-    # What is known of the messages sent
+    # Questions and their messages
 
     def asked(self, ref: Ref, message_id: int) -> None:
-        """The question of a slash command is shown by this message: the answer replies to it."""
-        _keep(self._asked, ref.id, message_id)
+        """This message shows the question of a slash command. The answer replies to the message."""
+        self._asked[ref.id] = message_id
 
     def _channel(self, place: Place) -> discord.PartialMessageable:
         return self._connection.client.get_partial_messageable(events.channel_id(place))
@@ -295,15 +310,7 @@ class Sender:
 def _text(outgoing: Outgoing) -> str:
     reply = outgoing.reply
     heading = " ".join((reply.heading or "").split())  # Discord's small print is one line
-    return side_by_side.side_by_side(outgoing, f"-# {heading}\n{reply.text}" if heading else reply.text)
-
-
-def _keep(remembered: OrderedDict[str, T], key: str, value: T) -> None:
-    """Remember it, and forget the oldest."""
-    remembered[key] = value
-    remembered.move_to_end(key)
-    while len(remembered) > REMEMBERED:
-        remembered.popitem(last=False)
+    return side_by_side.text_of(outgoing, f"-# {heading}\n{reply.text}" if heading else reply.text)
 
 
 def _count(error: ChatError) -> None:
@@ -312,7 +319,7 @@ def _count(error: ChatError) -> None:
 
 
 def _is_old(outgoing: Outgoing, started_at: datetime) -> bool:
-    """From before this process began: another may have begun to answer it, or sent the answer."""
+    """Whether the question or answer is older than this process: another process may have sent the answer."""
     if outgoing.reply.at is None or outgoing.reply.at < started_at:
         return True
     question = outgoing.question.id if outgoing.question else ""

@@ -1,6 +1,6 @@
-"""Buttons as Discord draws them. What each does is `on_press`'s to say; they know nothing of learning.
+"""Buttons as Discord draws them. Knows no button's effect: `on_press` is told when a button is pressed.
 
-A button's custom id carries its kind and target, so it still works after a restart, on old messages too.
+A button's custom id carries its kind and target. So buttons under old messages work after a restart.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STYLES = {
 
 
 def button_class(on_press: OnPress) -> type[discord.ui.DynamicItem[discord.ui.Button[Any]]]:
-    """The one kind of button there is, to be registered with the client."""
+    """The class of all buttons, to be registered with the client."""
 
     class ActionButton(
         discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"nl:(?P<kind>[a-z_]+):(?P<target>(?s:.+))"

@@ -1,1 +1,1 @@
-"""What the chat platforms share: splitting long texts, pacing, catching up, showing two answers."""
+"""What the chat platforms share: splitting and pacing, catching up, comparisons, findings of `check`."""

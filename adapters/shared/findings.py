@@ -1,4 +1,4 @@
-"""What `nightloom check` found: one line each, good or with what to do."""
+"""A line of `nightloom check`. Knows no platform."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at. Where it is not good, the text says what to do."""
+    """The result of a check. Where it is not good, the text says what to do."""
 
     is_good: bool
     text: str
+
+
+def good(text: str) -> Finding:
+    return Finding(is_good=True, text=text)
+
+
+def bad(text: str) -> Finding:
+    return Finding(is_good=False, text=text)

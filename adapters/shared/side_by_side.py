@@ -1,18 +1,18 @@
-"""Two candidates in one message, and the buttons that say which is better. Knows no platform."""
+"""Two candidates side by side in one message, with buttons that say which is better. Knows no platform."""
 
 from __future__ import annotations
 
 from bot.events import Action, ActionKind, Alternative, Outgoing
 
 
-def side_by_side(outgoing: Outgoing, text: str) -> str:
-    """The answer's text; in a duel the other candidate below it."""
+def text_of(outgoing: Outgoing, text: str) -> str:
+    """The answer's text; in a comparison the other candidate below it."""
     rival = _rival(outgoing)
     return f"**A**\n{text}\n\n**B**\n{rival.text}" if rival else text
 
 
-def actions(outgoing: Outgoing) -> tuple[Action, ...]:
-    """In a duel, which of the two is better comes before everything else."""
+def actions_of(outgoing: Outgoing) -> tuple[Action, ...]:
+    """The buttons below. In a comparison the choice between the two comes first."""
     rival = _rival(outgoing)
     if rival is None or any(action.kind is ActionKind.TAKE for action in outgoing.actions):
         return outgoing.actions
@@ -23,4 +23,5 @@ def actions(outgoing: Outgoing) -> tuple[Action, ...]:
 
 
 def _rival(outgoing: Outgoing) -> Alternative | None:
+    """The other candidate; None where only one is shown."""
     return next((other for other in outgoing.reply.alternatives if other.id == outgoing.reply.duel), None)

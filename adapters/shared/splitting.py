@@ -1,7 +1,7 @@
 """Cuts long texts into pieces that a platform takes, and paces edits. Knows no platform.
 
-A text that is cut inside a code block gets the block closed at the end of the piece and opened again,
-in the same language, at the start of the next. Lengths are in code points, as Discord and Slack count.
+A code block that is cut is closed at the end of the piece, and opened again in the same language at the start
+of the next piece. Lengths are in code points, as Discord and Slack count.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BREAKS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A stretch of the text, and what stands around it so that the piece is whole by itself."""
+    """A stretch of the text, with the marks around it that open and close a code block that was cut."""
 
     opened: str = ""
     body: str
@@ -51,7 +51,7 @@ def split(text: str, limit_chars: int) -> list[str]:
 
 
 def pieces(text: str, limit_chars: int) -> list[Piece]:
-    """The same, with the repair of code blocks apart from the text: the bodies joined are the text."""
+    """The same, with the repair of code blocks apart. Joined, the bodies are the text."""
     if limit_chars < MIN_LIMIT_CHARS:
         raise ValueError(f"a piece needs room for {MIN_LIMIT_CHARS} characters, not {limit_chars}")
     if len(text) <= limit_chars:
@@ -74,9 +74,9 @@ def pieces(text: str, limit_chars: int) -> list[Piece]:
 
 
 class Pacer(Generic[T]):
-    """Hands on the newest of many values, the first after a while and then one per interval at most.
+    """Sends the newest of many values, at most one value in an interval.
 
-    `stop` ends it: what still waits is dropped, what is being sent is sent to its end.
+    `stop` drops the value that waits, and lets a value that is being sent arrive.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Pacer(Generic[T]):
         self._ended = asyncio.Event()
 
     def offer(self, value: T) -> None:
-        """This is the newest now."""
+        """This value is the newest now."""
         self._waiting = [value]
         self._offered.set()
 
@@ -127,7 +127,7 @@ class _Fence:
 
     start: int
     end: int
-    opens: str | None  # what opens the block again; None: this one closes a block
+    opens: str | None  # the text that opens the block again; None: this fence closes a block
 
 
 def _fences(text: str) -> list[_Fence]:
@@ -142,14 +142,14 @@ def _fences(text: str) -> list[_Fence]:
         elif len(language) > MAX_LANGUAGE_CHARS:
             found.append(_Fence(start=match.start(), end=ticks_end, opens="```\n"))
         else:
-            # The line break after the language belongs to the fence: nothing may come between them.
+            # The line break after the language belongs to the fence: no cut may come between them.
             end = match.end() + (1 if language else 0)
             found.append(_Fence(start=match.start(), end=end, opens=f"```{language}\n"))
     return found
 
 
 def _opened(fences: Sequence[_Fence], position: int) -> str:
-    """What opens the block again in which this position stands; nothing outside of blocks."""
+    """The text that opens the block around this position again; empty outside of blocks."""
     before = [fence for fence in fences if fence.end <= position]
     return (before[-1].opens or "") if before else ""
 
@@ -162,7 +162,7 @@ def _cut(text: str, start: int, latest: int, fences: Sequence[_Fence]) -> int:
     """Where the piece that begins at `start` ends: at the best place in its second half."""
     earliest = start + (latest - start) // 2
     for pattern in _BREAKS:
-        # A pattern may begin before the window; its end is what counts.
+        # A match may begin before the window. Only its end counts.
         ends = [match.end() for match in pattern.finditer(text, max(start, earliest - 2), latest)]
         fitting = [end for end in ends if end >= earliest and not _inside(fences, end)]
         if fitting:
@@ -174,7 +174,7 @@ def _cut(text: str, start: int, latest: int, fences: Sequence[_Fence]) -> int:
 
 
 def _before_fence(text: str, fences: Sequence[_Fence], end: int) -> int:
-    """A block that would be opened only to be closed at once begins in the next piece instead."""
+    """Where a cut would leave a block opened and closed at once, the block begins in the next piece."""
     for before, after in pairwise([None, *fences]):
         if after and after.opens and after.end == end:
             is_clear = after.start > 0 and text[after.start - 1].isspace()
@@ -187,7 +187,7 @@ def _inside(fences: Sequence[_Fence], position: int) -> bool:
 
 
 def _joins(left: str, right: str) -> bool:
-    """Whether two neighbouring characters are parts of one that people see: 👍🏽, é, 👩‍🚀, 🇫🇷."""
+    """Whether people see these two neighbouring characters as a single character: 👍🏽, é, 👩‍🚀, 🇫🇷."""
     if right == "\u200d" or left == "\u200d" or (left == "\r" and right == "\n"):
         return True
     if unicodedata.category(right) in ("Mn", "Mc", "Me") or "\U0001f3fb" <= right <= "\U0001f3ff":

@@ -1,13 +1,13 @@
-"""What Slack shows, as Block Context: answers, notices, thumbs, the correction's window. Pure.
+"""Answers, notices, thumbs and the correction window as Block Kit, within Slack's limits. Pure.
 
-Every text stays within Slack's limits; whoever sends decides where. The Home tab is `slack_home`.
+Does not know where a block is shown. The Home tab is drawn by `home`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, TypeAlias  # Block Context is nested JSON
+from typing import Any, TypeAlias  # Block Kit is nested JSON
 
 from adapters.slack.text import to_mrkdwn
 from bot.events import Action, ActionKind, Notice
@@ -29,7 +29,7 @@ _PRIMARY = {ActionKind.LEARN_ON, ActionKind.TAKE}
 
 
 def answer(piece: str, *, heading: str | None, reply: str | None, actions: Sequence[Action]) -> list[Block]:
-    """One message of an answer. Only its last carries the controls, and says so by naming the reply."""
+    """A message of an answer. Only the last message names the reply and carries the controls."""
     blocks = [context(heading)] if heading else []
     blocks.append(section(to_mrkdwn(piece)))
     if actions:
@@ -40,13 +40,13 @@ def answer(piece: str, *, heading: str | None, reply: str | None, actions: Seque
 
 
 def notice(said: Notice, pieces: Sequence[str]) -> list[Block]:
-    """Something said to one person, with its buttons below."""
+    """A notice, with its buttons below."""
     blocks = [section(to_mrkdwn(piece)) for piece in pieces]
     return [*blocks, buttons(said.actions)] if said.actions else blocks
 
 
 def feedback(reply: str) -> Block:
-    """Slack's two thumbs under an answer. They never deselect: the last click counts."""
+    """Slack's two thumbs under an answer. A thumb cannot be deselected: the last click counts."""
     element = {
         "type": "feedback_buttons",
         "action_id": FEEDBACK,
@@ -57,13 +57,13 @@ def feedback(reply: str) -> Block:
 
 
 def feedback_counted(reply: str, said: str) -> list[Block]:
-    """The private word after a click on a thumb, with the way to take it back."""
+    """The private message after a click on a thumb, with a button to take the click back."""
     row = {"type": "actions", "elements": [button("Take it back", CLEAR_FEEDBACK, reply)]}
     return [section(said), row]
 
 
 def correction_modal(text: str, channel: str, ts: str, thread: str | None) -> Block:
-    """The answer's text, to be made into what the person wanted."""
+    """A window with the answer's text, to be corrected."""
     element = {
         "type": "plain_text_input",
         "action_id": CORRECTION_INPUT,
@@ -90,7 +90,7 @@ def correction_modal(text: str, channel: str, ts: str, thread: str | None) -> Bl
 
 
 def buttons(actions: Sequence[Action]) -> Block:
-    """A row of buttons. Their action id is the kind, their value what it acts on."""
+    """A row of buttons. The action id is a button's kind. The value is what the button acts on."""
     elements = []
     for index, action in enumerate(actions):
         element = button(action.label, f"{action.kind}:{index}", action.target)

@@ -1,6 +1,6 @@
-"""What happened on Slack while the bot was away: reactions changed, messages unanswered.
+"""Catching up on Slack: reactions that changed, and messages left unanswered, while the bot was away.
 
-Reads it back after every connection. Knows nothing of what a reaction or a message means.
+Reads them after every new connection. Does not know what a reaction or a message means.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias  # Slack's messages are JSON
 
 import structlog
 
-from adapters.shared.reacted_meanwhile import Touched
-from adapters.slack.connection import patiently, read
+from adapters.shared.catch_up import ReactionCounts
+from adapters.slack.connection import pages, patiently, read
 from adapters.slack.events import person
 from adapters.slack.teams import Team, Teams
 from bot import metrics
@@ -22,10 +22,9 @@ from bot.events import Place, Platform, ReactionState, Ref
 from bot.ports import ChatError
 from bot.ratings import BAD_BUTTON, GOOD_BUTTON
 
-ANSWERS_READ_BACK: Final = 1000
-READ_BACK: Final = timedelta(days=14)
+MAX_ANSWERS: Final = 1000
+MAX_AGE: Final = timedelta(days=14)
 AT_ONCE: Final = 4
-PAGE: Final = 200
 TRIES: Final = 4
 KINDS: Final = "public_channel,private_channel,im,mpim"
 
@@ -42,35 +41,35 @@ class CatchUp:
         self._teams = teams
         self._take = take
         self._missed_max_age = timedelta(seconds=missed_max_age_s)
-        self._touched: Touched[Ref] = Touched()
+        self._reaction_counts: ReactionCounts[Ref] = ReactionCounts()
 
-    def touched(self, ref: Ref) -> None:
-        """A reaction was heard of just now: what is being read back may be older than that."""
-        self._touched.heard(ref)
+    def reacted(self, ref: Ref) -> None:
+        """A reaction to this message has just arrived: what is being read of it may be old."""
+        self._reaction_counts.add(ref)
 
     async def run(self) -> None:
-        """Read back everything that may have been missed. Carries on past workspaces that do not answer."""
+        """Read everything that may have been missed. A workspace that does not answer is passed over."""
         now = self._app.context.clock()
-        posted = await self._app.posted(Platform.SLACK, since=now - READ_BACK, limit=ANSWERS_READ_BACK)
+        posted = await self._app.posted(Platform.SLACK, since=now - MAX_AGE, limit=MAX_ANSWERS)
         slots = asyncio.Semaphore(AT_ONCE)
 
-        async def one(reply: str, ref: Ref) -> int:
+        async def read_reply(reply: str, ref: Ref) -> int:
             async with slots:
                 return await self._reactions(reply, ref)
 
-        with self._touched.watched():
+        with self._reaction_counts.reading():
             async with asyncio.TaskGroup() as tasks:
                 pieces = await self._piece_of_each(posted)
-                reading = [tasks.create_task(one(reply, ref)) for reply, ref in pieces.items()]
+                reading = [tasks.create_task(read_reply(reply, ref)) for reply, ref in pieces.items()]
         if self._missed_max_age:
             threads = {(place.channel, place.thread) for _, place in posted if place.thread}
             await self._missed(now - self._missed_max_age, threads)
-        log.info("slack.read_back", answers=len(posted), changed=sum(task.result() for task in reading))
+        log.info("slack.caught_up", answers=len(posted), changed=sum(task.result() for task in reading))
 
     # Reactions
 
     async def _piece_of_each(self, posted: Iterable[tuple[Ref, Place]]) -> dict[str, Ref]:
-        """One piece of each reply: its reactions are read on all of them."""
+        """A piece of each reply, which leads to the reply's other pieces."""
         of_reply: dict[str, Ref] = {}
         for ref, _ in posted:
             reply = await self._app.reply_at(ref)
@@ -79,10 +78,10 @@ class CatchUp:
         return of_reply
 
     async def _reactions(self, reply: str, ref: Ref) -> int:
-        """Make the stored reactions to one reply those that stand on Slack; how many sets changed."""
+        """Store the reactions that this reply carries on Slack now. Returns how many sets changed."""
         pieces = await self._app.store.replies.pieces(reply)
         for _ in range(TRIES):
-            before = self._touched.counts()
+            before = self._reaction_counts.snapshot()
             emoji: dict[str, set[str]] = {}
             try:
                 for piece in pieces:
@@ -90,22 +89,26 @@ class CatchUp:
             except ChatError as error:
                 log.info("slack.reactions_not_read", why=str(error))
                 return 0
-            now = self._touched.counts()
+            now = self._reaction_counts.snapshot()
             if all(before[piece] == now[piece] for piece in pieces):
                 return await self._app.reactions(await self._states(reply, ref, emoji))
-        return 0  # it changes faster than it is read: then every change is heard of
+        return 0  # it changes faster than it can be read; then each change arrives as an event
 
     async def _read(self, piece: Ref, emoji: dict[str, set[str]]) -> None:
         team_id, _, channel = piece.channel.partition("/")
         team = await self._teams.of(team_id)
-        found = await _read(team, "reactions.get", channel=channel, timestamp=piece.id, full=True)
+        where = {"channel": channel, "timestamp": piece.id, "full": True}
+        found = await patiently(lambda: read(team.client, "reactions.get", **where))
         for reaction in found["message"].get("reactions", ()):
             for user in reaction["users"]:
                 if user != team.bot:
                     emoji.setdefault(person(team_id, user).key, set()).add(reaction["name"])
 
     async def _states(self, reply: str, ref: Ref, emoji: Mapping[str, set[str]]) -> list[ReactionState]:
-        """Also for people who have nothing left on it. Clicked thumbs are no reactions, and stay."""
+        """Every person's set, also the sets of people who took all emoji off.
+
+        A thumb pressed as a button is no reaction on Slack, so it is kept as it is stored.
+        """
         stored = {key for key in await self._app.store.reactions.people_on(reply) if key.startswith("slack:")}
         states = []
         for key in stored | emoji.keys():
@@ -119,7 +122,7 @@ class CatchUp:
     # Messages
 
     async def _missed(self, oldest: datetime, threads: Iterable[tuple[str, str | None]]) -> None:
-        """What was said while nobody listened, if it is not too old. Heard twice it counts once."""
+        """Hear the messages that were missed and are not too old. A message heard twice counts once."""
         for team in await self._teams.all():
             try:
                 channels = await self._channels(team)
@@ -133,40 +136,30 @@ class CatchUp:
             team_id, _, channel = place.partition("/")
             try:
                 team = await self._teams.of(team_id)
-            except ChatError as error:  # nobody has it installed any more
+            except ChatError as error:  # the app is no longer installed there
                 log.info("slack.workspace_not_read", team=team_id, why=str(error))
                 continue
             await self._retake(team, channel, oldest, thread)
 
     async def _channels(self, team: Team) -> list[str]:
         """Every channel that the bot is in."""
-        return [one["id"] for one in await _pages(team, "users.conversations", "channels", types=KINDS)]
+        return [
+            channel["id"]
+            async for channel in pages(team.client, "users.conversations", "channels", types=KINDS)
+        ]
 
     async def _retake(self, team: Team, channel: str, oldest: datetime, thread: str | None) -> None:
         method = "conversations.replies" if thread else "conversations.history"
         where = {"channel": channel, "oldest": f"{oldest.timestamp():.6f}"}
         try:
-            found = await _pages(team, method, "messages", **where, **({"ts": thread} if thread else {}))
+            thread_ts = {"ts": thread} if thread else {}
+            found = [
+                message async for message in pages(team.client, method, "messages", **where, **thread_ts)
+            ]
         except ChatError as error:
             log.info("slack.channel_not_read", channel=channel, why=str(error))
             return
         for message in sorted(found, key=lambda message: float(message["ts"])):
             event = {**message, "type": "message", "channel": channel}
-            event.pop("edited", None)  # as it is now it is what was said
+            event.pop("edited", None)  # the text of now is heard as the message, not as a change of it
             await self._take({"team_id": team.id, "event": event})
-
-
-async def _pages(team: Team, method: str, key: str, **arguments: Any) -> list[Mapping[str, Any]]:
-    """What stands under the key on every page. Raises ChatError."""
-    found: list[Mapping[str, Any]] = []
-    cursor = ""
-    while True:
-        page = await _read(team, method, limit=PAGE, cursor=cursor, **arguments)
-        found += page[key]
-        cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
-        if not cursor:
-            return found
-
-
-async def _read(team: Team, method: str, **arguments: Any) -> Mapping[str, Any]:
-    return await patiently(lambda: read(team.client, method, **arguments))

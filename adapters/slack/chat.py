@@ -1,16 +1,14 @@
-"""Nightloom on Slack: what people say and react there goes to the bot, its answers come back.
+"""Nightloom on Slack: hands messages and reactions to the bot, and posts the bot's answers.
 
-Mention to talk, reply in the thread to teach, react to rate; in a direct message plain messages talk. Knows
-Slack, and nothing of learning. Events are taken in a global middleware, which Bolt runs before it
-acknowledges: what Slack holds for received is durable. Its parts: events (translating), sending, controls,
-catch-up, Home tab, teams.
+Mention me to talk. Reply in the thread to teach. React to rate. In a direct message a plain message talks.
+Knows Slack and nothing of learning. Bolt runs the middleware that handles events before it acknowledges, so
+an acknowledged event is durable. Its parts: events, sending, controls, catch_up, home, teams.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final  # Slack's bodies are JSON
 
@@ -21,7 +19,8 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.shared.catch_up import ReadBack
+from adapters.shared.bounded import BoundedDict
+from adapters.shared.catch_up import CatchUpRuns
 from adapters.slack import events as slack_events
 from adapters.slack.catch_up import CatchUp
 from adapters.slack.connection import call, read
@@ -41,7 +40,7 @@ from engine.types import Mode
 
 PING_INTERVAL_S: Final = 5.0
 MAX_WAIT_S: Final = 60.0
-NAMES_KEPT: Final = 10_000
+MAX_NAMES: Final = 10_000
 MAX_BODY_BYTES: Final = 2**20
 SUGGESTED: Final = ("What can you do?", "Tell me about something you like.")
 UNREADABLE: Final = "I could not take that in. Please try again in a moment."
@@ -50,9 +49,9 @@ log = structlog.get_logger(__name__)
 
 
 class SlackChat(Chat):
-    """The Chat for Slack: one app, in one workspace or many. `run` it beside the bot's app.
+    """The Chat for Slack: an app in one workspace or many. Start `run` beside the app that gets its events.
 
-    Raises ChatError where the settings leave no way for events to come in.
+    Raises ChatError where the settings name no way in for events.
     """
 
     platform = Platform.SLACK
@@ -63,12 +62,12 @@ class SlackChat(Chat):
         self._teams = teams
         self._sender = Sender(teams, clock=app.context.clock)
         self._catch_up = CatchUp(app, teams, self._take, missed_max_age_s=settings.missed_max_age_s)
-        self._names: OrderedDict[str, str] = OrderedDict()
+        self._names: BoundedDict[str, str] = BoundedDict(MAX_NAMES)
         self._stopping = asyncio.Event()
-        self._read_back = ReadBack(self.platform, self._catch_up.run)
+        self._catch_up_runs = CatchUpRuns(self.platform, self._catch_up.run)
         self._installer = _installer(settings, teams)
         self._bolt = AsyncApp(
-            name="nightloom",  # left out, it walks all callers' frames to name itself after their file
+            name="nightloom",  # without a name Bolt searches all callers' frames for one
             authorize=teams.authorizer(),
             signing_secret=_signing_secret(settings),
             request_verification_enabled=settings.app_token is None,
@@ -82,10 +81,10 @@ class SlackChat(Chat):
         handler: AsyncSocketModeHandler | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                beside = tasks.create_task(self._read_back.run())
+                beside = tasks.create_task(self._catch_up_runs.run())
                 handler = await self._connect() if self._settings.app_token else None
                 if handler is None:
-                    self._read_back.missed()
+                    self._catch_up_runs.missed()
                 await self._stopping.wait()
                 beside.cancel()
         finally:
@@ -110,10 +109,10 @@ class SlackChat(Chat):
     async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
         await self._sender.tell(person, place, notice)
 
-    # What Slack tells
+    # Slack's events
 
     async def _receive(self, body: Mapping[str, Any], next: Callable[[], Awaitable[None]]) -> None:
-        """Whatever fails here is not acknowledged, so Slack sends it again."""
+        """Handle an event. Where that fails the event is not acknowledged, and Slack sends it again."""
         if "event" in body:
             await self._take(body)
         await next()
@@ -142,13 +141,16 @@ class SlackChat(Chat):
         if deletion := slack_events.deletion(body):
             await self._app.delete(deletion)
         elif reaction := slack_events.reaction(body, team.bot):
-            self._catch_up.touched(reaction.ref)
+            self._catch_up.reacted(reaction.ref)
             await self._app.reaction(reaction)
         elif said := slack_events.said(body, team.bot):
             await self._hear(said, await self.person(team, said.user))
 
     async def _hear(self, said: Said, person: Person) -> None:
-        """Talk or teach: see the rule in the module's docstring. A file without a word is neither."""
+        """Decide whether the message talks or teaches, by the rule in the module's docstring.
+
+        A file without text does neither.
+        """
         if not said.text and not said.is_mention:
             return
         if said.edited_at:
@@ -162,19 +164,19 @@ class SlackChat(Chat):
         return self._settings.channel_modes.get(said.channel)
 
     async def _talks(self, said: Said) -> bool:
-        """In direct messages what stands alone talks, and so does a thread that no answer began."""
+        """In direct messages a plain message talks, and so does a reply in a thread under no answer."""
         return said.root is None or await self._app.reply_at(said.root) is None
 
     async def _changed(self, said: Said, person: Person) -> None:
         try:
             await self._app.edit(said.edit(person))
         except Unknown:
-            # The mention was put in only now: it is a question from now on.
+            # The message became a question by the mention that was added.
             if said.is_mention:
                 await self._app.message(said.message(person, mode=self._mode_in(said)))
 
     async def _welcome(self, team: Team, thread: Mapping[str, Any]) -> None:
-        """The assistant pane was opened: say what can be asked there."""
+        """The assistant pane was opened: suggest what to ask."""
         where = {"channel_id": thread["channel_id"], "thread_ts": thread["thread_ts"]}
         prompts = [{"title": text, "message": text} for text in SUGGESTED]
         try:
@@ -184,7 +186,7 @@ class SlackChat(Chat):
             log.info("slack.no_welcome", why=str(error))
 
     async def _refuse(self, team: Team, event: Mapping[str, Any], refused: BotError) -> None:
-        """Tell why, to that person alone. Where even that fails, the log has it."""
+        """Tell that person alone why. Where that fails the reason goes to the log."""
         user, channel = _who_and_where(event)
         metrics.ERRORS.labels("slack", refused.code).inc()
         if user is None or channel is None or refused.code == "blocked":
@@ -207,13 +209,11 @@ class SlackChat(Chat):
         )
 
     async def person(self, team: Team, user: str) -> Person:
-        """Who a user is, with the name they go by. A name that Slack does not tell now is asked for again."""
+        """The person behind a user id, with their name. A name that is not known is asked for again."""
         key = f"{team.id}:{user}"
         name = self._names.get(key) or await _name_of(team.client, user)
         if name is not None:
             self._names[key] = name
-            if len(self._names) > NAMES_KEPT:
-                self._names.popitem(last=False)
         return slack_events.person(team.id, user, name)
 
     # The connection
@@ -230,7 +230,7 @@ class SlackChat(Chat):
             try:
                 await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
                 break
-            except Exception as error:  # noqa: BLE001 - whatever the transport raises: it is tried for ever
+            except Exception as error:  # noqa: BLE001 - the transport may raise anything; connecting goes on
                 log.warning("slack.unreachable", why=repr(error), again_in_s=wait_s)
                 metrics.ERRORS.labels("slack", "connect").inc()
                 await _pause(self._stopping, wait_s)
@@ -240,14 +240,14 @@ class SlackChat(Chat):
     async def _on_socket_message(self, client: object, message: Mapping[str, Any], raw: str | None) -> None:
         del client, raw
         if message.get("type") == "hello":
-            self._read_back.missed()
+            self._catch_up_runs.missed()
 
     # Events over HTTP, and installation
 
     def routes(self) -> list[web.RouteDef]:
-        """What the web server serves for Slack; each checks for itself who calls."""
+        """The addresses that the web server serves for Slack. Each checks who calls."""
         routes = self._installer.routes() if self._installer is not None else []
-        if self._settings.app_token is None:  # else events come over the socket, and here nothing is signed
+        if self._settings.app_token is None:  # with a socket no event comes here, and no signature is checked
             routes.append(web.post("/slack/events", self._http_event))
         return routes
 
@@ -258,7 +258,7 @@ class SlackChat(Chat):
 
 
 def _signing_secret(settings: SlackSettings) -> str:
-    """What events over HTTP are signed with; over a socket nothing is."""
+    """The secret that signs events over HTTP. Events over a socket are not signed."""
     if settings.signing_secret is not None and settings.signing_secret.get_secret_value():
         return settings.signing_secret.get_secret_value()
     if settings.app_token is None:
@@ -270,14 +270,14 @@ def _signing_secret(settings: SlackSettings) -> str:
 
 
 def _installer(settings: SlackSettings, teams: Teams) -> Installer | None:
-    """Where one token is all, there is nothing to install."""
+    """None where the app has a single token and is not installed by OAuth."""
     if settings.client_id is None or settings.client_secret is None:
         return None
     return Installer(teams, settings.client_id, settings.client_secret.get_secret_value())
 
 
 async def _nothing_more() -> None:
-    """Every event has been taken by then; Bolt acknowledges what has a listener."""
+    """Does nothing: the event was handled before. Bolt acknowledges only events that have a listener."""
 
 
 async def _name_of(client: AsyncWebClient, user: str) -> str | None:

@@ -1,6 +1,6 @@
 """`nightloom check` for Slack: what is wrong with the app's tokens and scopes, and what to do about it.
 
-Asks Slack and changes nothing: no message, no socket.
+Changes nothing: sends no message, opens no socket.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 
 from slack_sdk.errors import SlackApiError
 
-from adapters.shared.findings import Finding
+from adapters.shared.findings import Finding, bad, good
 from adapters.slack.connection import call, new_client
 from adapters.slack.teams import SCOPES
 from bot.ports import ChatError
@@ -20,17 +20,17 @@ ADVICE: Final = "See docs/slack.md."
 
 
 async def check(settings: SlackSettings, *, is_web_on: bool) -> list[Finding]:
-    """Tokens, scopes, and how events come in: without a socket they come to the web chat's server."""
+    """Checks tokens, scopes, and the way in for events: a socket, or the web chat's server."""
     return [finding async for finding in _findings(settings, is_web_on=is_web_on)]
 
 
 async def _findings(settings: SlackSettings, *, is_web_on: bool) -> AsyncIterator[Finding]:
     if settings.bot_token is None and settings.client_id is None:
-        yield _good("Slack: off (no NIGHTLOOM_SLACK__BOT_TOKEN)")
+        yield good("Slack: off (no NIGHTLOOM_SLACK__BOT_TOKEN)")
         return
     yield _way_in(settings, is_web_on=is_web_on)
     if settings.client_id is not None and settings.client_secret is None:
-        yield _bad("Slack: NIGHTLOOM_SLACK__CLIENT_SECRET is missing beside the client id.")
+        yield bad("Slack: NIGHTLOOM_SLACK__CLIENT_SECRET is missing beside the client id.")
     if settings.bot_token is not None:
         async for finding in _bot(settings, settings.bot_token.get_secret_value()):
             yield finding
@@ -40,15 +40,15 @@ async def _findings(settings: SlackSettings, *, is_web_on: bool) -> AsyncIterato
 
 def _way_in(settings: SlackSettings, *, is_web_on: bool) -> Finding:
     if settings.app_token is not None:
-        return _good("Slack: events come over a socket")
+        return good("Slack: events come over a socket")
     if settings.signing_secret is not None and not is_web_on:
-        return _bad(
+        return bad(
             "Slack: events over HTTP come to the web chat's server, which is off. Set "
             f"NIGHTLOOM_WEB__ENABLED=true, or NIGHTLOOM_SLACK__APP_TOKEN for a socket. {ADVICE}"
         )
     if settings.signing_secret is not None:
-        return _good("Slack: events come to /slack/events on the web chat's port, signed")
-    return _bad(
+        return good("Slack: events come to /slack/events on the web chat's port, signed")
+    return bad(
         "Slack: set NIGHTLOOM_SLACK__APP_TOKEN for a socket, or NIGHTLOOM_SLACK__SIGNING_SECRET for "
         f"events over HTTP. {ADVICE}"
     )
@@ -59,31 +59,23 @@ async def _bot(settings: SlackSettings, token: str) -> AsyncIterator[Finding]:
     try:
         response = await client.auth_test()
     except (SlackApiError, TimeoutError, OSError) as error:
-        yield _bad(f"Slack: the bot token is not taken ({error}). Copy it again from *Install App*. {ADVICE}")
+        yield bad(f"Slack: the bot token is not taken ({error}). Copy it again from *Install App*. {ADVICE}")
         return
-    yield _good(f"Slack: the bot token is {response['user']}'s in the workspace {response['team']}")
+    yield good(f"Slack: the bot token is {response['user']}'s in the workspace {response['team']}")
     granted = {scope for scope in str(response.headers.get("x-oauth-scopes", "")).split(",") if scope}
     missing = [scope for scope in SCOPES if scope not in granted]
     if granted and missing:
-        yield _bad(
+        yield bad(
             f"Slack: missing scopes: {', '.join(missing)}. "
             "Add them under *OAuth & Permissions* and install the app again."
         )
     elif granted:
-        yield _good("Slack: every scope is granted")
+        yield good("Slack: every scope is granted")
 
 
 async def _socket(settings: SlackSettings, token: str) -> Finding:
     try:
         await call(new_client(token, settings.api_url), "apps.connections.open")
     except ChatError as error:
-        return _bad(f"Slack: the app token opens no socket ({error}). It needs `connections:write`. {ADVICE}")
-    return _good("Slack: the app token opens a socket")
-
-
-def _good(text: str) -> Finding:
-    return Finding(is_good=True, text=text)
-
-
-def _bad(text: str) -> Finding:
-    return Finding(is_good=False, text=text)
+        return bad(f"Slack: the app token opens no socket ({error}). It needs `connections:write`. {ADVICE}")
+    return good("Slack: the app token opens a socket")

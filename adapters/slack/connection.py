@@ -1,13 +1,9 @@
-"""Slack's Web API for each workspace, with its errors told in the bot's terms. Knows no events.
-
-A post whose outcome is unknown is looked for before it is sent again: each message carries its key in
-its metadata.
-"""
+"""Calls of Slack's Web API, with Slack's errors in the bot's terms. Knows no events and no messages."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar  # Any: the Web API speaks JSON
 
 import aiohttp
@@ -26,9 +22,11 @@ T = TypeVar("T")
 TIMEOUT_S = 20
 RATE_LIMIT_TRIES = 2
 SHORT_WAIT_S = 5
+PAGE = 200  # what Slack recommends at most
+MAX_PAGES = 50
 DOWNLOAD_TIMEOUT = aiohttp.ClientTimeout(total=120)
 
-# Slack's own troubles pass; everything else that it refuses, it will refuse again.
+# Slack's own failures pass. Slack will repeat every other refusal.
 _PASSING = {"fatal_error", "internal_error", "request_timeout", "service_unavailable", "team_added_to_org"}
 
 _ADVICE = {
@@ -44,7 +42,7 @@ _ADVICE = {
 def new_client(token: str, api_url: str | None) -> AsyncWebClient:
     """A client that waits out short rate limits and repeats nothing else.
 
-    The default handler also repeats a post whose connection broke, which may then stand twice.
+    The SDK's default also repeats a post whose connection broke. Such a post may then stand twice.
     """
     client = AsyncWebClient(token=token, timeout=TIMEOUT_S, base_url=api_url or AsyncWebClient.BASE_URL)
     client.retry_handlers = [_ShortRateLimits(max_retry_count=RATE_LIMIT_TRIES)]
@@ -52,7 +50,7 @@ def new_client(token: str, api_url: str | None) -> AsyncWebClient:
 
 
 class _ShortRateLimits(AsyncRateLimitErrorRetryHandler):
-    """Waits inside the call where that is soon over; a longer wait is the caller's to plan."""
+    """Waits out a short rate limit inside the call. A long rate limit is left to the caller."""
 
     async def _can_retry_async(
         self,
@@ -71,17 +69,32 @@ class _ShortRateLimits(AsyncRateLimitErrorRetryHandler):
 
 
 async def call(client: AsyncWebClient, method: str, **arguments: Any) -> Mapping[str, Any]:
-    """One call of a method that writes: its arguments go as JSON. Raises ChatError."""
+    """Call a method that writes. Its arguments are sent as JSON. Raises ChatError."""
     return await _checked(method, client.api_call(method, json=arguments))
 
 
 async def read(client: AsyncWebClient, method: str, **arguments: Any) -> Mapping[str, Any]:
-    """One call of a method that reads: Slack takes those as a form only. Raises ChatError."""
+    """Call a method that reads. Slack takes its arguments only as a form. Raises ChatError."""
     return await _checked(method, client.api_call(method, data=arguments))
 
 
+async def pages(
+    client: AsyncWebClient, method: str, key: str, **arguments: Any
+) -> AsyncIterator[Mapping[str, Any]]:
+    """What stands under `key` on each page, up to MAX_PAGES pages. Raises ChatError."""
+    cursor = ""
+    for _ in range(MAX_PAGES):
+        asked = {**arguments, "limit": PAGE, "cursor": cursor}
+        page = await patiently(lambda asked=asked: read(client, method, **asked))  # type: ignore[misc]
+        for item in page[key]:
+            yield item
+        cursor = (page.get("response_metadata") or {}).get("next_cursor") or ""
+        if not cursor:
+            return
+
+
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
-    """A call that is in no hurry: what Slack does not allow yet is asked for later. Raises ChatError."""
+    """Call, and wait out every rate limit, however long. Raises ChatError."""
     while True:
         try:
             return await ask()
@@ -106,7 +119,7 @@ async def _checked(method: str, calling: Awaitable[AsyncSlackResponse]) -> Mappi
 
 
 async def upload(client: AsyncWebClient, channel: str | None, content: bytes, name: str) -> str:
-    """Put a file into a channel, or only where the app can show it; its id. Raises ChatError."""
+    """Upload a file, into a channel or for the app's own use; the file's id. Raises ChatError."""
     try:
         done = await client.files_upload_v2(channel=channel, content=content, filename=name)
     except SlackApiError as error:
@@ -117,7 +130,7 @@ async def upload(client: AsyncWebClient, channel: str | None, content: bytes, na
 
 
 async def download(token: str, url: str, max_bytes: int) -> bytes:
-    """A file that a person sent. Raises ChatError."""
+    """Fetch a file that a person sent. Raises ChatError."""
     headers = {"Authorization": f"Bearer {token}"}
     try:
         async with (
@@ -133,7 +146,7 @@ async def download(token: str, url: str, max_bytes: int) -> bytes:
 
 
 async def _at_most(stream: aiohttp.StreamReader, max_bytes: int) -> bytes:
-    """Everything that comes. Raises Undeliverable when that is too much."""
+    """The whole stream. Raises Undeliverable where it is longer than `max_bytes`."""
     content = bytearray()
     async for chunk in stream.iter_chunked(2**16):
         content += chunk
@@ -144,7 +157,7 @@ async def _at_most(stream: aiohttp.StreamReader, max_bytes: int) -> bytes:
 
 
 def chat_error(method: str, error: SlackApiError) -> ChatError:
-    """What Slack said, as the bot's own error, with what to do."""
+    """Slack's error in the bot's terms, with what to do."""
     name = str(error.response.get("error", "unknown_error"))
     if error.response.status_code == 429 or name == "ratelimited":
         retry_after_s = float(error.response.headers.get("Retry-After", 1))

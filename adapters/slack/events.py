@@ -1,7 +1,7 @@
-"""Slack's event bodies → neutral events. Pure; knows no connection and nothing of learning.
+"""Translates Slack's event bodies into neutral events. Pure. Knows no connection and nothing of learning.
 
-A message in a channel is announced twice, as `message` and as `app_mention`, and every announcement may
-come again under another event id: what is dropped as repeated is told by the message's place and `ts`.
+Slack announces a mention in a channel twice, as `message` and as `app_mention`, and may repeat each
+announcement under another event id. So an event is named by the message's channel and `ts`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from engine.types import Mode
 
 Json: TypeAlias = Mapping[str, Any]
 
-# Other subtypes (joins, topics, other bots) are nothing that a person says to the bot.
+# Messages of other subtypes (joins, topics, other bots) are not addressed to the bot.
 _SAID = {None, "file_share", "thread_broadcast"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A person's message before it is known whether it talks or teaches: that may need a look-up."""
+    """A person's message, before it is known whether it talks or teaches."""
 
     team: str
     channel: str
@@ -36,7 +36,7 @@ class Said:
     edited_at: str | None
 
     def message(self, person: Person, *, mode: Mode | None = None) -> Message:
-        """It talks. In a channel the answer comes in the thread that it stands in or opens."""
+        """As a question. In a channel the answer goes into the message's thread, or opens a thread."""
         thread = self.thread if self.is_direct else self.thread or self.ts
         return Message(
             event=f"message:{self.team}/{self.channel}:{self.ts}",
@@ -49,13 +49,13 @@ class Said:
         )
 
     def edit(self, person: Person) -> Edit:
-        """It was changed. The mention of a changed message is announced anew; both are this one edit."""
+        """As a change. Slack announces a changed mention a second time; both are the same edit."""
         event = f"edit:{self.team}/{self.channel}:{self.ts}:{self.edited_at}"
         at = time_of(self.edited_at or self.ts)
         return Edit(event=event, ref=self.ref, person=person, text=self.text, at=at)
 
     def thread_reply(self, person: Person, to: Ref | None) -> ThreadReply:
-        """It teaches about the answer above it."""
+        """As teaching about the answer above it."""
         return ThreadReply(
             event=f"message:{self.team}/{self.channel}:{self.ts}",
             ref=self.ref,
@@ -76,7 +76,7 @@ class Said:
 
 
 def said(body: Json, bot: str) -> Said | None:
-    """What a person said or changed, if the event is that."""
+    """A person's message, new or changed; None for every other event."""
     event = body["event"]
     message = event
     if event.get("subtype") == "message_changed":
@@ -105,7 +105,7 @@ def said(body: Json, bot: str) -> Said | None:
 
 
 def deletion(body: Json) -> Deletion | None:
-    """A message that was withdrawn; under a thread Slack leaves a tombstone and calls it a change."""
+    """A withdrawn message. If it has a thread, Slack leaves a tombstone and announces a change."""
     event = body["event"]
     subtype = event.get("subtype")
     if subtype == "message_deleted":
@@ -120,7 +120,7 @@ def deletion(body: Json) -> Deletion | None:
 
 
 def reaction(body: Json, bot: str) -> Reaction | None:
-    """An emoji put on or taken off a message, by anyone but the bot."""
+    """An emoji that a person, not the bot, put on a message or took off."""
     event = body["event"]
     if event["type"] not in ("reaction_added", "reaction_removed") or event["user"] == bot:
         return None
@@ -147,7 +147,7 @@ def ref(team: str, channel: str, ts: str) -> Ref:
 
 
 def time_of(ts: str) -> datetime:
-    """Slack's timestamps are seconds with the message's number behind the point."""
+    """The time of a message. Its `ts` is in seconds, with the message's number behind the point."""
     return datetime.fromtimestamp(float(ts), tz=UTC)
 
 

@@ -1,16 +1,17 @@
-"""The Home tab: what the bot knows of a person, with everything to delete, undo, switch, export and erase.
+"""Draws the Home tab: what the bot knows of a person, with controls to change, export and erase it.
 
-Reads the store and draws; what its controls do is in `slack_controls`.
+Reads the store. Does not know what a control does: see `controls`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final  # Block Context is nested JSON
+from typing import Any, Final  # Block Kit is nested JSON
 
 import structlog
 
+from adapters.shared.bounded import BoundedDict
 from adapters.slack.blocks import (
     HOME,
     Block,
@@ -19,7 +20,7 @@ from adapters.slack.blocks import (
     plain,
     section,
 )
-from adapters.slack.connection import call, read, upload
+from adapters.slack.connection import call, pages, upload
 from adapters.slack.teams import Team, Teams
 from adapters.slack.text import escape
 from bot import permission
@@ -36,29 +37,31 @@ from engine.types import Mode
 NOTES_SHOWN: Final = 40
 VERSIONS_SHOWN: Final = 5
 NOTE_CHARS: Final = 600
-CURVES_KEPT: Final = 1_000
+MAX_CURVES: Final = 1_000
+MAX_MESSAGES: Final = 2_000
 SENTENCE: Final = "*Mention me to talk. Reply to teach. React to rate.*"
 
 log = structlog.get_logger(__name__)
 
 
 class Home:
-    """Draws one person's tab from what is stored now."""
+    """Draws a person's tab from the store."""
 
     def __init__(self, app: App, teams: Teams) -> None:
         self._app = app
         self._teams = teams
-        self._curves: dict[tuple[str, int], str] = {}  # person and number of nights → Slack's file
+        self._curves: BoundedDict[tuple[str, int], str]  # person and number of nights → Slack's file
+        self._curves = BoundedDict(MAX_CURVES)
 
     async def view(self, person: Person) -> Block:
         """The tab as Slack takes it. Raises ChatError."""
         store = self._app.store
         await store.people.meet(person)
         known = await store.people.get(person.key)
-        if known is None:  # erased in this very moment
+        if known is None:  # the person was erased meanwhile
             raise Unknown("unknown_person", "I do not know you any more.")
         recorded = await store.replies.of_person(person.key)
-        ratings = [one.reply.rating for one in recorded if one.reply.rating is not None]
+        ratings = [entry.reply.rating for entry in recorded if entry.reply.rating is not None]
         notes = await store.notes.active(person.key)
         versions = await store.loras.of_person(person.key)
         blocks = [
@@ -73,17 +76,20 @@ class Home:
         return {"type": "home", "blocks": blocks}
 
     async def newest_file(self, team: Team, person: Person) -> str | None:
-        """Where the file is that the person sent last in their direct messages. Raises ChatError."""
+        """The address of the last file that the person sent in their direct messages. Raises ChatError."""
         user = person.key.rsplit(":", 1)[1]
         channel = (await call(team.client, "conversations.open", users=user))["channel"]["id"]
-        found = await read(team.client, "conversations.history", channel=channel, limit=50)
-        for message in found["messages"]:  # newest first
-            if message.get("user") == user and message.get("files"):
+        read = 0
+        async for message in pages(team.client, "conversations.history", "messages", channel=channel):
+            if message.get("user") == user and message.get("files"):  # Slack lists the newest first
                 return str(message["files"][-1]["url_private_download"])
+            read += 1
+            if read == MAX_MESSAGES:
+                break
         return None
 
     async def _curve(self, person: Person) -> list[Block]:
-        """The picture is uploaded once for each night, and shown from there."""
+        """The curve of all nights. After each night the picture is uploaded once."""
         curve = Curve.of(await self._app.store.nights.of_person(person.key))
         if not curve.points:
             return []
@@ -96,8 +102,6 @@ class Home:
             except ChatError as error:
                 log.info("slack.no_curve", why=str(error))
                 return []
-            if len(self._curves) > CURVES_KEPT:
-                del self._curves[next(iter(self._curves))]
         alt = "How well answers were as wanted, night by night"
         return [{"type": "image", "slack_file": {"id": self._curves[key]}, "alt_text": alt}]
 
@@ -123,7 +127,7 @@ def _notes(notes: Sequence[Note]) -> list[Block]:
 
 
 def _versions(versions: Sequence[Version], known: Known) -> list[Block]:
-    """The last LoRAs, the live one marked, and the way back."""
+    """The newest LoRAs, with a mark at the live LoRA and a button to undo it."""
     blocks: list[Block] = [_header("Your LoRA")]
     if not versions:
         blocks.append(section("None yet: the first is made in a night, from enough feedback."))
@@ -151,7 +155,7 @@ def _switches(known: Known, obstacle: str | None) -> list[Block]:
 
 
 def _modes(mode: Mode | None) -> Block:
-    options = [{"text": plain(f"Mode: {one}"), "value": one.value} for one in Mode]
+    options = [{"text": plain(f"Mode: {choice}"), "value": choice.value} for choice in Mode]
     element: dict[str, Any] = {
         "type": "static_select",
         "action_id": f"{HOME}:mode",
@@ -164,7 +168,7 @@ def _modes(mode: Mode | None) -> Block:
 
 
 def _yours() -> list[Block]:
-    """Everything out, or everything gone."""
+    """The buttons that export or erase everything."""
     forget = button("Forget me", f"{HOME}:forget", "everything")
     forget["style"] = "danger"
     forget["confirm"] = {

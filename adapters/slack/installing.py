@@ -1,6 +1,6 @@
-"""Installing the Slack app in further workspaces: the link, Slack's answer to it, what is kept (OAuth).
+"""Installs the Slack app in further workspaces, by OAuth. Knows no events and no messages.
 
-Serves the two addresses that a browser sees. Knows no events and no messages.
+Serves the two addresses that a browser opens: the link to install, and the one to which Slack sends it back.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ log = structlog.get_logger(__name__)
 
 
 class Installer:
-    """Sends browsers to Slack's consent page, and takes what Slack sends them back with."""
+    """Sends a browser to Slack's consent page, and stores the installation when it comes back."""
 
     def __init__(self, teams: Teams, client_id: str, client_secret: str) -> None:
         chosen = AsyncOAuthSettings(
@@ -113,7 +113,7 @@ def _page(status: int, title: str, text: str, headers: dict[str, str]) -> BoltRe
 
 
 class _Installations(AsyncInstallationStore):
-    """Bolt's idea of a store, over the bot's."""
+    """The bot's store of installations, with the methods that Bolt calls."""
 
     def __init__(self, teams: Teams) -> None:
         self._teams = teams
@@ -136,14 +136,14 @@ class _Installations(AsyncInstallationStore):
             raise BoltError(str(error)) from error
 
     async def async_save_bot(self, bot: Bot) -> None:
-        """Nothing: the installation holds it."""
+        """Nothing to save: the installation holds the bot."""
 
 
 class _States(AsyncOAuthStateStore):
-    """The state of an installation under way: good for one answer of Slack's, for ten minutes.
+    """The state of an installation that has begun. It is valid once, for ten minutes.
 
-    Signed instead of stored, so any process can take it back; only that it was used is remembered, by the
-    process that took it. Bolt has it in the browser's cookie too, which goes with its use.
+    A state is signed instead of stored, so any process can check it. A process remembers the states that were
+    used with it. Bolt keeps the state in a cookie of the browser too, and deletes the cookie after use.
     """
 
     def __init__(self, secret: str) -> None:

@@ -1,4 +1,8 @@
-"""Answers, notices and status → Slack's messages. Posts once, rewrites after an edit. Knows no events."""
+"""Posts answers and notices to Slack, each once, and shows the progress of an answer. Knows no events.
+
+Each message carries its key in its metadata. Where Slack may have taken a post, the channel is searched for
+the key before the message is posted again.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ import aiohttp
 import structlog
 
 from adapters.shared import side_by_side
+from adapters.shared.bounded import BoundedDict
 from adapters.shared.splitting import Pacer, split
 from adapters.slack.blocks import (
     MAX_SECTION_CHARS,
@@ -21,8 +26,8 @@ from adapters.slack.blocks import (
 from adapters.slack.connection import (
     call,
     is_gone,
+    pages,
     patiently,
-    read,
     upload,
 )
 from adapters.slack.events import ref
@@ -31,11 +36,13 @@ from adapters.slack.text import to_mrkdwn
 from bot.events import Notice, Outgoing, Person, Place, Progress, Ref
 from bot.ports import ChatError, Undeliverable, Unreachable
 
-# Room for the entities that `<`, `>` and `&` become; what grows beyond it is cut smaller.
+# Leaves room, as `<`, `>` and `&` grow into entities. A piece that still grows too long is cut smaller.
 PIECE_CHARS = 2_600
 SMALL_PIECE_CHARS = MAX_SECTION_CHARS // 5  # if every character became an entity
 STATUS_INTERVAL_S = 2.0
-LOOK_BACK = timedelta(minutes=1)
+STATUS_MAX_S = 900.0  # longer than any answer takes; a status that nobody ends must not stay for ever
+CLOCK_SKEW = timedelta(minutes=1)  # between this machine and Slack
+MAX_REMEMBERED = 10_000
 EVENT_TYPE = "nightloom_reply"
 THINKING = "is thinking…"
 RESPONSE_TIMEOUT = aiohttp.ClientTimeout(total=15)
@@ -44,20 +51,20 @@ log = structlog.get_logger(__name__)
 
 
 class Sender:
-    """The half of the Chat protocol that talks."""
+    """Sends everything that the bot says on Slack."""
 
     def __init__(self, teams: Teams, *, clock: Callable[[], datetime]) -> None:
         self._teams = teams
         self._started = clock()
-        self._uncertain: set[str] = set()  # keys of posts that broke off in this process
-        self._shown: dict[Ref, tuple[Pacer[Progress], asyncio.Task[None]]] = {}
+        self._uncertain: BoundedDict[str, None] = BoundedDict(MAX_REMEMBERED)  # keys of posts that broke off
+        self._statuses: dict[Ref, tuple[Pacer[Progress], asyncio.Task[None]]] = {}  # a status ends by itself
 
     async def post(self, outgoing: Outgoing) -> Sequence[Ref]:
-        """One section a message. After an edit the old messages are rewritten, and those left over go."""
+        """See bot.ports.Chat.post. After an edit old messages are rewritten, surplus messages deleted."""
         team, channel = await self._find(outgoing.place)
         if outgoing.question:
             await self._end_status(outgoing.question)
-        pieces = pieces_of(side_by_side.side_by_side(outgoing, outgoing.reply.text))
+        pieces = pieces_of(side_by_side.text_of(outgoing, outgoing.reply.text))
         there = await self._already_there(team, channel, outgoing)
         refs: list[Ref] = []
         for index, piece in enumerate(pieces):
@@ -66,7 +73,7 @@ class Sender:
                 piece,
                 heading=outgoing.reply.heading if index == 0 else None,
                 reply=outgoing.reply.id if is_last else None,
-                actions=side_by_side.actions(outgoing) if is_last else (),
+                actions=side_by_side.actions_of(outgoing) if is_last else (),
             )
             shown = {"channel": channel, "text": to_mrkdwn(piece), "blocks": blocks}
             if index in there:
@@ -75,37 +82,38 @@ class Sender:
                 refs.append(outgoing.replaces[index])
             else:
                 refs.append(await self._post_piece(team, outgoing, index, shown))
-        for left_over in outgoing.replaces[len(pieces) :]:
-            await _remove(team, channel, left_over)
-        self._uncertain.discard(outgoing.key)
+        for surplus in outgoing.replaces[len(pieces) :]:
+            await _remove(team, channel, surplus)
+        self._uncertain.pop(outgoing.key, None)
         return refs
 
     async def working(self, place: Place, question: Ref, progress: Progress | None) -> None:
-        """The assistant pane's status line. Elsewhere Slack shows no typing of apps: then nothing is."""
+        """Show progress in the assistant pane's status line. Slack shows it nowhere else."""
         if not place.is_private or place.thread is None:
             return
-        if question not in self._shown:
+        if question not in self._statuses:
             pacer: Pacer[Progress] = Pacer(
                 lambda at: self._set_status(place, f"is weaving: {at.done} of {at.total} branches"),
                 interval_s=STATUS_INTERVAL_S,
             )
-            self._shown[question] = pacer, asyncio.create_task(pacer.run())
+            showing = asyncio.create_task(self._show_status(question, place, pacer))
+            self._statuses[question] = pacer, showing
             await self._set_status(place, THINKING)
-        if progress:
-            self._shown[question][0].offer(progress)
+        if progress and question in self._statuses:
+            self._statuses[question][0].offer(progress)
 
     async def idle(self, place: Place, question: Ref) -> None:
-        if question in self._shown:
+        if question in self._statuses:
             await self._end_status(question)
             await self._set_status(place, "")
 
     async def stop(self) -> None:
-        """Show nothing more."""
-        for question in list(self._shown):
+        """Show no progress any more."""
+        for question in list(self._statuses):
             await self._end_status(question)
 
     async def tell(self, person: Person, place: Place | None, said: Notice) -> None:
-        """For that person's eyes: ephemerally in a channel, plainly in their direct messages."""
+        """See bot.ports.Chat.tell. A file or a picture always goes to the direct messages."""
         _, team_id, user = person.key.split(":", 2)
         team = await self._teams.of(team_id)
         shown = shown_notice(said)
@@ -127,7 +135,7 @@ class Sender:
             await upload(team.client, channel, said.file, said.file_name or "nightloom.zip")
 
     async def respond(self, response_url: str, said: Notice, *, replaces: bool) -> None:
-        """Answer an interaction where it happened, for that person alone. Raises Unreachable."""
+        """Show the result of an interaction to the person who acted. Raises Unreachable."""
         body = {**shown_notice(said), "response_type": "ephemeral", "replace_original": replaces}
         try:
             async with (
@@ -146,33 +154,34 @@ class Sender:
         return await self._teams.of(team), channel
 
     async def _post_piece(self, team: Team, outgoing: Outgoing, index: int, shown: Mapping[str, Any]) -> Ref:
-        """What is posted carries its key, by which it is found again when the answer to this call is lost."""
+        """Post a piece with its key, by which it is found where Slack's answer to this call is lost."""
         payload = {"key": outgoing.key, "piece": index}
         marked = {"metadata": {"event_type": EVENT_TYPE, "event_payload": payload}}
         thread = {"thread_ts": outgoing.place.thread} if outgoing.place.thread else {}
-        self._uncertain.add(outgoing.key)
+        self._uncertain[outgoing.key] = None
         try:
             posted = await call(
                 team.client, "chat.postMessage", **shown, **marked, **thread, unfurl_links=False
             )
         except Undeliverable:
-            self._uncertain.discard(outgoing.key)
-            self._teams.forget(team.id)  # its token may have been renewed meanwhile
+            self._uncertain.pop(outgoing.key, None)
+            self._teams.forget(team.id)  # the workspace's token may have been renewed meanwhile
             raise
         return ref(team.id, str(posted["channel"]), str(posted["ts"]))
 
     async def _already_there(self, team: Team, channel: str, outgoing: Outgoing) -> dict[int, Ref]:
-        """The pieces that an earlier try has posted. Looked for only where there may be such."""
+        """The pieces that an earlier try has posted. Searched for only where there can be any."""
         made = outgoing.reply.at or self._started
         if outgoing.key not in self._uncertain and made >= self._started:
             return {}
-        where: dict[str, Any] = {"channel": channel, "limit": 200, "include_all_metadata": True}
-        where["oldest"] = f"{(made - LOOK_BACK).timestamp():.6f}"
+        where: dict[str, Any] = {"channel": channel, "include_all_metadata": True}
+        where["oldest"] = f"{(made - CLOCK_SKEW).timestamp():.6f}"
         thread = outgoing.place.thread
         method = "conversations.replies" if thread else "conversations.history"
-        found = await read(team.client, method, **where, **({"ts": thread} if thread else {}))
+        if thread:
+            where["ts"] = thread
         there: dict[int, Ref] = {}
-        for message in found["messages"]:
+        async for message in pages(team.client, method, "messages", **where):
             payload = (message.get("metadata") or {}).get("event_payload") or {}
             if payload.get("key") == outgoing.key:
                 there[int(payload["piece"])] = ref(team.id, channel, message["ts"])
@@ -186,15 +195,24 @@ class Sender:
         except ChatError as error:
             log.debug("slack.status_not_shown", why=str(error))  # an ordinary thread has no status line
 
+    async def _show_status(self, question: Ref, place: Place, pacer: Pacer[Progress]) -> None:
+        """Show progress until stopped, or until it has lasted longer than any answer takes."""
+        try:
+            async with asyncio.timeout(STATUS_MAX_S):
+                await pacer.run()
+        except TimeoutError:
+            self._statuses.pop(question, None)
+            await self._set_status(place, "")
+
     async def _end_status(self, question: Ref) -> None:
-        if question in self._shown:
-            pacer, task = self._shown.pop(question)
+        if question in self._statuses:
+            pacer, showing = self._statuses.pop(question)
             await pacer.stop()
-            await task
+            await showing
 
 
 async def _rewrite(team: Team, old: Ref, shown: Mapping[str, Any]) -> bool:
-    """Put something else into a message of ours. False: somebody deleted it."""
+    """Rewrite a message of the bot. False: somebody deleted the message."""
     try:
         await call(team.client, "chat.update", ts=old.id, **shown)
     except Undeliverable as error:
@@ -204,17 +222,17 @@ async def _rewrite(team: Team, old: Ref, shown: Mapping[str, Any]) -> bool:
     return True
 
 
-async def _remove(team: Team, channel: str, left_over: Ref) -> None:
-    """An earlier try may have done it before it broke off."""
+async def _remove(team: Team, channel: str, surplus: Ref) -> None:
+    """Delete a message of the bot. An earlier try may have deleted it already."""
     try:
-        await call(team.client, "chat.delete", channel=channel, ts=left_over.id)
+        await call(team.client, "chat.delete", channel=channel, ts=surplus.id)
     except Undeliverable as error:
         if not is_gone(error):
             raise
 
 
 def pieces_of(text: str) -> list[str]:
-    """The text in pieces, each of which fits a section once Slack's characters are escaped."""
+    """The text in pieces. Each fits a section after Slack's control characters are escaped."""
     found: list[str] = []
     for piece in split(text, PIECE_CHARS):
         is_fitting = len(to_mrkdwn(piece)) <= MAX_SECTION_CHARS
@@ -223,6 +241,6 @@ def pieces_of(text: str) -> list[str]:
 
 
 def shown_notice(said: Notice) -> dict[str, Any]:
-    """A notice as the arguments of whatever shows it."""
+    """A notice as the arguments of the call that shows it."""
     blocks: list[Block] = notice(said, pieces_of(said.text))
     return {"text": to_mrkdwn(said.text)[:MAX_SECTION_CHARS], "blocks": blocks}

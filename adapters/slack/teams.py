@@ -1,4 +1,4 @@
-"""The workspaces that the Slack app speaks in: one by its token, or many by installation (OAuth).
+"""The workspaces of the Slack app: one by its token, or many by installation (OAuth).
 
 Knows no events and no messages.
 """
@@ -17,7 +17,7 @@ from bot.ports import Undeliverable
 from bot.settings import SlackSettings
 from bot.store.installations import Installations
 
-# What the code uses, and so what deploy/slack-manifest.yaml asks for; a test compares them.
+# The scopes that the code uses. A test compares them with deploy/slack-manifest.yaml.
 SCOPES = (
     "app_mentions:read",
     "assistant:write",
@@ -51,7 +51,7 @@ class Team:
 
 
 class Teams:
-    """Finds the workspace that an event or an answer belongs to."""
+    """Finds the workspace of an event or an answer."""
 
     def __init__(self, settings: SlackSettings, installations: Installations) -> None:
         self._settings = settings
@@ -81,24 +81,24 @@ class Teams:
         return [await self.of(team) for team in await self._installations.teams()]
 
     def forget(self, team: str) -> None:
-        """Its token was revoked: whoever asks next reads it anew."""
+        """The workspace's token may have changed: the next call reads it anew."""
         self._known.pop(team, None)
 
     async def add(self, *, team: str, bot: str, bot_id: str, token: str) -> None:
-        """The app was installed there, perhaps anew with another token. Raises StoreError."""
+        """The app was installed in a workspace, perhaps again with another token. Raises StoreError."""
         data = {"team": team, "bot": bot, "bot_id": bot_id, "token": token}
         await self._installations.save(team, data)
         self.forget(team)
 
     async def remove(self, team: str) -> None:
-        """The app was uninstalled there."""
+        """The app was uninstalled in the workspace."""
         self.forget(team)
         await self._installations.remove(team)
 
     def authorizer(self) -> Callable[..., Awaitable[AuthorizeResult]]:
-        """What Bolt calls to learn of the workspace that an event comes from.
+        """The function that Bolt calls for the workspace of an event.
 
-        A function, since Bolt hands the arguments over by name and trips over a method's `self`.
+        Bolt passes its arguments by name and fails with a method's `self`, so this returns a function.
         """
 
         async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:

@@ -1,6 +1,6 @@
-"""Markdown as models write it → Slack's mrkdwn, in which nothing pings. Pure.
+"""Translates Markdown, as models write it, into Slack's mrkdwn, in which nothing pings. Pure.
 
-Slack reads `<…>` as links, mentions and `<!channel>`; escaped, they are text. Code keeps every character.
+Slack reads `<…>` as a link, a mention or `<!channel>`. Escaped it is plain text. Code keeps every character.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _BULLET = re.compile(r"^([ \t]*)[-*+][ \t]+(?=\S)", re.MULTILINE)
 
 
 def escape(text: str) -> str:
-    """Slack's three control characters as entities: afterwards nothing in it is a link or a ping."""
+    """The text with Slack's three control characters as entities, so that it holds no link and no ping."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def unescape(text: str) -> str:
-    """What a person typed, from what Slack sent."""
+    """The text as the person typed it."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def to_mrkdwn(markdown: str) -> str:
-    """The same text as Slack shows it best. Quotes, code, links, bold, headings and lists keep their look."""
+    """The text in Slack's own marks. Quotes, code, links, bold, headings and lists keep their look."""
     pieces = _CODE.split(markdown)
     return "".join(escape(piece) if index % 2 else _prose(piece) for index, piece in enumerate(pieces))
 
@@ -46,5 +46,5 @@ def _wrapped(mark: str) -> Callable[[re.Match[str]], str]:
 
 
 def without_mention(text: str, bot: str) -> str:
-    """What was said to the bot, without its name in it."""
+    """The text without the bot's mention."""
     return re.sub(rf"<@{re.escape(bot)}(\|[^>]*)?>", "", text).strip()

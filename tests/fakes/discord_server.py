@@ -159,7 +159,7 @@ class DiscordServer:
 
     def was_limited(self, method: str, path: str) -> bool:
         """Whether such a call was made while every call was limited."""
-        return any(method == one and re.search(path, other) for one, other in self._limited)
+        return any(method == limited and re.search(path, other) for limited, other in self._limited)
 
     def called(self, method: str, path: str) -> list[Call]:
         return [call for call in self.calls if call.method == method and re.search(path, call.path)]

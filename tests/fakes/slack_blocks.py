@@ -64,8 +64,8 @@ def _section(block: Json) -> Iterator[str]:
         yield from _text("text", block["text"], 3000)
     if len(block.get("fields", [])) > 10:
         yield "at most 10 fields"
-    for one in block.get("fields", []):
-        yield from _text("field", one, 2000)
+    for field in block.get("fields", []):
+        yield from _text("field", field, 2000)
     if "accessory" in block:
         yield from _element(block["accessory"])
 

@@ -26,17 +26,17 @@ PLAIN = Outgoing(
     question=None,
     actions=(WHY,),
 )
-DUEL = replace(PLAIN, reply=replace(REPLY, duel="b"))
+COMPARISON = replace(PLAIN, reply=replace(REPLY, duel="b"))
 
 
 def test_an_answer_alone_stays_as_it_is() -> None:
-    assert side_by_side.side_by_side(PLAIN, "one") == "one"
-    assert side_by_side.actions(PLAIN) == (WHY,)
+    assert side_by_side.text_of(PLAIN, "one") == "one"
+    assert side_by_side.actions_of(PLAIN) == (WHY,)
 
 
-def test_in_a_duel_both_are_shown_and_either_can_be_taken() -> None:
-    assert side_by_side.side_by_side(DUEL, "one") == "**A**\none\n\n**B**\ntwo"
-    assert [(action.kind, action.target) for action in side_by_side.actions(DUEL)] == [
+def test_in_a_comparison_both_are_shown_and_either_can_be_taken() -> None:
+    assert side_by_side.text_of(COMPARISON, "one") == "**A**\none\n\n**B**\ntwo"
+    assert [(action.kind, action.target) for action in side_by_side.actions_of(COMPARISON)] == [
         (ActionKind.TAKE, "r/r"),
         (ActionKind.TAKE, "r/b"),
         (ActionKind.WHY, "r"),

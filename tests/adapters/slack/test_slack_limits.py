@@ -111,7 +111,9 @@ async def exports(start: StartSlack, server: SlackServer) -> None:
         await bot.ask("UANN", "CANN", "tea?")
         await server.slash("UANN", "CANN", "export")
         await until(
-            lambda: [one for one in server.workspace.uploads.values() if one.get("channel") == "DANN"]
+            lambda: [
+                upload for upload in server.workspace.uploads.values() if upload.get("channel") == "DANN"
+            ]
         )
 
 

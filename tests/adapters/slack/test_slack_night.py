@@ -57,7 +57,7 @@ class SlackRoom:
     async def show_more(self, note: Post) -> str:
         assert "Undo" in json.dumps(note.blocks), note.text
         elements = [element for block in note.blocks for element in block.get("elements", [])]
-        button = next(one for one in elements if one["text"]["text"] == "Show me more")
+        button = next(element for element in elements if element["text"]["text"] == "Show me more")
         before = len(self.server.responses)
         await self.server.press("UANN", "DANN", note.ts, button["action_id"])
         return await self._response(before)
