@@ -71,8 +71,8 @@ async def _guilds(client: discord.Client) -> list[Any]:  # Any: JSON
     """Every server that the bot is in, page after page."""
     found: list[Any] = []
     while len(found) < MAX_GUILDS:
-        after = int(found[-1]["id"]) if found else None
-        page: Sequence[Any] = await client.http.get_guilds(limit=GUILDS_A_PAGE, after=after)
+        last = found[-1]["id"] if found else None
+        page: Sequence[Any] = await client.http.get_guilds(limit=GUILDS_A_PAGE, after=last)
         found += page
         if len(page) < GUILDS_A_PAGE:
             break

@@ -266,9 +266,12 @@ class DiscordServer:
         return reply({"url": self.gateway_url, "shards": 1, "session_start_limit": limit})
 
     async def _guilds(self, request: web.Request) -> web.Response:
+        # docs.discord.com, Get Current User Guilds: at most 200 a page, in the order of their ids.
+        after, limit = int(request.query.get("after", 0)), min(200, int(request.query.get("limit", 200)))
+        page = sorted((guild for guild in self.world.guilds.values() if guild.id > after), key=lambda g: g.id)
         guilds = [
             {"id": str(guild.id), "name": guild.name, "permissions": str(int(guild.everyone)), "features": []}
-            for guild in self.world.guilds.values()
+            for guild in page[:limit]
         ]
         return reply(guilds)
 

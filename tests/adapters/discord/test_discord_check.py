@@ -8,7 +8,7 @@ from adapters.discord.check import check
 from adapters.shared.findings import Finding
 from bot.settings import DiscordSettings
 from tests.adapters.discord.conftest import StartDiscord
-from tests.fakes.discord_server import Channel, DiscordServer, Permission
+from tests.fakes.discord_server import Channel, DiscordServer, Permission, User
 
 
 async def findings(server: DiscordServer, **settings: Any) -> list[Finding]:
@@ -57,6 +57,14 @@ async def test_a_bot_in_no_server_is_given_its_invite_link(server: DiscordServer
 
 async def test_an_allowed_server_that_it_is_not_in_is_named(server: DiscordServer, room: Channel) -> None:
     assert "42" in bad(await findings(server, allowed_servers=[42]))
+
+
+async def test_every_server_is_looked_at_however_many_there_are(
+    server: DiscordServer, room: Channel, ann: User
+) -> None:
+    for number in range(250):
+        server.world.add_guild(f"guild {number}", ann)
+    assert "guild 249" in "\n".join(finding.text for finding in await findings(server))
 
 
 async def test_a_discord_that_is_away_is_told(server: DiscordServer) -> None:

@@ -89,6 +89,20 @@ async def test_a_connection_that_breaks_after_the_message_was_taken(
     await answered(server, room, ["tea?"])
 
 
+async def test_a_taken_message_is_found_behind_many_others(
+    server: DiscordServer, start: StartDiscord, room: Channel, ann: User, bob: User
+) -> None:
+    server.world.nonce_window_s = 0.0
+    async with start(delay_s=1.0) as bot:
+        server.faults.append(Fault(method="POST", path="/messages$", times=2, breaks_after=True))
+        server.mention(ann, room, "tea?")
+        for number in range(150):
+            server.say(bob, room, f"word {number}")
+        await server.answer(room)
+        await bot.noted(server.answers(room)[0])
+        await answered(server, room, ["tea?"])
+
+
 async def test_a_connection_that_breaks_within_a_long_answer(
     bot: Running, server: DiscordServer, ann: User
 ) -> None:

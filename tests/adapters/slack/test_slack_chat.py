@@ -175,6 +175,23 @@ async def test_a_thumb_counts_privately_and_is_taken_back(bot: Running) -> None:
             await asyncio.sleep(0.02)
 
 
+async def test_a_thumb_on_an_answer_that_is_not_known_any_more_says_so(bot: Running) -> None:
+    _, said = await bot.ask("UANN", "CANN", "tea?")
+    await bot.server.press("UANN", "CANN", said.ts, "feedback", value="-erased")
+    await until(lambda: bot.server.responses)
+    assert "I do not know this answer any more" in bot.server.responses[0]["text"]
+
+
+async def test_an_archive_to_import_is_found_behind_many_later_messages(bot: Running) -> None:
+    bot.server.send_file("UANN", "mine.zip", b"no archive")
+    for number in range(250):
+        bot.server.workspace.say("UANN", "DANN", f"word {number}")
+    bot.server.workspace.announcements.clear()
+    await bot.server.slash("UANN", "CANN", "import")
+    await until(lambda: bot.server.responses)
+    assert "Send me the file" not in str(bot.server.responses[0])
+
+
 async def test_whom_the_settings_do_not_allow_is_not_answered(start: StartSlack, server: SlackServer) -> None:
     async with start(settings={"slack": {"allowed_people": ("UBOB",)}}) as bot:
         server.say("UANN", "CANN", "<@UBOT> tea?")

@@ -94,6 +94,20 @@ async def test_a_post_that_was_taken_while_the_connection_broke_is_not_posted_ag
         assert await bot.noted(answer)
 
 
+async def test_a_taken_post_is_found_behind_many_later_messages(
+    start: StartSlack, server: SlackServer
+) -> None:
+    async with start() as bot:
+        server.drops["chat.postMessage"] = 1
+        server.say("UANN", "DANN", "tea?")
+        answer = await bot.answer("DANN", 1)
+        for number in range(250):
+            server.workspace.say("UANN", "DANN", f"word {number}")
+        server.workspace.announcements.clear()
+        await bot.noted(answer)
+        assert await settled(bot, 1, "DANN") == ["echo: tea?"]
+
+
 async def test_an_edit_that_is_announced_as_change_and_as_mention_is_answered_anew_once(
     start: StartSlack, server: SlackServer
 ) -> None:
