@@ -82,11 +82,18 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 )
 
 
-@lru_cache(maxsize=4096)
 def normal(emoji: str) -> str | None:
-    """The one spelling of an emoji, whatever its skin tone or platform; None if it is none at all.
+    """The kind of an emoji: the same for every skin tone and platform. None: the text is no emoji."""
+    spelled = kept(emoji)
+    return None if spelled is None else _TONE.sub("", spelled)
 
-    A server's own emoji keep their name between colons: `:party_parrot:`.
+
+@lru_cache(maxsize=4096)
+def kept(emoji: str) -> str | None:
+    """The spelling in which an emoji is stored: the same on every platform. None: the text is no emoji.
+
+    The skin tone stays: a person can have 👍 and 👍🏽 on one answer and take one of the two off. A server's own
+    emoji keep their name between colons: `:party_parrot:`.
     """
     text = emoji.strip()
     if text in _BUTTONS:
@@ -100,9 +107,12 @@ def normal(emoji: str) -> str | None:
     if named:
         name = named.group("name").lower()
         is_marked = text.startswith(":") and text.endswith(":")
-        return ALIASES.get(name, f":{name}:" if is_marked else None)
+        if name in ALIASES:
+            tone = named.group("tone")
+            return ALIASES[name] + (_TONES[tone.lower()] if tone else "")
+        return f":{name}:" if is_marked else None
     if _EMOJI.fullmatch(text):
-        return _UNDECORATED.sub("", text)
+        return _VARIATION.sub("", text)
     return None
 
 
@@ -131,9 +141,16 @@ def is_never_learn(emoji: Iterable[str]) -> bool:
 
 _DISCORD_CUSTOM = re.compile(r"<?a?:(?P<name>\w{2,32}):\d{1,20}>?")
 _SHORT_NAME = re.compile(
-    r":?(?P<name>[+\-]1|[a-z0-9_'\-]{2,80})(?:::?(?:skin-tone-[2-6]|tone[1-5]))?:?", re.IGNORECASE | re.ASCII
+    r":?(?P<name>[+\-]1|[a-z0-9_'\-]{2,80})(?:::?(?P<tone>skin-tone-[2-6]|tone[1-5]))?:?",
+    re.IGNORECASE | re.ASCII,
 )
-_UNDECORATED = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")  # variation selectors, skin tones
+_VARIATION = re.compile("[\ufe0e\ufe0f]")
+_TONE = re.compile("[\U0001f3fb-\U0001f3ff]")
+_TONES: Mapping[str, str] = {
+    name: tone
+    for number, tone in enumerate("\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff", start=1)
+    for name in (f"tone{number}", f"skin-tone-{number + 1}")
+}
 _PICTURE = (
     "(?:[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u24c2\u25aa-\u25fe\u2600-\u27bf"
     "\u2934\u2935\u2b05-\u2b55\u3030\u303d\u3297\u3299\U0001f004\U0001f0cf\U0001f170-\U0001f1e5"

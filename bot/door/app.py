@@ -168,7 +168,7 @@ class App:
 
         None as well for what is no emoji or no reply of ours.
         """
-        emoji = ratings.normal(reaction.emoji)
+        emoji = ratings.kept(reaction.emoji)
         if emoji is None:
             reply_id = await self.store.replies.id_at(reaction.ref)
             if reply_id is None:
@@ -187,7 +187,7 @@ class App:
         """What stands on the platform now replaces what is stored; how many sets changed."""
         changed = 0
         for state in states:
-            emoji = frozenset(name for name in map(ratings.normal, state.emoji) if name is not None)
+            emoji = frozenset(name for name in map(ratings.kept, state.emoji) if name is not None)
             standing = await self.store.reactions.replace(state, emoji)
             if standing is not None:
                 changed += 1

@@ -53,9 +53,9 @@ async def test_any_sequence_ends_where_the_last_set_says(
 
 
 def _last_set(deeds: list[tuple[str, str, bool]], person: str) -> list[str]:
-    """The emoji whose last deed put them on; spellings of one emoji are one."""
-    one = {"👍🏽": "👍", ":+1:": "👍"}
-    state = {one.get(emoji, emoji): is_on for who_did, emoji, is_on in deeds if who_did == person}
+    """The emoji whose last deed put them on. A name is the same as its emoji, a skin tone is not."""
+    names = {":+1:": "👍"}
+    state = {names.get(emoji, emoji): is_on for who_did, emoji, is_on in deeds if who_did == person}
     return [emoji for emoji, is_on in state.items() if is_on]
 
 
@@ -76,6 +76,15 @@ async def test_what_was_missed_is_read_back(bot: Bot) -> None:
         state = ReactionState(ref=ref, person=who("ann"), emoji=frozenset(emoji))
         assert await bot.app.reactions([state]) == changed
         assert (await bot.store.replies.get(reply)).rating == value
+
+
+async def test_one_skin_tone_taken_off_leaves_the_other(bot: Bot) -> None:
+    reply = (await bot.ask("hello")).replies[0].id
+    await react(bot, "👍", reply)
+    await react(bot, "+1::skin-tone-4", reply)
+    assert await react(bot, "👍🏽", reply, is_on=False) == 4
+    assert await bot.store.reactions.of(reply, "ann") == {"👍"}
+    assert await react(bot, "👍", reply, is_on=False) is None
 
 
 @pytest.mark.parametrize("emoji", ["hello", "", "👍👍"])

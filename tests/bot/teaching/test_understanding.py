@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.events import TeachingKind
-from bot.ratings import ALIASES, DEFAULT_RATINGS, is_emoji, is_never_learn, normal, rating
+from bot.ratings import ALIASES, DEFAULT_RATINGS, is_emoji, is_never_learn, kept, normal, rating
 from bot.teaching.understanding import Teaching, classify
 from practice.manners import DIMENSIONS
 from practice.remarks import (
@@ -110,8 +110,9 @@ def test_decoration_never_changes_a_rating(emoji: str, tone: str) -> None:
 
 @given(st.text())
 def test_no_text_breaks_the_reading_of_emoji(text: str) -> None:
-    name = normal(text)
-    assert name is None or normal(name) == name
+    for spelling in (normal, kept):
+        name = spelling(text)
+        assert name is None or spelling(name) == name
 
 
 @given(st.sampled_from(sorted(ALIASES)))
