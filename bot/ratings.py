@@ -92,7 +92,7 @@ def normal(emoji: str) -> str | None:
 def kept(emoji: str) -> str | None:
     """The spelling in which an emoji is stored: the same on every platform. None: the text is no emoji.
 
-    The skin tone stays: a person can have 👍 and 👍🏽 on one answer and take one of the two off. A server's own
+    The skin tone stays: a person may put 👍 and 👍🏽 on an answer and take one of the two off. A server's own
     emoji keep their name between colons: `:party_parrot:`.
     """
     text = emoji.strip()
