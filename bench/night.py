@@ -92,12 +92,12 @@ def bank_against_one_by_one(
         began = time.perf_counter()
         plain = one_by_one(model, recipe, work)
         one_by_one_s = time.perf_counter() - began
-        wrapped = wrap(model, recipe)
-        in_bank(wrapped, recipe, dict(list(work.items())[:2]))  # warm
+        shelf, step = wrap(model, recipe)
+        in_bank(shelf, step, recipe, dict(list(work.items())[:2]))  # warm
         began = time.perf_counter()
-        together = in_bank(wrapped, recipe, work)
+        together = in_bank(shelf, step, recipe, work)
         bank_s = time.perf_counter() - began
-        alone = in_bank(wrapped, recipe, {"p1": work["p1"]})
+        alone = in_bank(shelf, step, recipe, {"p1": work["p1"]})
         unwrap(model)
         speeds.append(one_by_one_s / bank_s)
     return {
@@ -186,10 +186,9 @@ def start_as_the_bank(tuned: Any, *, seed: int) -> None:  # Any: as above
                 part.copy_(torch.empty(part.shape).uniform_(-bound, bound, generator=generator))
 
 
-def wrap(model: PreTrainedModel, recipe: Recipe) -> TrainingStep:
-    room = TrainingStep(model, recipe)
-    room.bank = Bank(model, slots=recipe.slots, rank=recipe.rank, alpha=recipe.alpha)
-    return room
+def wrap(model: PreTrainedModel, recipe: Recipe) -> tuple[Bank, TrainingStep]:
+    wrapped = Bank(model, slots=recipe.slots, rank=recipe.rank, alpha=recipe.alpha)
+    return wrapped, TrainingStep(wrapped, recipe)
 
 
 def unwrap(model: PreTrainedModel) -> None:
@@ -200,13 +199,15 @@ def unwrap(model: PreTrainedModel) -> None:
     model.get_output_embeddings()._forward_pre_hooks.clear()
 
 
-def in_bank(room: TrainingStep, recipe: Recipe, work: dict[str, list[Lesson]]) -> dict[str, LoraWeights]:
+def in_bank(
+    shelf: Bank, training_step: TrainingStep, recipe: Recipe, work: dict[str, list[Lesson]]
+) -> dict[str, LoraWeights]:
     """The bank's own loop, without its files."""
-    optimizer = BankOptimizer(room.bank)
+    optimizer = BankOptimizer(shelf)
     plans = {}
     for slot, (key, lessons) in enumerate(work.items()):
         seed = int(key[1:])
-        room.bank.start_slot(slot, seed)
+        shelf.start_slot(slot, seed)
         plans[slot] = (lessons, batches(len(lessons), recipe.batch_lessons, recipe.passes, seed))
     steps = max(len(plan) for _, plan in plans.values())
     for step in range(steps):
@@ -215,7 +216,7 @@ def in_bank(room: TrainingStep, recipe: Recipe, work: dict[str, list[Lesson]]) -
             for slot, (lessons, plan) in plans.items()
             if step < len(plan)
         }
-        room.lesson(now, dict.fromkeys(now, 0.0))
+        training_step.backward(now, dict.fromkeys(now, 0.0))
         rates = {}
         for slot in now:
             count = len(plans[slot][1])
@@ -223,7 +224,7 @@ def in_bank(room: TrainingStep, recipe: Recipe, work: dict[str, list[Lesson]]) -
             down = 1 - 0.9 * (step - warm) / max(1, count - warm)
             rates[slot] = 3e-3 * ((step + 1) / warm if step < warm else down)
         optimizer.step(rates)
-    return {key: room.bank.copy_slot(slot) for slot, key in enumerate(work)}
+    return {key: shelf.copy_slot(slot) for slot, key in enumerate(work)}
 
 
 def difference(first: LoraWeights, second: LoraWeights) -> float:

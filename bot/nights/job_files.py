@@ -48,9 +48,7 @@ def write(
     for one in sorted(studies, key=lambda one: one.person):
         write_whole(_plan_path(path, one.person), json.dumps(_plan_json(one)))
         key, current = person_folder(one.person), currents[one.person]
-        # A slot has room for the night's rank. What is larger, the judge alone compares with.
-        fits = current is not None and (current.rank or 0) <= settings.rank
-        answering = str(live_lora.reference(context, current).path) if current is not None and fits else None
+        answering = None if current is None else str(live_lora.reference(context, current).path)
         trainees.append(Trainee(key=key, seed=seed_of("lora", one.person), current=answering))
         lessons[key] = one.lessons
         if settings.evaluator == "shared":

@@ -22,6 +22,7 @@ from bot.people import archive, foreign
 from bot.records import Left, LoraRecord, Unpacked
 from bot.store.people import Known
 from engine.errors import EngineError, LoraError
+from engine.loras import format as lora_format
 from engine.loras.library import JUDGE_FOLDER, Library, person_folder
 
 MAX_REASONS: Final = 20
@@ -108,9 +109,13 @@ async def _take_lora(context: Context, person: Known, lora: LoraRecord) -> str |
         return f"It was trained on {lora.model}; {here}"
     if person.live_lora is not None:
         return "A LoRA of yours is live here already."
+    try:
+        rank = lora_format.parse_config(lora.files[lora_format.CONFIG_FILE], where="the archive").rank
+    except LoraError as error:
+        return f"It cannot be used: {error}."
     night = f"import{hashlib.sha256(b''.join(lora.files.values())).hexdigest()[:24]}"
     version = await context.store.loras.reserve(
-        person.key, folder=person_folder(person.key), model=lora.model, rank=None, night=night
+        person.key, folder=person_folder(person.key), model=lora.model, rank=rank, night=night
     )
     try:
         await asyncio.to_thread(_put, live_lora.root(context), person.key, version.version, lora)

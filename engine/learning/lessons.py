@@ -113,6 +113,7 @@ class Result:
     last_loss: float = 0.0
     divergence: float = 0.0  # of the new LoRA from the base, nats per token, on what it learned to say
     trials: tuple[TrialScore, ...] = field(default=())
+    set_aside: str = ""  # why the live LoRA was not compared with in the trials; the base stood in
 
 
 def with_ends(row: Row, end_ids: TokenIds) -> Row:

@@ -70,6 +70,11 @@ def read_config(folder: Path) -> LoraConfig:
     return _config(folder, _settings(folder))
 
 
+def parse_config(content: bytes, *, where: str) -> LoraConfig:
+    """The same from the content of CONFIG_FILE. `where`: what holds the file, for the error."""
+    return _config(where, _parsed(where, content))
+
+
 def check(folder: Path) -> LoraConfig:
     """Raises LoraError unless the folder holds a LoRA whose files are whole; what its settings say."""
     config = read_config(folder)
@@ -164,22 +169,30 @@ def sync(path: Path) -> None:
 
 def _settings(folder: Path) -> dict[str, object]:
     try:
-        settings = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = (folder / CONFIG_FILE).read_bytes()
+    except OSError as error:
         raise LoraError(f"the LoRA in {folder} has no {CONFIG_FILE} that can be read: {error}") from error
+    return _parsed(folder, content)
+
+
+def _parsed(where: Path | str, content: bytes) -> dict[str, object]:
+    try:
+        settings = json.loads(content)
+    except ValueError as error:
+        raise LoraError(f"the {CONFIG_FILE} of the LoRA in {where} cannot be read: {error}") from error
     if not isinstance(settings, dict):
-        raise LoraError(f"{folder / CONFIG_FILE} is not a table of settings")
+        raise LoraError(f"the {CONFIG_FILE} of the LoRA in {where} is not a table of settings")
     return settings
 
 
-def _config(folder: Path, settings: Mapping[str, object]) -> LoraConfig:
+def _config(where: Path | str, settings: Mapping[str, object]) -> LoraConfig:
     if settings.get("peft_type") != "LORA":
-        raise LoraError(f"{folder} holds {settings.get('peft_type')}, not a LoRA")
+        raise LoraError(f"{where} holds {settings.get('peft_type')}, not a LoRA")
     rank, alpha = settings.get("r"), settings.get("lora_alpha", 8)  # 8 is PEFT's own default
     if not isinstance(rank, int) or rank < 1:
-        raise LoraError(f"the LoRA in {folder} has rank {rank}; a rank is a whole number from 1 on")
+        raise LoraError(f"the LoRA in {where} has rank {rank}; a rank is a whole number from 1 on")
     if not isinstance(alpha, int | float):
-        raise LoraError(f"the LoRA in {folder} has lora_alpha {alpha}, which is no number")
+        raise LoraError(f"the LoRA in {where} has lora_alpha {alpha}, which is no number")
     return LoraConfig(rank=rank, alpha=float(alpha), is_rank_stabilized=bool(settings.get("use_rslora")))
 
 

@@ -75,6 +75,11 @@ class Bank:
             layer.down[slot, :rank] = factors.down.to(layer.down)
             layer.up[slot, :, :rank] = factors.up.to(layer.up) * (scale / layer.scale)
 
+    @torch.no_grad()
+    def clear_gradients(self) -> None:
+        for part in self.parameters():
+            part.grad.zero_()
+
     def copy_slot(self, slot: int) -> dict[str, Factors]:
         """A slot's LoRA as it is now."""
         return {
@@ -140,8 +145,8 @@ class _InSlots(torch.autograd.Function):
         inputs, narrow, mine, back, rows = context.saved_tensors
         scale = context.scale
         narrowed = torch.bmm(gradient, back).mul_(scale)
-        _add_to_seats(context.down, rows, torch.bmm(narrowed.transpose(1, 2), inputs))
-        _add_to_seats(context.up, rows, torch.bmm(gradient.transpose(1, 2), narrow).mul_(scale))
+        _add_to_slots(context.down, rows, torch.bmm(narrowed.transpose(1, 2), inputs))
+        _add_to_slots(context.up, rows, torch.bmm(gradient.transpose(1, 2), narrow).mul_(scale))
         if not context.needs_input_grad[0]:
             return (None,) * 6
         passed = torch.matmul(gradient, context.base.weight)
@@ -149,7 +154,7 @@ class _InSlots(torch.autograd.Function):
         return passed, None, None, None, None, None
 
 
-def _add_to_seats(part: nn.Parameter, rows: Tensor, gradients: Tensor) -> None:
+def _add_to_slots(part: nn.Parameter, rows: Tensor, gradients: Tensor) -> None:
     assert part.grad is not None, "the bank makes room for them"
     part.grad.index_add_(0, rows, gradients.to(part.dtype))
 

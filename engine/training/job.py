@@ -67,7 +67,7 @@ def _in_a_bank(folder: JobFolder, recipe: Recipe, trainees: Sequence[Trainee], s
     # torch and transformers take seconds to import: not before there is something to train.
     from engine.training.loop import TrainingLoop
 
-    TrainingLoop(folder, recipe, say=say, started=time.monotonic()).teach(trainees)
+    TrainingLoop(folder, recipe, say=say, started=time.monotonic()).run(trainees)
 
 
 def _say(line: dict[str, object]) -> None:

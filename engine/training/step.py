@@ -1,29 +1,28 @@
-"""One step's work: lessons of several people through the model, each row under its own LoRA, to their losses.
+"""One training step: the lessons of several trainees through the model, each row under its own LoRA.
 
-Knows the model and the losses; not who sits where or for how long, and no files but a LoRA's.
+Knows the model, the bank and the losses. Does not know who has which slot or for how long, and no files.
 """
 
 from __future__ import annotations
 
-import re
-import resource
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from engine.errors import ModelError, TrainingError
-from engine.learning.lessons import Kind, Lesson, Recipe, Trial, TrialScore
-from engine.loras import format as lora_format
+from engine.learning.lessons import Kind, Lesson, Recipe, Trial
 from engine.models.chat_tokens import ChatTokens
 from engine.training import losses
 from engine.training.bank import Bank
+from engine.training.memory import MemoryBoundError, used_bytes
 from engine.types import TokenIds
 
 SMALLEST_PASS_TOKENS = 256
@@ -32,7 +31,7 @@ CPU_PASS_TOKENS, GPU_PASS_TOKENS = 1024, 8192
 DIVERGENCE_LESSONS = 16
 # Of the memory that the job is allowed, for what the base says to the lessons: it is the same in every pass.
 KNOWN_SHARE = 0.25
-FORGET_THE_PEAK = "5"  # as proc_pid_clear_refs(5) numbers what can be forgotten
+LogProbs: TypeAlias = tuple[float, float | None]  # of a trial's reply, and of the reply it was preferred to
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +48,16 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a step says afterwards, by slot: its mean loss, and how far its rated replies have moved."""
+class StepReport:
+    """Of each slot, the mean loss of a step, and how far its rated replies have moved on average."""
 
     losses: dict[int, float]
     baselines: dict[int, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """A forward pass: logits and targets of all reply tokens, and the row that each belongs to."""
+class ForwardPass:
+    """Logits and targets of all reply tokens, and the row that each token belongs to."""
 
     logits: Tensor
     targets: Tensor
@@ -72,68 +71,70 @@ class Outcome:
         return losses.total(self.token_log_probs(), self.owner, len(self.lengths))
 
 
-class _Kept(threading.local):
-    """Which positions of the pass under way reach the output layer: rows and places; None: all of them."""
+class _OutputPositions(threading.local):
+    """The positions that reach the output layer in this thread's pass: rows and places; None: all of them."""
 
     positions: tuple[Tensor, Tensor] | None = None
 
 
 class TrainingStep:
-    bank: Bank
-
-    def __init__(self, model: PreTrainedModel, recipe: Recipe) -> None:
-        self._model, self._recipe = model, recipe
+    def __init__(self, bank: Bank, recipe: Recipe) -> None:
+        model = bank.model
+        self._bank, self._model, self._recipe = bank, model, recipe
         self._device = next(model.parameters()).device
         by_device = CPU_PASS_TOKENS if self._device.type == "cpu" else GPU_PASS_TOKENS
         self._pass_tokens = recipe.tokens_per_step or by_device
         self.width = int(model.config.get_text_config().hidden_size)
         self._cores = torch.get_num_threads() if self._device.type == "cpu" else 1
         self._threads = ThreadPoolExecutor(self._cores)
-        self._kept = _Kept()
+        self._output = _OutputPositions()
         self._known: dict[Row, Tensor] = {}
         self._known_room = recipe.memory_gib * 2**30 * KNOWN_SHARE
         output = model.get_output_embeddings()
         # Only the replies' positions reach the output layer: on a wide vocabulary it is the larger half.
         output.register_forward_pre_hook(self._keep_replies)
 
-    def lesson(self, work: Mapping[int, Sequence[Lesson]], baselines: Mapping[int, float]) -> Told:
-        """The gradients of one step for everybody in `work`. Each person's loss is their own mean.
+    def backward(self, work: Mapping[int, Sequence[Lesson]], baselines: Mapping[int, float]) -> StepReport:
+        """Adds the gradients of each slot's lessons to its LoRA. A slot's loss is the mean over its lessons.
 
-        On a CPU every core teaches some of the slots: threads that share each product wait for each other.
+        On a CPU every core takes some of the slots: threads that share each product wait for each other. When
+        it raises, no thread adds anything any more.
         """
         slots = sorted(work)
         parts = [slots[first :: self._cores] for first in range(min(self._cores, len(slots)))]
 
-        def taught(part: Sequence[int]) -> Told:
+        def backward(part: Sequence[int]) -> StepReport:
             torch.set_num_threads(max(1, self._cores // len(parts)))
-            return self._lesson({slot: work[slot] for slot in part}, baselines)
+            return self._backward({slot: work[slot] for slot in part}, baselines)
 
-        told = list(self._threads.map(taught, parts))
-        return Told(
-            {slot: loss for one in told for slot, loss in one.losses.items()},
-            {slot: baseline for one in told for slot, baseline in one.baselines.items()},
+        running = [self._threads.submit(backward, part) for part in parts]
+        wait(running)
+        reports = [part.result() for part in running]
+        return StepReport(
+            {slot: loss for report in reports for slot, loss in report.losses.items()},
+            {slot: baseline for report in reports for slot, baseline in report.baselines.items()},
         )
 
-    def _lesson(self, work: Mapping[int, Sequence[Lesson]], baselines: Mapping[int, float]) -> Told:
-        shares = {slot: 1 / max(1e-9, sum(one.weight for one in items)) for slot, items in work.items()}
-        told_losses = dict.fromkeys(work, 0.0)
+    def _backward(self, work: Mapping[int, Sequence[Lesson]], baselines: Mapping[int, float]) -> StepReport:
+        shares = {slot: 1 / max(1e-9, sum(row.weight for row in items)) for slot, items in work.items()}
+        slot_losses = dict.fromkeys(work, 0.0)
         moved: dict[int, list[float]] = {}
-        tagged = [(slot, one) for slot, items in work.items() for one in items]
+        tagged = [(slot, lesson) for slot, items in work.items() for lesson in items]
         for kind in Kind:
-            mine = [(slot, one) for slot, one in tagged if one.kind is kind]
-            for chunk in packed(mine, self._pass_tokens):
+            of_kind = [(slot, lesson) for slot, lesson in tagged if lesson.kind is kind]
+            for chunk in packed(of_kind, self._pass_tokens):
                 values, gains = self._losses(kind, chunk, baselines)
                 weights = torch.tensor(
-                    [one.weight * shares[slot] for slot, one in chunk], device=self._device
+                    [lesson.weight * shares[slot] for slot, lesson in chunk], device=self._device
                 )
                 (values * weights).sum().backward()
                 for (slot, _), value in zip(chunk, (values * weights).tolist(), strict=True):
-                    told_losses[slot] += value
+                    slot_losses[slot] += value
                 for (slot, _), gain in zip(chunk, gains, strict=False):
                     moved.setdefault(slot, []).append(gain)
                 self._watch_memory()
-        fresh = {slot: max(0.0, sum(gains) / len(gains)) for slot, gains in moved.items()}
-        return Told(told_losses, fresh)
+        means = {slot: max(0.0, sum(gains) / len(gains)) for slot, gains in moved.items()}
+        return StepReport(slot_losses, means)
 
     def _losses(
         self, kind: Kind, chunk: Sequence[tuple[int, Lesson]], baselines: Mapping[int, float]
@@ -143,18 +144,19 @@ class TrainingStep:
         if kind is Kind.PAIR:
             return self._pair_losses(chunk), []
         if kind is Kind.ASK:
-            mine = self._forward([Row((*one.prefix, 0), len(one.prefix), slot) for slot, one in chunk])
-            yes, no = (torch.tensor(some, device=self._device) for some in self._answers())
-            wanted = torch.tensor([one.wanted for _, one in chunk], device=self._device)
+            rows = [Row((*lesson.prefix, 0), len(lesson.prefix), slot) for slot, lesson in chunk]
+            mine = self._forward(rows)
+            yes, no = (torch.tensor(ids, device=self._device) for ids in self._answers())
+            wanted = torch.tensor([lesson.wanted for _, lesson in chunk], device=self._device)
             return losses.answer_loss(mine.logits, yes, no, wanted), []
-        mine = self._forward([Row(one.prefix + one.reply, len(one.prefix), slot) for slot, one in chunk])
+        mine = self._forward([_reply_row(lesson, slot) for slot, lesson in chunk])
         count = len(chunk)
         if kind is Kind.SAY:
             return losses.token_loss(mine.row_log_probs(), mine.lengths), []
-        base = self._base([_base_row(one, one.reply) for _, one in chunk], mine)
+        base = self._base([_base_row(lesson, lesson.reply) for _, lesson in chunk], mine)
         if kind is Kind.RATED:
             gain = mine.row_log_probs() - base.row_log_probs()
-            is_good = torch.tensor([one.wanted > 0.5 for _, one in chunk], device=self._device)
+            is_good = torch.tensor([lesson.wanted > 0.5 for _, lesson in chunk], device=self._device)
             baseline = torch.tensor([baselines[slot] for slot, _ in chunk], device=self._device)
             return losses.rating_loss(gain, is_good, baseline, beta=recipe.rating_beta), gain.tolist()
         per_token = losses.divergence(base.logits, mine.logits, is_reverse=recipe.is_reverse_divergence)
@@ -169,11 +171,12 @@ class TrainingStep:
 
     def _pair_losses(self, chunk: Sequence[tuple[int, Lesson]]) -> Tensor:
         recipe = self._recipe
-        better = [Row(one.prefix + one.reply, len(one.prefix), slot) for slot, one in chunk]
-        worse = [Row(one.prefix + one.against, len(one.prefix), slot) for slot, one in chunk]
+        better = [_reply_row(lesson, slot) for slot, lesson in chunk]
+        worse = [Row(lesson.prefix + lesson.against, len(lesson.prefix), slot) for slot, lesson in chunk]
         mine = self._forward(better + worse)
-        replies = [(one, one.reply) for _, one in chunk] + [(one, one.against) for _, one in chunk]
-        base = self._base([_base_row(one, reply) for one, reply in replies], mine)
+        replies = [(lesson, lesson.reply) for _, lesson in chunk]
+        replies += [(lesson, lesson.against) for _, lesson in chunk]
+        base = self._base([_base_row(lesson, reply) for lesson, reply in replies], mine)
         count = len(chunk)
         now, before = mine.row_log_probs(), base.row_log_probs()
         return losses.pair_loss(
@@ -186,21 +189,21 @@ class TrainingStep:
         )
 
     def forget(self, lessons: Iterable[Lesson]) -> None:
-        """Lets go of what the base said to lessons that nobody has any more."""
-        for one in lessons:
-            for reply in (one.reply, one.against):
-                logits = self._known.pop(_base_row(one, reply), None)
+        """Frees the base's logits of lessons that nobody has any more."""
+        for lesson in lessons:
+            for reply in (lesson.reply, lesson.against):
+                logits = self._known.pop(_base_row(lesson, reply), None)
                 self._known_room += 0 if logits is None else logits.nbytes
 
     @torch.no_grad()
     def divergence(self, slot: int, lessons: Sequence[Lesson]) -> float:
         """How far a slot's LoRA is from the base, in nats per token of replies that it learned to give."""
-        said = [one for one in lessons if one.kind in (Kind.DISTIL, Kind.SAY)]
+        shown = [lesson for lesson in lessons if lesson.kind in (Kind.DISTIL, Kind.SAY)]
         # Whoever has no words of their own and no notes learns from pairs alone, and may drift all the same.
-        told = (said or [one for one in lessons if one.kind in (Kind.PAIR, Kind.RATED)])[:DIVERGENCE_LESSONS]
+        shown = shown or [lesson for lesson in lessons if lesson.kind in (Kind.PAIR, Kind.RATED)]
         spread, tokens = 0.0, 0
-        for chunk in packed([(slot, one) for one in told], self._pass_tokens):
-            rows = [Row(one.prefix + one.reply, len(one.prefix), slot) for _, one in chunk]
+        for chunk in packed([(slot, lesson) for lesson in shown[:DIVERGENCE_LESSONS]], self._pass_tokens):
+            rows = [_reply_row(lesson, slot) for _, lesson in chunk]
             mine = self._forward(rows)
             base = self._forward([Row(row.tokens, row.start, None) for row in rows])
             spread += float(losses.divergence(mine.logits, base.logits).sum())
@@ -209,39 +212,11 @@ class TrainingStep:
         return spread / max(1, tokens)
 
     @torch.no_grad()
-    def trials(self, slot: int, trials: Sequence[Trial], current: str | None) -> tuple[TrialScore, ...]:
-        """What the new LoRA, the one that answers now and the base make of held-out feedback.
-
-        The slot's LoRA is replaced by the current one on the way: it must have been saved.
-        """
-        if not trials:
-            return ()
-        candidate = self._trial_log_probs(trials, slot)
-        base = self._trial_log_probs(trials, None)
-        now = base
-        if current is not None:
-            folder = Path(current)
-            scale = lora_format.read_config(folder).scale
-            self.bank.load_slot(slot, lora_format.read(folder), scale=scale)
-            now = self._trial_log_probs(trials, slot)
-        return tuple(
-            TrialScore(
-                id=trial.id,
-                rating=trial.rating,
-                tokens=len(trial.reply),
-                candidate=candidate[index][0],
-                current=now[index][0],
-                base=base[index][0],
-                candidate_against=candidate[index][1],
-                current_against=now[index][1],
-                base_against=base[index][1],
-            )
-            for index, trial in enumerate(trials)
-        )
-
-    def _trial_log_probs(self, trials: Sequence[Trial], slot: int | None) -> list[tuple[float, float | None]]:
-        rows = [Row(trial.prefix + trial.reply, len(trial.prefix), slot) for trial in trials]
-        rows += [Row(one.prefix + one.against, len(one.prefix), slot) for one in trials if one.against]
+    def trial_log_probs(self, trials: Sequence[Trial], slot: int | None) -> list[LogProbs]:
+        """The log-probabilities of held-out feedback under a slot's LoRA, or under the base."""
+        rows = [_reply_row(trial, slot) for trial in trials]
+        against = [trial for trial in trials if trial.against]
+        rows += [Row(trial.prefix + trial.against, len(trial.prefix), slot) for trial in against]
         values: list[float] = []
         size = max(1, self._pass_tokens // max(len(row.tokens) for row in rows))
         for start in range(0, len(rows), size):
@@ -253,9 +228,9 @@ class TrainingStep:
         ]
 
     @torch.no_grad()
-    def _base(self, rows: Sequence[Row], same: Outcome) -> Outcome:
-        """What the base says in `rows`, whose replies are those of `same`. Kept for the next pass."""
-        known = self._known  # what another thread lets go of meanwhile is still here
+    def _base(self, rows: Sequence[Row], same: ForwardPass) -> ForwardPass:
+        """The base's logits in `rows`, whose replies are those of `same`. Kept for the next time."""
+        known = self._known  # what another thread drops meanwhile is still here
         fresh = [row for row in dict.fromkeys(rows) if row not in known]
         found = {}
         if fresh:
@@ -263,12 +238,12 @@ class TrainingStep:
             found = dict(zip(fresh, logits, strict=True))
         for row, logit in found.items():
             if logit.nbytes <= self._known_room:
-                known[row] = logit.clone()  # a mere part would hold on to the whole
+                known[row] = logit.clone()  # a mere view would keep the whole pass in memory
                 self._known_room -= logit.nbytes
-        said = torch.cat([found[row] if row in found else known[row] for row in rows])
-        return replace(same, logits=said)
+        logits = torch.cat([found[row] if row in found else known[row] for row in rows])
+        return replace(same, logits=logits)
 
-    def _forward(self, rows: Sequence[Row]) -> Outcome:
+    def _forward(self, rows: Sequence[Row]) -> ForwardPass:
         """All rows at once, padded on the right: a causal model never looks there, so no mask is needed."""
         longest = max(len(row.tokens) for row in rows)
         tokens = torch.zeros(len(rows), longest, dtype=torch.long)
@@ -282,7 +257,7 @@ class TrainingStep:
         with self._keeping(owner.to(self._device), position.to(self._device)), self._in_slots(slots):
             output = self._model(input_ids=tokens.to(self._device), use_cache=False)
         logits = output.logits[0].float()
-        return Outcome(
+        return ForwardPass(
             logits, targets.to(self._device), owner.to(self._device), lengths.to(self._device, logits.dtype)
         )
 
@@ -291,37 +266,31 @@ class TrainingStep:
         known = [slot for slot in slots if slot is not None]
         if known and len(known) < len(slots):
             raise TrainingError("rows of the base and of LoRAs do not mix in one pass")
-        with self.bank.in_slots(torch.tensor(known, device=self._device) if known else None):
+        with self._bank.in_slots(torch.tensor(known, device=self._device) if known else None):
             yield
 
     @contextmanager
     def _keeping(self, owner: Tensor, position: Tensor) -> Iterator[None]:
-        self._kept.positions = (owner, position)
+        self._output.positions = (owner, position)
         try:
             yield
         finally:
-            self._kept.positions = None
+            self._output.positions = None
 
     def _keep_replies(self, _module: torch.nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        if self._kept.positions is None:
+        if self._output.positions is None:
             return arguments
-        return (arguments[0][self._kept.positions].unsqueeze(0), *arguments[1:])
+        return (arguments[0][self._output.positions].unsqueeze(0), *arguments[1:])
 
     def _watch_memory(self) -> None:
-        """Over the bound less is kept, then the passes get smaller; at last the job ends, not the machine."""
-        bound = self._recipe.memory_gib * 2**30
-        if self._device.type == "cuda":
-            used = float(torch.cuda.max_memory_allocated())
-            torch.cuda.reset_peak_memory_stats()
-        else:
-            used = peak_bytes()
-        if used <= bound:
+        """Over the bound the base's logits are dropped, then passes get smaller, and at last the job ends."""
+        if used_bytes(self._device) <= self._recipe.memory_gib * 2**30:
             return
         if self._known:
             self._known, self._known_room = {}, 0.0
             return
         if self._pass_tokens <= SMALLEST_PASS_TOKENS:
-            raise TrainingError(
+            raise MemoryBoundError(
                 f"training needs more than the {self._recipe.memory_gib:g} GiB it is allowed: "
                 "allow more memory, lower the rank, or train a smaller model"
             )
@@ -346,7 +315,7 @@ def packed(items: Iterable[tuple[int, Lesson]], tokens_per_pass: int) -> Iterato
     chunk: list[tuple[int, Lesson]] = []
     for item in sorted(items, key=lambda item: _longest(item[1])):
         longest = _longest(item[1])  # the sort makes it the chunk's longest
-        if chunk and longest * sum(_rows(one) for _, one in (*chunk, item)) > tokens_per_pass:
+        if chunk and longest * sum(_rows(lesson) for _, lesson in (*chunk, item)) > tokens_per_pass:
             yield chunk
             chunk = []
         chunk.append(item)
@@ -354,26 +323,12 @@ def packed(items: Iterable[tuple[int, Lesson]], tokens_per_pass: int) -> Iterato
         yield chunk
 
 
-def peak_bytes() -> float:
-    """The most that this process has held since it was last asked. What a pass needs is gone after it."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
-    try:
-        Path("/proc/self/clear_refs").write_text(FORGET_THE_PEAK, encoding="ascii")
-    except OSError:  # a peak that is never forgotten would stay over the bound, whatever is given up
-        return _bytes(status, "VmRSS")
-    return _bytes(status, "VmHWM")
-
-
-def _bytes(status: str, name: str) -> float:
-    found = re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)
-    return 0.0 if found is None else int(found[1]) * 1024.0
+def _reply_row(lesson: Lesson | Trial, slot: int | None) -> Row:
+    return Row(lesson.prefix + lesson.reply, len(lesson.prefix), slot)
 
 
 def _base_row(lesson: Lesson, reply: TokenIds) -> Row:
-    """A reply as the base is asked about it: with the notes in sight, where the lesson has them."""
+    """A reply for the base to score: with the notes in sight, where the lesson has them."""
     teacher = lesson.teacher or lesson.prefix
     return Row(teacher + reply, len(teacher), None)
 

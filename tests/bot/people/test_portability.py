@@ -184,6 +184,7 @@ async def test_a_lora_is_carried_to_the_same_base_and_not_to_another(
         assert (await portability.take_in(bot.context, "bob", exported)).taken["lora"] == 1
         carried = await bot.store.loras.live("bob")
         assert carried is not None
+        assert carried.rank == 8
         for name in LORA_FILES:
             assert (live_lora.root(bot.context) / carried.path / name).read_bytes() == (
                 source / name

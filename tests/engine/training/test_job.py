@@ -21,11 +21,11 @@ from engine.loras import format as lora_format
 from engine.loras.format import Factors, LoraWeights
 from engine.training import bank, job
 from engine.training.loop import batches
+from engine.training.memory import peak_bytes
 from engine.training.step import (
     TrainingStep,
     load_model,
     packed,
-    peak_bytes,
 )
 from tests.engine.training.tiny import VOCABULARY, save_tiny_model
 
@@ -177,9 +177,9 @@ def test_peft_computes_with_the_export_what_the_bank_computed(tmp_path: Path, mo
 def test_what_the_base_says_is_asked_once_and_let_go(model: Path) -> None:
     recipe = recipe_for(model, tokens_per_step=256)
     base = load_model(recipe)
-    room = TrainingStep(base, recipe)
-    room.bank = bank.Bank(base, slots=1, rank=recipe.rank, alpha=recipe.alpha)
-    room.bank.start_slot(0, seed=1)
+    shelf = bank.Bank(base, slots=1, rank=recipe.rank, alpha=recipe.alpha)
+    shelf.start_slot(0, seed=1)
+    step = TrainingStep(shelf, recipe)
     work = [lesson(kind, random.Random(3)) for kind in (Kind.DISTIL, Kind.PAIR, Kind.RATED, Kind.HOLD)]
     passes = 0
 
@@ -188,13 +188,13 @@ def test_what_the_base_says_is_asked_once_and_let_go(model: Path) -> None:
         passes += 1
 
     base.register_forward_hook(count)
-    first = room.lesson({0: work}, {0: 0.0})
+    first = step.backward({0: work}, {0: 0.0})
     asked = passes
-    again = room.lesson({0: work}, {0: 0.0})
+    again = step.backward({0: work}, {0: 0.0})
     assert passes == asked + len(work)  # the LoRA's own only
     assert again.losses == pytest.approx(first.losses)
-    room.forget(work)
-    room.lesson({0: work}, {0: 0.0})
+    step.forget(work)
+    step.backward({0: work}, {0: 0.0})
     assert passes == 2 * asked + len(work)
 
 
@@ -230,6 +230,46 @@ def test_trials_score_the_candidate_the_current_one_and_the_base(tmp_path: Path,
     assert score.base_against is not None
     assert score.candidate - score.candidate_against > score.base - score.base_against
     assert result.divergence > 0
+
+
+def test_a_live_lora_that_does_not_fit_is_set_aside_with_the_reason_and_ends_nobodys_training(
+    tmp_path: Path, model: Path
+) -> None:
+    work = {key: [Lesson(kind=Kind.SAY, prefix=(9, 10), reply=(20, 21))] * 4 for key in ("p1", "p2")}
+    recipe = recipe_for(model)
+    large = train(tmp_path / "large", replace(recipe, rank=16), {"p1": work["p1"]})
+    trials = {key: [Trial(id="t", prefix=(9, 10), reply=(20, 21))] for key in work}
+    trainees = [Trainee(key="p1", seed=1, current=str(large.lora("p1"))), Trainee(key="p2", seed=2)]
+    made = JobFolder.create(tmp_path / "job", recipe, trainees, work, trials)
+    job.run(tmp_path / "job", say=lambda line: None)
+    first, second = made.result("p1"), made.result("p2")
+    assert first is not None
+    assert second is not None
+    assert first.is_trained
+    assert second.is_trained
+    assert "rank 16" in first.set_aside
+    assert not second.set_aside
+    assert first.trials[0].current == first.trials[0].base
+
+
+@pytest.mark.parametrize("fault", ["an unknown token", "a damaged file"])
+def test_what_goes_wrong_with_one_trainee_ends_that_trainee_alone(
+    tmp_path: Path, model: Path, loras_made_alone: dict[str, LoraWeights], fault: str
+) -> None:
+    work = dict(IN_COMPANY)
+    if fault == "an unknown token":
+        work["p3"] = [*work["p3"], Lesson(kind=Kind.SAY, prefix=(9,), reply=(VOCABULARY + 1,))]
+    trainees = [Trainee(key=key, seed=int(key[1:])) for key in work]
+    made = JobFolder.create(tmp_path / "job", recipe_for(model, threads=2), trainees, work, {})
+    if fault == "a damaged file":
+        (made.person("p3") / "lessons.jsonl").write_text("{")
+    job.run(tmp_path / "job", say=lambda line: None)
+    result = made.result("p3")
+    assert result is not None
+    assert not result.is_trained
+    assert result.reason
+    for key in work.keys() - {"p3"}:
+        assert difference(lora_format.read(made.lora(key)), loras_made_alone[key]) < 1e-3
 
 
 def test_progress_reaches_its_total(tmp_path: Path, model: Path) -> None:
