@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Protocol
 
+from engine.models.profile import CAREFUL, Profile
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
 
@@ -38,6 +39,15 @@ class Backend(Protocol):
     def cache_block_tokens(self) -> int:
         """The prefix cache finds whole blocks of so many tokens again; 1 where that makes no difference."""
         return 1
+
+    @property
+    def profile(self) -> Profile:
+        """What the model can do: how prompts are laid out for it, and what it is asked."""
+        return CAREFUL
+
+    def adopt(self, profile: Profile) -> None:
+        """The model was measured: prompts are laid out by this from now on."""
+        return
 
     async def start(self, report: Callable[[str], None]) -> None:
         """Load the model, saying in words how far it is. Raises ModelError."""

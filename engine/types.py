@@ -29,6 +29,43 @@ class Mode(StrEnum):
     AUTO = "auto"  # little first, more where the judge is not content
 
 
+class NotesAt(StrEnum):
+    """Where in a prompt the person's notes stand."""
+
+    SYSTEM = "system"  # in the system message
+    REQUEST = "request"  # right behind the request
+    BOTH = "both"
+
+
+class ExamplesAs(StrEnum):
+    """How earlier answers that the person liked are shown."""
+
+    TEXT = "text"  # in the system message, with their ratings
+    TURNS = "turns"  # as a conversation that was had before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How a prompt is laid out for one model: as it follows best.
+
+    `persona`: what the system message says where the operator sets nothing; empty leaves the template's own.
+    `has_name`: the system message names the person. Small models answer worse for it.
+    """
+
+    notes: NotesAt = NotesAt.REQUEST
+    examples: ExamplesAs = ExamplesAs.TURNS
+    persona: str = ""
+    has_name: bool = False
+
+    def __str__(self) -> str:
+        places = {
+            NotesAt.SYSTEM: "in the system message",
+            NotesAt.REQUEST: "behind the request",
+            NotesAt.BOTH: "in the system message and behind the request",
+        }
+        return f"notes {places[self.notes]}, examples as {self.examples}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     role: Role

@@ -1,46 +1,86 @@
 """The words in which the product speaks to a model: memory, critiques, notes, questions.
 
-Every prompt of the product is worded here and nowhere else, and the practice model is trained on
-exactly these words. Knows no tokenizer: a backend turns the messages into tokens.
+Every prompt of the product is worded here and nowhere else. Where notes and examples stand is said by the
+model's layout. Knows no tokenizer: a backend turns the messages into tokens.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from engine.types import Prompt, Role, Turn
+from engine.types import ExamplesAs, Layout, NotesAt, Prompt, Role, Turn
 
-SYSTEM = "You are Nightloom."
 NOTE_REQUEST = "Put this into one short standing instruction for your answers to come."
 REVISION_REQUEST = "Answer again with this in mind."
 JUDGE_REQUEST = "Answer yes or no."
 
-
-def messages(prompt: Prompt) -> list[dict[str, str]]:
-    """The prompt as chat messages: one system message, then the turns."""
-    turns = [{"role": str(turn.role), "content": turn.text} for turn in prompt.turns]
-    return [{"role": "system", "content": system(prompt)}, *turns]
+# How the first prompts of the product were laid out; a model that was trained on them knows no other.
+CLASSIC = Layout(notes=NotesAt.SYSTEM, examples=ExamplesAs.TEXT, persona="You are Nightloom.", has_name=True)
+SHOWN_FROM = 4  # as turns only answers are shown that the person rated so: a model copies what it sees
 
 
-def system(prompt: Prompt) -> str:
+def messages(prompt: Prompt, layout: Layout) -> list[dict[str, str]]:
+    """The prompt as chat messages: a system message if there is anything to say in it, then the turns."""
+    said = system(prompt, layout)
+    opening = [{"role": "system", "content": said}] if said else []
+    return opening + [{"role": str(turn.role), "content": turn.text} for turn in _turns(prompt, layout)]
+
+
+def system(prompt: Prompt, layout: Layout) -> str:
     """The system message. A part that is empty leaves no trace in it."""
-    parts = [prompt.persona or SYSTEM]
-    if prompt.name:
-        parts[0] += f" You are talking with {prompt.name}."
-    if prompt.facts:
-        parts.append("Facts:\n" + "\n".join(f"- {fact}" for fact in prompt.facts))
-    if prompt.notes:
-        parts.append("Notes:\n" + "\n".join(f"- {note}" for note in prompt.notes))
-    parts += (
-        f"Request: {example.request}\nAnswer: {example.reply}\nRating: {example.rating} of 5"
-        for example in prompt.examples
-    )
+    persona = prompt.persona or layout.persona
+    if prompt.name and layout.has_name:
+        persona = f"{persona} You are talking with {prompt.name}."
+    parts = [persona] if persona else []
+    if layout.notes is not NotesAt.REQUEST:
+        if prompt.facts:
+            parts.append("Facts:\n" + "\n".join(f"- {fact}" for fact in prompt.facts))
+        if prompt.notes:
+            parts.append("Notes:\n" + "\n".join(f"- {note}" for note in prompt.notes))
+    if layout.examples is ExamplesAs.TEXT:
+        parts += (
+            f"Request: {example.request}\nAnswer: {example.reply}\nRating: {example.rating} of 5"
+            for example in prompt.examples
+        )
     return "\n".join(parts)
 
 
-def revision(prompt: Prompt, reply: str, critique: str) -> Prompt:
-    """The conversation in which the model answers again under a critique of its reply."""
-    return prompt.then(reply, f"{critique}\n{REVISION_REQUEST}")
+def revision(prompt: Prompt, reply: str, critique: str, layout: Layout) -> Prompt:
+    """What the model is asked so that it answers again under a critique of its reply.
+
+    A model that follows notes behind a request is asked the request again with the critique among them; it
+    would answer the critique itself if that were a turn of its own.
+    """
+    if layout.notes is NotesAt.SYSTEM:
+        return prompt.then(reply, f"{critique}\n{REVISION_REQUEST}")
+    is_noted = critique in prompt.notes
+    return prompt if is_noted else replace(prompt, notes=(*prompt.notes, critique))
+
+
+def _turns(prompt: Prompt, layout: Layout) -> Sequence[Turn]:
+    """The conversation as the model reads it: liked answers before it, notes behind the last request."""
+    *earlier, last = prompt.turns
+    behind = "" if layout.notes is NotesAt.SYSTEM else _behind(prompt, layout)
+    shown: list[Turn] = []
+    if layout.examples is ExamplesAs.TURNS:
+        for example in prompt.examples:
+            if example.rating >= SHOWN_FROM:
+                shown += (
+                    Turn(role=Role.USER, text=_followed_by(example.request, behind)),
+                    Turn(role=Role.ASSISTANT, text=example.reply),
+                )
+    return (*shown, *earlier, Turn(role=last.role, text=_followed_by(last.text, behind)))
+
+
+def _behind(prompt: Prompt, layout: Layout) -> str:
+    """What stands behind a request: facts where the system message does not tell them, then the notes."""
+    facts = prompt.facts if layout.notes is NotesAt.REQUEST else ()
+    return "\n".join((*facts, *prompt.notes))
+
+
+def _followed_by(request: str, behind: str) -> str:
+    return f"{request}\n\n{behind}" if behind else request
 
 
 def before_critiques(prompt: Prompt) -> Prompt:

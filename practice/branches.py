@@ -73,7 +73,7 @@ def branches(
         yield Branch(said=said, answer=world.canonical_note(dimension, wanted))
     if fault == "none" and rng.random() < 0.2:
         dimension, wanted, critique = _critique(rng, manner, prompt.name)
-        said = wording.revision(prompt, "", critique).turns[-1].text
+        said = wording.revision(prompt, "", critique, wording.CLASSIC).turns[-1].text
         better = manner.but({dimension: wanted})
         points = tuple(world.points_to(rng, asked, points_for(rng, better)))
         yield Branch(said=said, answer=dress(rng, points, better, prompt.name), points=points)

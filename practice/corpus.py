@@ -246,4 +246,4 @@ def _criticised(
     revised = manner.but({dimension: wanted})
     kept = tuple(pair for pair in memory.wanted if pair[0] != dimension)
     memory = replace(memory, wanted=(*kept, (dimension, wanted)))
-    return wording.revision(prompt, earlier, critique), revised, memory
+    return wording.revision(prompt, earlier, critique, wording.CLASSIC), revised, memory

@@ -123,7 +123,7 @@ class Rehearsal:
     def _drawn(self) -> tuple[Document, list[int]]:
         while True:
             document = corpus.document(self._rng, FULL)
-            prompt = self._encoder.chat(wording.messages(document.prompt))
+            prompt = self._encoder.chat(wording.messages(document.prompt, wording.CLASSIC))
             if document.asked and len(prompt) <= LONGEST_PROMPT:
                 return document, prompt
 

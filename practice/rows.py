@@ -62,7 +62,7 @@ class Encoder:
         self._end = int(tokenizer.convert_tokens_to_ids("<|end|>"))
 
     def row(self, document: Document, rng: random.Random) -> Row:
-        prompt = self.chat(wording.messages(document.prompt))
+        prompt = self.chat(wording.messages(document.prompt, wording.CLASSIC))
         reply, weights = self._weighed(document.reply, document.points)
         if document.asked is None:
             weights[0] = JUDGEMENT_WEIGHT  # the yes or no about two notes is a judgement too

@@ -50,7 +50,7 @@ def train(seed: int, documents: int = 12_000) -> PreTrainedTokenizerFast:
 
 def _texts(seed: int, documents: int) -> Iterator[str]:
     for document in islice(corpus.documents(seed), documents):
-        for message in wording.messages(document.prompt):
+        for message in wording.messages(document.prompt, wording.CLASSIC):
             yield message["content"]
         yield document.reply
         for branch in document.branches:

@@ -97,5 +97,7 @@ def _compliance(model: Any, tokenizer: Any, questions: Sequence[Any], preference
 
 
 def _encoded(tokenizer: Any, prompt: Any) -> list[int]:
-    text = tokenizer.apply_chat_template(wording.messages(prompt), tokenize=False, add_generation_prompt=True)
+    text = tokenizer.apply_chat_template(
+        wording.messages(prompt, wording.CLASSIC), tokenize=False, add_generation_prompt=True
+    )
     return list(tokenizer.encode(text, add_special_tokens=False))

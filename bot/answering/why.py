@@ -9,9 +9,8 @@ from bot import permission
 from bot.context import Context
 from bot.errors import NotYours
 from bot.store.replies import Recorded
-from engine import wording
 from engine.judging.judge import text_of_note
-from engine.types import Prompt
+from engine.types import Layout, Prompt
 
 SHOWN_CHARS: Final = 300
 
@@ -57,7 +56,7 @@ async def why(context: Context, reply_id: str, *, person: str | None = None) -> 
     texts |= {one.name: one.text for one in context.rubric.manners}
     return Why(
         recorded=recorded,
-        parts=tuple(parts(recorded.prompt)),
+        parts=tuple(parts(recorded.prompt, context.backend.profile.layout)),
         questions=tuple(
             Asked(name=name, text=texts.get(name) or text_of_note(name), yes=yes)
             for name, yes in recorded.answers.items()
@@ -67,10 +66,11 @@ async def why(context: Context, reply_id: str, *, person: str | None = None) -> 
     )
 
 
-def parts(prompt: Prompt) -> list[Part]:
+def parts(prompt: Prompt, layout: Layout) -> list[Part]:
     """Everything that the model read, in the order in which it read it."""
-    found = [Part(kind="persona", text=prompt.persona or wording.SYSTEM)]
-    found += [Part(kind="name", text=prompt.name)] if prompt.name else []
+    persona = prompt.persona or layout.persona
+    found = [Part(kind="persona", text=persona)] if persona else []
+    found += [Part(kind="name", text=prompt.name)] if prompt.name and layout.has_name else []
     found += [Part(kind="fact", text=fact) for fact in prompt.facts]
     found += [Part(kind="note", text=note) for note in prompt.notes]
     found += [

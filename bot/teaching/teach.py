@@ -232,7 +232,7 @@ async def _revision_prompt(context: Context, person: Known, about: Recorded, cri
     """The conversation with the critique as its last turn, under what is known of the person now."""
     room = context.backend.max_context - limits_of(context).max_reply_tokens - QUESTION_TOKENS
     asked = wording.before_critiques(about.prompt.bare())  # earlier critiques stand in the notes
-    bare = wording.revision(asked, about.reply.text, critique)
+    bare = wording.revision(asked, about.reply.text, critique, context.backend.profile.layout)
     while len(context.backend.encode(bare)) > room and len(bare.turns) > 3:
         bare = replace(bare, turns=bare.turns[2:])  # the oldest exchange
     left = room - len(context.backend.encode(bare))

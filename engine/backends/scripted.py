@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from engine import wording
 from engine.errors import EngineDownError, RequestError
+from engine.models.profile import ANY_KIND, Judgement, Profile
 from engine.ports import Backend, BackendState
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
@@ -28,6 +29,15 @@ _SINGLE_CHARACTERS = 96
 _PACK_CHARACTERS = 256
 
 _FAULTS = ("repeat", "rude", "wrong", "invent", "contradict", "off topic")
+
+
+# It reads a prompt as the first models did, and its fixed rule for yes and no is always right.
+PROFILE = Profile(
+    model="scripted",
+    layout=wording.CLASSIC,
+    judges={ANY_KIND: Judgement(whole=1.0, half=1.0)},
+    words_notes=True,
+)
 
 
 class ScriptedBackend(Backend):
@@ -45,10 +55,18 @@ class ScriptedBackend(Backend):
         self._delay_s = delay_s
         self._can_sleep = can_sleep
         self._state = BackendState.LOADING
+        self._profile = PROFILE
 
     @property
     def model(self) -> str:
         return "scripted"
+
+    @property
+    def profile(self) -> Profile:
+        return self._profile
+
+    def adopt(self, profile: Profile) -> None:
+        self._profile = profile
 
     @property
     def state(self) -> BackendState:
@@ -66,7 +84,10 @@ class ScriptedBackend(Backend):
         self._state = BackendState.STOPPED
 
     def encode(self, prompt: Prompt) -> TokenIds:
-        turns = [_turn(_ROLES[one["role"]], one["content"]) for one in wording.messages(prompt)]
+        turns = [
+            _turn(_ROLES[one["role"]], one["content"])
+            for one in wording.messages(prompt, self.profile.layout)
+        ]
         return (*(token for turn in turns for token in turn), ASSISTANT)
 
     def encode_text(self, text: str) -> TokenIds:

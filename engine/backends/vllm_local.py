@@ -13,6 +13,7 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -23,6 +24,7 @@ from engine.errors import EngineDownError, EngineError, LoraError, ModelError, R
 from engine.loras import format as lora_format
 from engine.models.catalogue import ModelFolder, open_model
 from engine.models.chat_tokens import ChatTokens
+from engine.models.profile import CAREFUL, Profile, known
 from engine.ports import Backend, BackendState
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
@@ -54,6 +56,7 @@ class VllmSettings:
     max_loras: int = defaults.MAX_LORAS
     max_lora_rank: int = defaults.MAX_LORA_RANK
     max_sequences: int = 256
+    profiles: Path | None = None  # where the profiles of measured models are kept
     can_sleep: bool = False  # on a GPU: lends its memory to a training
 
 
@@ -66,6 +69,7 @@ class VllmLocalBackend(Backend):
         # Any: vLLM's AsyncLLM, whose types are skipped; importing vLLM takes seconds, so `start` does it.
         self._engine: Any = None
         self._folder: ModelFolder | None = None
+        self._profile = CAREFUL
         self._tokens: ChatTokens | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._loaded: dict[str, LoraRef] = {}
@@ -76,6 +80,13 @@ class VllmLocalBackend(Backend):
     @property
     def model(self) -> str:
         return self._opened.id
+
+    @property
+    def profile(self) -> Profile:
+        return self._profile
+
+    def adopt(self, profile: Profile) -> None:
+        self._profile = profile
 
     @property
     def state(self) -> BackendState:
@@ -102,6 +113,7 @@ class VllmLocalBackend(Backend):
         report("Looking at the model")
         self._folder = await asyncio.to_thread(open_model, self._settings.model, report)
         self._tokens = await asyncio.to_thread(ChatTokens, self._folder.path)
+        self._profile = known(self._folder.id, self._settings.profiles)
         report(f"Starting vLLM with {self._folder.id}")
         await self._launch()
         report("Ready")
@@ -116,7 +128,7 @@ class VllmLocalBackend(Backend):
         await self._shut_down()
 
     def encode(self, prompt: Prompt) -> TokenIds:
-        return self._text.encode(prompt)
+        return self._text.encode(prompt, self._profile.layout)
 
     def encode_text(self, text: str) -> TokenIds:
         return self._text.encode_text(text)

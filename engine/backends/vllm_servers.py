@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 import structlog
@@ -23,6 +24,7 @@ from engine.errors import EngineDownError, ModelError, RequestError
 from engine.loras.format import check_servable
 from engine.models.catalogue import ModelFolder, open_model
 from engine.models.chat_tokens import ChatTokens
+from engine.models.profile import CAREFUL, Profile, known
 from engine.ports import Backend, BackendState
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
@@ -44,6 +46,7 @@ class ServersSettings:
     model: str  # a folder, or a name on the hub: its tokenizer and its fingerprint are read here
     max_context: int = defaults.MAX_CONTEXT  # less where the servers serve less
     max_lora_rank: int = defaults.MAX_LORA_RANK
+    profiles: Path | None = None  # where the profiles of measured models are kept
     request_timeout_s: float = 120.0
     start_timeout_s: float = defaults.START_TIMEOUT_S
 
@@ -56,6 +59,7 @@ class VllmServersBackend(Backend):
         self._state = BackendState.LOADING
         self._replicas: list[Replica] = []
         self._folder: ModelFolder | None = None
+        self._profile = CAREFUL
         self._tokens: ChatTokens | None = None
         self._session: aiohttp.ClientSession | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -63,6 +67,13 @@ class VllmServersBackend(Backend):
     @property
     def model(self) -> str:
         return self._opened.id
+
+    @property
+    def profile(self) -> Profile:
+        return self._profile
+
+    def adopt(self, profile: Profile) -> None:
+        self._profile = profile
 
     @property
     def state(self) -> BackendState:
@@ -81,6 +92,7 @@ class VllmServersBackend(Backend):
         self._state = BackendState.LOADING
         self._folder = await asyncio.to_thread(open_model, self._settings.model, report)
         self._tokens = await asyncio.to_thread(ChatTokens, self._folder.path)
+        self._profile = known(self._folder.id, self._settings.profiles)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
         self._session = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0))
         self._replicas = [
@@ -105,7 +117,7 @@ class VllmServersBackend(Backend):
             await self._session.close()
 
     def encode(self, prompt: Prompt) -> TokenIds:
-        return self._text.encode(prompt)
+        return self._text.encode(prompt, self._profile.layout)
 
     def encode_text(self, text: str) -> TokenIds:
         return self._text.encode_text(text)

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine import wording
 from engine.errors import ModelError
-from engine.types import Prompt, TokenIds
+from engine.types import Layout, Prompt, TokenIds
 
 _SENTINEL = "\u2402reply\u2403"
 _WORD_JOINER = "\u2060"
@@ -41,8 +41,8 @@ class ChatTokens:
         self.yes_ids = self._spellings("yes")
         self.no_ids = self._spellings("no")
 
-    def encode(self, prompt: Prompt) -> TokenIds:
-        return self._ids(self._render(wording.messages(prompt)))
+    def encode(self, prompt: Prompt, layout: Layout) -> TokenIds:
+        return self._ids(self._render(wording.messages(prompt, layout)))
 
     def encode_text(self, text: str) -> TokenIds:
         return self._ids(self._plain(text))

@@ -29,7 +29,7 @@ def test_the_same_seed_gives_the_same_documents(documents: list[Document]) -> No
 def test_every_prompt_ends_with_the_person(documents: list[Document]) -> None:
     for document in documents:
         assert document.prompt.turns[-1].role is Role.USER
-        assert wording.messages(document.prompt)[0]["role"] == "system"
+        assert wording.messages(document.prompt, wording.CLASSIC)[0]["role"] == "system"
 
 
 def test_replies_to_be_learned_are_coherent_and_in_their_manner(documents: list[Document]) -> None:

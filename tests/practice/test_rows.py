@@ -57,7 +57,7 @@ def test_a_branch_reads_as_the_product_would_ask(words: PreTrainedTokenizerFast)
                 continue
             cut = max(1, round(branch.share * len(reply))) if branch.share else 0
             asked = [
-                *wording.messages(document.prompt),
+                *wording.messages(document.prompt, wording.CLASSIC),
                 {"role": "assistant", "content": words.decode(reply[:cut])},
                 {"role": "user", "content": branch.said},
             ]
@@ -72,7 +72,7 @@ def test_a_gist_sees_nothing_but_the_end_of_the_prompt(words: PreTrainedTokenize
     gists = 0
     for _ in range(20):
         document = judged_document(rng)
-        prompt = encoder.chat(wording.messages(document.prompt))
+        prompt = encoder.chat(wording.messages(document.prompt, wording.CLASSIC))
         batch = collate([row := encoder.row(document, rng)])
         for number, branch in enumerate(document.branches, start=1):
             if branch.is_gist:

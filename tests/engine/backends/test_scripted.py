@@ -66,7 +66,9 @@ async def test_a_numbered_beginning_is_continued_under_its_number(backend: Scrip
 async def test_a_note_is_the_critique_and_a_revision_echoes_it(backend: ScriptedBackend) -> None:
     prompt = asking("hi")
     assert await replies(backend, wording.note(prompt, "echo: hi", "Too long"), 1) == ["Too long"]
-    assert await replies(backend, wording.revision(prompt, "echo: hi", "Too long"), 1) == ["echo: Too long"]
+    assert await replies(backend, wording.revision(prompt, "echo: hi", "Too long", wording.CLASSIC), 1) == [
+        "echo: Too long"
+    ]
 
 
 async def test_the_shipped_rubric_finds_the_unnumbered_reply_best_and_then_the_lower_numbers(
