@@ -97,7 +97,7 @@ async def test_a_correction_is_an_example_once_under_the_first_request(store: St
 async def test_a_revision_answers_what_was_asked_before_the_critique(store: Store) -> None:
     item = await taken(store)
     first = Prompt(turns=(Turn(role=Role.USER, text="Tell me about the otter."),))
-    made = draft(item, prompt=wording.revision(first, "It swims, and so on.", "Too long."))
+    made = draft(item, prompt=wording.revision(first, "It swims, and so on.", "Too long.", wording.CLASSIC))
     await store.replies.record(made, owner=OWNER)
     await posted(store, made.id, "m1")
     await store.reactions.put(reaction("👍", "m1", event="r1"), "👍")
