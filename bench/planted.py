@@ -17,7 +17,7 @@ from bot import ratings
 from bot.context import Context
 from bot.events import Person, Platform
 from bot.store import tables
-from bot.store.snapshots import prompt_json, request_of
+from bot.store.recorded_replies import prompt_json, request_of
 from engine.judging.judge import Judge, manner_questions
 from engine.types import Prompt, Role, Sampling, Turn
 from practice import world

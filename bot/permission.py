@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bot.events import Platform
 from bot.settings import Settings
-from bot.store.people import Known
-from bot.store.replies import Recorded
+from bot.store.people import KnownPerson
+from bot.store.recorded_replies import RecordedReply
 
 
 def is_allowed(settings: Settings, platform: Platform) -> bool:
@@ -19,12 +19,12 @@ def is_allowed(settings: Settings, platform: Platform) -> bool:
             return settings.learning.slack.acknowledged
 
 
-def may_learn(settings: Settings, person: Known) -> bool:
+def may_learn(settings: Settings, person: KnownPerson) -> bool:
     """Whether a night may train on this person's feedback: nobody is learned from who did not say yes."""
     return person.learning is True and is_allowed(settings, person.platform)
 
 
-def why_not(settings: Settings, person: Known, reply: Recorded | None = None) -> str | None:
+def why_not(settings: Settings, person: KnownPerson, reply: RecordedReply | None = None) -> str | None:
     """Why a person, or one reply to them, is not learned from; None: it is."""
     if not is_allowed(settings, person.platform):
         return f"The operator has not acknowledged learning on {person.platform.value.title()}."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, make_url
 
-from bot.store import schema
+from bot.store.database import schema
 
 
 def migrated(address: str) -> str:

@@ -31,7 +31,7 @@ from adapters.cli.terminal import (
 )
 from bot.ports import ChatError
 from bot.settings import Settings
-from bot.store import schema
+from bot.store.database import schema
 
 app = typer.Typer(
     name="nightloom",

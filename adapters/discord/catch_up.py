@@ -131,7 +131,7 @@ class CatchUp:
         counts: Counter[int],
     ) -> int:
         """A reply may have several pieces. A person's set is all their emoji on any of the pieces."""
-        pieces = await self._app.store.replies.pieces(reply)
+        pieces = await self._app.store.deliveries.pieces(reply)
         for attempt in range(TRIES):
             before = counts if attempt == 0 else self._reaction_counts.snapshot()
             found = ReplyReactions(pieces[0])

@@ -79,7 +79,7 @@ class CatchUp:
 
     async def _reactions(self, reply: str, ref: Ref) -> int:
         """Store the reactions that this reply carries on Slack now. Returns how many sets changed."""
-        pieces = await self._app.store.replies.pieces(reply)
+        pieces = await self._app.store.deliveries.pieces(reply)
         for _ in range(TRIES):
             before = self._reaction_counts.snapshot()
             emoji: dict[str, set[str]] = {}

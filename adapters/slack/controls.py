@@ -248,11 +248,11 @@ class Controls:
         self, team: Team, person: Person, body: Body, reply_id: str, button: str | None
     ) -> int | None:
         """The rating that the person's reactions and thumbs amount to now. Raises Unknown."""
-        pieces = await self._app.store.replies.pieces(reply_id)
+        pieces = await self._app.store.deliveries.pieces(reply_id)
         if not pieces:  # perhaps the answer is just being sent: `reply_at` waits until its place is stored
             pressed = body["container"]
             await self._app.reply_at(events.ref(team.id, pressed["channel_id"], pressed["message_ts"]))
-            pieces = await self._app.store.replies.pieces(reply_id)
+            pieces = await self._app.store.deliveries.pieces(reply_id)
         if not pieces:
             raise Unknown("unknown_reply", UNKNOWN_ANSWER)
         at, rating = self._app.context.clock(), None

@@ -29,9 +29,9 @@ from bot.errors import Unknown
 from bot.events import ActionKind, Person
 from bot.nights.report import Curve, draw
 from bot.ports import ChatError
+from bot.store.feedback.notes import Note
 from bot.store.loras import Version
-from bot.store.notes import Note
-from bot.store.people import Known
+from bot.store.people import KnownPerson
 from engine.types import Mode
 
 NOTES_SHOWN: Final = 40
@@ -126,7 +126,7 @@ def _notes(notes: Sequence[Note]) -> list[Block]:
     return blocks
 
 
-def _versions(versions: Sequence[Version], known: Known) -> list[Block]:
+def _versions(versions: Sequence[Version], known: KnownPerson) -> list[Block]:
     """The newest LoRAs, with a mark at the live LoRA and a button to undo it."""
     blocks: list[Block] = [_header("Your LoRA")]
     if not versions:
@@ -141,7 +141,7 @@ def _versions(versions: Sequence[Version], known: Known) -> list[Block]:
     return blocks
 
 
-def _switches(known: Known, obstacle: str | None) -> list[Block]:
+def _switches(known: KnownPerson, obstacle: str | None) -> list[Block]:
     """Learning, memory and mode."""
     learning = "off" if known.learning else "on"
     memory = "off" if known.memory else "on"

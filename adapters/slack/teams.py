@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from adapters.slack.connection import call, new_client, patiently
 from bot.ports import Undeliverable
 from bot.settings import SlackSettings
-from bot.store.installations import Installations
+from bot.store.installations import InstallationStore
 
 # The scopes that the code uses. A test compares them with deploy/slack-manifest.yaml.
 SCOPES = (
@@ -53,7 +53,7 @@ class Team:
 class Teams:
     """Finds the workspace of an event or an answer."""
 
-    def __init__(self, settings: SlackSettings, installations: Installations) -> None:
+    def __init__(self, settings: SlackSettings, installations: InstallationStore) -> None:
         self._settings = settings
         self._installations = installations
         self._known: dict[str, Team] = {}

@@ -16,8 +16,8 @@ from adapters.web.guard import refusal
 from adapters.web.operations import Rejected
 from bot.door.app import App
 from bot.events import MessageState, Outcome, Place, Platform, Reply
+from bot.store.feedback.teachings import Teaching
 from bot.store.inbox import Item
-from bot.store.teachings import Teaching
 
 KEY_HEADER = "Idempotency-Key"
 MAX_KEY_CHARS = 64

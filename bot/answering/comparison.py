@@ -13,8 +13,8 @@ from typing import Final
 from bot import permission
 from bot.answering.taste import taste_of
 from bot.context import Context
-from bot.store.people import Known
-from bot.store.replies import Draft
+from bot.store.people import KnownPerson
+from bot.store.recorded_replies import Draft
 from engine import wording
 from engine.errors import EngineError
 from engine.judging.judge import Judge, manner_questions, plain_features
@@ -29,7 +29,7 @@ BEST_OF: Final = 4  # of so many questions for which it is time, the one that te
 PATIENCE: Final = 2  # after so many times the setting's answers the best question there is
 
 
-async def opponent(context: Context, person: Known, draft: Draft) -> str | None:
+async def opponent(context: Context, person: KnownPerson, draft: Draft) -> str | None:
     """The other answer to show beside this one with "which is better?"; None: this one alone."""
     others, one_in = draft.branches[:MOST_WEIGHED], context.settings.comparison.one_in
     may_learn = permission.may_learn(context.settings, person)

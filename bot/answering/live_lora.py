@@ -7,7 +7,7 @@ from typing import Final
 
 from bot.context import Context
 from bot.store.loras import LoraState, Version
-from bot.store.people import Known
+from bot.store.people import KnownPerson
 from engine.loras.library import JUDGE_FOLDER
 from engine.types import LoraRef
 
@@ -15,7 +15,7 @@ FOLDER = "loras"
 JUDGE_IDS: Final = 2**30  # above every number that the store gives
 
 
-async def live_lora(context: Context, person: Known) -> LoraRef | None:
+async def live_lora(context: Context, person: KnownPerson) -> LoraRef | None:
     """The person's live LoRA; None where there is none, it fits another base, or they switched it off."""
     if not person.lora or person.live_lora is None:
         return None

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bot.context import Context
-from bot.store.examples import RatedExchange
-from bot.store.notes import Note, NoteKind
-from bot.store.people import Known
+from bot.store.feedback.examples import RatedExchange
+from bot.store.feedback.notes import Note, NoteKind
+from bot.store.people import KnownPerson
 from engine import wording
 from engine.judging import scope
 from engine.types import Example, Prompt
@@ -43,7 +43,7 @@ class Candidate:
     worth: float
 
 
-async def recall(context: Context, person: Known, prompt: Prompt, *, budget_tokens: int) -> Prompt:
+async def recall(context: Context, person: KnownPerson, prompt: Prompt, *, budget_tokens: int) -> Prompt:
     """The prompt with what is known of the person. Unchanged where they want no memory."""
     if not person.memory:
         return prompt
@@ -65,7 +65,7 @@ async def recall(context: Context, person: Known, prompt: Prompt, *, budget_toke
     )
 
 
-def reserved_tokens(context: Context, person: Known) -> int:
+def reserved_tokens(context: Context, person: KnownPerson) -> int:
     """Room that a conversation leaves for memory: a long talk must not push out what was taught."""
     return (
         min(context.settings.memory.budget_tokens, context.backend.max_context // 4) if person.memory else 0

@@ -14,9 +14,8 @@ from bot.context import Context
 from bot.errors import Unknown
 from bot.events import Action, ActionKind, Place
 from bot.store.inbox import Item
-from bot.store.people import Known
-from bot.store.replies import Draft
-from bot.store.snapshots import Branch
+from bot.store.people import KnownPerson
+from bot.store.recorded_replies import Branch, Draft
 from engine.judging.judge import (
     Judge,
     Question,
@@ -59,7 +58,7 @@ async def respond(context: Context, item: Item, on_progress: OnProgress) -> Draf
 async def weave(
     context: Context,
     prompt: Prompt,
-    person: Known,
+    person: KnownPerson,
     mode: Mode,
     on_progress: OnProgress,
     *,
@@ -137,7 +136,7 @@ def undo_button(target: str) -> Action:
     return Action(kind=ActionKind.UNDO_NOTE, label="Undo", target=target)
 
 
-def mode_of(context: Context, item: Item, person: Known) -> Mode:
+def mode_of(context: Context, item: Item, person: KnownPerson) -> Mode:
     """How much search an answer gets: as the message says, else the person, else the operator."""
     return item.mode or person.mode or context.settings.limits.mode
 
@@ -155,7 +154,7 @@ def limits_of(context: Context) -> Limits:
     )
 
 
-async def _person(context: Context, item: Item) -> Known:
+async def _person(context: Context, item: Item) -> KnownPerson:
     person = await context.store.people.get(item.person.key)
     if person is None:  # erased while their message waited
         raise Unknown("unknown_person", "You are not known here any more.")

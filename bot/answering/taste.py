@@ -12,7 +12,7 @@ from typing import Final
 
 from bot import permission
 from bot.context import Context
-from bot.store.people import Known
+from bot.store.people import KnownPerson
 from engine.judging.taste import Population, Taste
 
 LOOK_AGAIN: Final = timedelta(hours=6)
@@ -21,7 +21,7 @@ MOST_PEOPLE: Final = 200
 FEWEST_RATINGS: Final = 12  # from which a taste tells something
 
 
-async def taste_of(context: Context, person: Known) -> Taste:
+async def taste_of(context: Context, person: KnownPerson) -> Taste:
     """What their ratings have told so far; nothing, where the rubric has changed since."""
     manners, everybody = context.rubric.manners, await population(context)
     return Taste.restored(person.taste or {}, manners, everybody) or Taste.blank(manners, everybody)

@@ -8,7 +8,7 @@ from typing import Final
 from bot import permission
 from bot.context import Context
 from bot.errors import NotYours
-from bot.store.replies import Recorded
+from bot.store.recorded_replies import RecordedReply
 from engine.judging.judge import text_of_note
 from engine.types import Layout, Prompt
 
@@ -34,7 +34,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    recorded: Recorded
+    recorded: RecordedReply
     parts: tuple[Part, ...]
     questions: tuple[Asked, ...]
     is_learned_from: bool

@@ -49,10 +49,10 @@ from bot.nights.run import Nights
 from bot.nights.ticks import Schedule
 from bot.people import buttons, commands, consent, forget
 from bot.ports import Chat
+from bot.store.feedback.reactions import ReactionSet
 from bot.store.inbox import Acceptance, Item, ItemKind
 from bot.store.loras import Version
 from bot.store.nights import Night
-from bot.store.reactions import ReactionSet
 from bot.teaching.rating_queue import RatingQueue
 
 T = TypeVar("T")
@@ -159,7 +159,7 @@ class App:
     async def delete(self, deletion: Deletion) -> None:
         """What was said was withdrawn: cancelled, never learned from. Raises Unknown."""
         item = await self._item_at(deletion.ref)
-        if await self.store.inbox.delete(deletion, item.id):
+        if await self.store.withdrawals.take(deletion, item.id):
             self._workers.cancel(item.person.key, item.id)
             self.listeners.settled(item.id)
 
@@ -262,7 +262,7 @@ class App:
                     await asyncio.wait(sends)
         except TimeoutError:  # it is read back after the next connection
             log.info("read back before all was sent", platform=platform)
-        return await self.store.replies.posted(platform, since=since, limit=limit)
+        return await self.store.deliveries.posted(platform, since=since, limit=limit)
 
     async def reply_at(self, ref: Ref) -> Reply | None:
         """The reply of which this platform message is a piece; None: it is none of ours."""
@@ -343,7 +343,7 @@ class App:
         try:
             await self._admit(said.person, said.text)
         except TooMany:
-            known = await self.store.inbox.taken(said.ref.platform, said.event)
+            known = await self.store.events.subject(said.ref.platform, said.event)
             if known is None:
                 raise
             self._workers.put_again(said.person.key, known)
@@ -443,7 +443,7 @@ class App:
                 self._has_adopted.set()
                 if self.context.clock() - events_forgotten_at > FORGET_EVENTS_EVERY:
                     events_forgotten_at = self.context.clock()
-                    await self.store.inbox.forget_events(before=events_forgotten_at - EVENTS_ARE_KEPT)
+                    await self.store.events.forget(before=events_forgotten_at - EVENTS_ARE_KEPT)
             except Exception as error:  # a database that is away for a while comes back
                 metrics.ERRORS.labels("live", type(error).__name__).inc()
                 log.exception("no sign of life could be given")

@@ -158,7 +158,7 @@ class Outbox:
 
     async def _deal_with(self, sending: Sending) -> None:
         """Post it and note where it stands, or give it up. Raises whatever chat and store raise."""
-        found = await self._context.store.replies.outgoing(sending.reply, owner=self._context.owner)
+        found = await self._context.store.deliveries.outgoing(sending.reply, owner=self._context.owner)
         if found is None:
             return
         outgoing, person = found
@@ -177,13 +177,13 @@ class Outbox:
             except Exception:  # a fault of ours, not of the platform: only so many are tried again
                 sending.faults += 1
                 raise
-            await self._context.store.replies.sent(outgoing, pieces)
+            await self._context.store.deliveries.sent(outgoing, pieces)
         metrics.DELIVERIES.labels(self._chat.platform, "sent").inc()
         log.info("reply sent", pieces=len(pieces))
         self._listeners.tell(person.key, outgoing.reply)
 
     async def _give_up(self, outgoing: Outgoing, problem: str) -> None:
-        await self._context.store.replies.undeliverable(outgoing.reply.id, problem)
+        await self._context.store.deliveries.undeliverable(outgoing.reply.id, problem)
         metrics.DELIVERIES.labels(self._chat.platform, "undeliverable").inc()
         log.warning("reply cannot be delivered", problem=problem)
         person = Person(key=outgoing.reply.person, platform=outgoing.place.platform)

@@ -24,7 +24,7 @@ from bot.errors import BotError
 from bot.events import Notice, Person, Place, Platform
 from bot.ports import Chat, ChatError, Undeliverable
 from bot.store.inbox import Item, ItemKind
-from bot.store.replies import Draft
+from bot.store.recorded_replies import Draft
 from bot.teaching import notes_in_passing
 from bot.teaching.teach import teach
 from engine.errors import EngineDownError
@@ -121,7 +121,7 @@ class Workers:
         for item in await store.inbox.adopt(owner, limit=ADOPTED_AT_ONCE):
             log.info("taken up again", message=item.id, person=item.person.key)
             self.put(item.person.key, item.id)
-        for unsent in await store.replies.adopt_unsent(owner, limit=ADOPTED_AT_ONCE):
+        for unsent in await store.deliveries.adopt(owner, limit=ADOPTED_AT_ONCE):
             self.send(unsent.reply, unsent.place, message=unsent.cause)
 
     async def _work_for_ever(self, tasks: asyncio.TaskGroup) -> None:

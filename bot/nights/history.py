@@ -12,17 +12,17 @@ from typing import Final
 
 from bot.context import Context
 from bot.events import TeachingKind
-from bot.store.choices import Chosen
-from bot.store.people import Known
-from bot.store.replies import Recorded
-from bot.store.teachings import Teaching
+from bot.store.feedback.choices import Preference
+from bot.store.feedback.teachings import Teaching
+from bot.store.people import KnownPerson
+from bot.store.recorded_replies import RecordedReply
 from engine.learning.dataset import Feedback, Source
 
 MAX_REPLIES: Final = 2000
 A_DAY: Final = timedelta(days=1)
 
 
-async def gather(context: Context, person: Known) -> list[Feedback]:
+async def gather(context: Context, person: KnownPerson) -> list[Feedback]:
     """All that a person has said about the answers to their own questions, and may be learned from."""
     recorded = await context.store.replies.of_person(person.key, limit=MAX_REPLIES)
     began = await context.store.replies.beginnings(person.key)
@@ -51,11 +51,11 @@ async def gather(context: Context, person: Known) -> list[Feedback]:
 class _About:
     """A reply that something was said of, and the thread that it is trained on or held out with."""
 
-    recorded: Recorded
+    recorded: RecordedReply
     thread: int
 
 
-def _thread(one: Recorded, numbers: Mapping[str, int], began: Mapping[str, datetime]) -> int:
+def _thread(one: RecordedReply, numbers: Mapping[str, int], began: Mapping[str, datetime]) -> int:
     """Its conversation's number; one that goes on, as a direct message does, counts on by the day."""
     name = one.reply.conversation
     return numbers[name] + (one.at - began[name]) // A_DAY
@@ -93,7 +93,7 @@ def _taught(teaching: Teaching, known: Mapping[str, _About]) -> Feedback | None:
     )
 
 
-def _chosen(chosen: Chosen, about: _About) -> Feedback:
+def _chosen(chosen: Preference, about: _About) -> Feedback:
     return Feedback(
         id=chosen.id,
         source=Source.CHOICE,

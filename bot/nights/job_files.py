@@ -16,7 +16,7 @@ from bot.answering import live_lora
 from bot.context import Context
 from bot.nights.prepare import Material
 from bot.store.loras import Version
-from bot.store.snapshots import prompt_json, prompt_of
+from bot.store.recorded_replies import prompt_json, prompt_of
 from engine.learning.job_folder import JobFolder, clean, write_whole
 from engine.learning.lessons import Lesson, Recipe, Result, Trainee
 from engine.loras.library import person_folder

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from bot.store.leases import Leases
+from bot.store.leases import LeaseStore
 
 log = structlog.get_logger(__name__)
 
@@ -18,7 +18,7 @@ class LeaseLost(Exception):
 
 
 @asynccontextmanager
-async def held(leases: Leases, names: Sequence[str], owner: str, *, for_s: float) -> AsyncIterator[None]:
+async def held(leases: LeaseStore, names: Sequence[str], owner: str, *, for_s: float) -> AsyncIterator[None]:
     """Renews leases that were taken, while inside. Breaks off with LeaseLost when they have run out."""
     loop = asyncio.get_running_loop()
     until = asyncio.timeout(for_s)

@@ -18,9 +18,9 @@ from bot.answering.taste import population
 from bot.context import Context
 from bot.nights import history
 from bot.settings import LearningSettings
-from bot.store.notes import Note, NoteKind, Origin
-from bot.store.people import Known
-from bot.store.replies import Recorded
+from bot.store.feedback.notes import Note, NoteKind, Origin
+from bot.store.people import KnownPerson
+from bot.store.recorded_replies import RecordedReply
 from bot.teaching.inferred_notes import FEWEST, as_rated, rethink
 from bot.teaching.note_wording import manner_of
 from engine.errors import EngineDownError, EngineError
@@ -91,7 +91,12 @@ class Recipe:
 
 
 async def study(
-    context: Context, person: Known, recipe: Recipe, *, seed: int, on_progress: Callable[[int, int], None]
+    context: Context,
+    person: KnownPerson,
+    recipe: Recipe,
+    *,
+    seed: int,
+    on_progress: Callable[[int, int], None],
 ) -> Material | str:
     """What this person's night learns from, or the reason why there is nothing to learn."""
     feedback = await history.gather(context, person)
@@ -142,7 +147,7 @@ async def study(
 
 async def _noted(
     context: Context,
-    person: Known,
+    person: KnownPerson,
     notes: Sequence[str],
     own: Sequence[Prompt],
     recipe: Recipe,
@@ -237,7 +242,7 @@ def _asked(context: Context, taught: Lesson, note: str, verdict: Verdict) -> Les
     return _question_lesson(context, taught.teacher + taught.reply, note, wanted)
 
 
-def _starred(context: Context, rated: Sequence[Recorded], notes: Sequence[str]) -> list[Lesson]:
+def _starred(context: Context, rated: Sequence[RecordedReply], notes: Sequence[str]) -> list[Lesson]:
     """The judge's side again: where the stars say something else than the judge, it learns from the stars."""
     made = []
     for one in rated[:ASKED_RATINGS]:
@@ -254,7 +259,7 @@ def _starred(context: Context, rated: Sequence[Recorded], notes: Sequence[str]) 
     return made
 
 
-def _seen_in(context: Context, one: Recorded, note: str) -> float | None:
+def _seen_in(context: Context, one: RecordedReply, note: str) -> float | None:
     """The judge's P that a described reply keeps to a note; None where the rubric has no manner for it."""
     manner, found = manner_of(context.rubric, note) or "", one.manners or {}
     if manner.removeprefix("!") not in found:
@@ -304,7 +309,9 @@ def _kept(answers: Sequence[Noted], questions: Sequence[Question]) -> list[Noted
     return [one for one in answers if all(combined([each], one.verdict.answers) >= 0 for each in clear)]
 
 
-def _variants(context: Context, person: Known, own: Sequence[Prompt], count: int, seed: int) -> list[Prompt]:
+def _variants(
+    context: Context, person: KnownPerson, own: Sequence[Prompt], count: int, seed: int
+) -> list[Prompt]:
     """The person's own requests, the newest first, and everyday ones in the same setting."""
     mine = [prompt.bare() for prompt in own[:MAX_OWN_REQUESTS]][:count]
     setting = mine[0] if mine else Prompt(turns=(), persona=context.settings.persona, name=person.name)
@@ -312,7 +319,9 @@ def _variants(context: Context, person: Known, own: Sequence[Prompt], count: int
     return mine + [_asking(setting, text) for text in others]
 
 
-def _again(context: Context, person: Known, own: Sequence[Prompt], count: int, seed: int) -> list[Prompt]:
+def _again(
+    context: Context, person: KnownPerson, own: Sequence[Prompt], count: int, seed: int
+) -> list[Prompt]:
     """Some of the person's earlier requests, the newest, and for each another that is near it."""
     earlier = _variants(context, person, own, -(-count // 2), seed)
     others = [
@@ -335,7 +344,9 @@ def _own_requests(feedback: Sequence[Feedback]) -> list[Prompt]:
     return list(found.values())
 
 
-async def _rated_for_training(context: Context, person: Known, train: Collection[str]) -> list[Recorded]:
+async def _rated_for_training(
+    context: Context, person: KnownPerson, train: Collection[str]
+) -> list[RecordedReply]:
     """The rated replies that are trained on, each described, the newest first."""
     if not context.rubric.manners:
         return []
@@ -345,7 +356,7 @@ async def _rated_for_training(context: Context, person: Known, train: Collection
 
 
 def _seen(
-    context: Context, rated: Sequence[Recorded], everything: Sequence[Note], everybody: Population
+    context: Context, rated: Sequence[RecordedReply], everything: Sequence[Note], everybody: Population
 ) -> list[Want]:
     """What the ratings say the person wants, read anew from those that are trained on alone.
 
@@ -388,7 +399,7 @@ def _counts(
     return {**counts, "notes_from_reactions": len(seen)} if seen else counts
 
 
-async def _since(context: Context, person: Known) -> datetime | None:
+async def _since(context: Context, person: KnownPerson) -> datetime | None:
     """When what answers now was made: held-out feedback from before has had its say about it."""
     live = await context.store.loras.live(person.key, model=context.backend.model)
     return None if live is None else live.created_at

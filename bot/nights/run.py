@@ -30,7 +30,7 @@ from bot.nights.prepare import Recipe as StudyRecipe
 from bot.nights.promotion import Candidates
 from bot.store.loras import Version
 from bot.store.nights import Night, NightOutcome, NightPerson, NightState
-from bot.store.people import Known
+from bot.store.people import KnownPerson
 from engine.errors import EngineDownError, EngineError
 from engine.learning.job_folder import clean
 from engine.loras.library import person_folder
@@ -50,7 +50,7 @@ FOLDER: Final = "nights"
 TICK_LEASE: Final = "nights:tick"
 
 Hear = Callable[[str, NightProgress], None]
-MayLearn = Callable[[Known], bool]
+MayLearn = Callable[[KnownPerson], bool]
 
 
 class Nights:

@@ -15,10 +15,10 @@ from bot.events import Action, ActionKind, Command, Notice, Platform
 from bot.nights.report import Curve, draw
 from bot.people import consent, forget, portability
 from bot.people.buttons import undone
+from bot.store.feedback.notes import Note
 from bot.store.loras import Version
 from bot.store.nights import Night
-from bot.store.notes import Note
-from bot.store.people import Known
+from bot.store.people import KnownPerson
 from engine.types import Mode
 
 HELP: Final = {
@@ -88,7 +88,7 @@ def _help() -> str:
     return "\n".join([SENTENCE, "", *(f"`{name}`: {text}" for name, text in HELP.items())])
 
 
-async def _me(context: Context, person: Known) -> Notice:
+async def _me(context: Context, person: KnownPerson) -> Notice:
     """Notes, ratings, LoRAs, and whether nights learn from the person."""
     rated = [one.reply.rating for one in await context.store.replies.of_person(person.key)]
     ratings = [rating for rating in rated if rating is not None]
@@ -125,7 +125,7 @@ def _because(version: Version) -> str:
     return f": {version.reason}" if version.reason else ""
 
 
-async def _why(context: Context, person: Known, words: Sequence[str]) -> Notice:
+async def _why(context: Context, person: KnownPerson, words: Sequence[str]) -> Notice:
     """Of the named reply, or of the latest."""
     if words:
         return Notice(text=why.told(await why.why(context, words[0], person=person.key)))
@@ -135,7 +135,7 @@ async def _why(context: Context, person: Known, words: Sequence[str]) -> Notice:
     return Notice(text=why.told(await why.why(context, latest[0].reply.id, person=person.key)))
 
 
-async def _notes(context: Context, person: Known, words: Sequence[str]) -> Notice:
+async def _notes(context: Context, person: KnownPerson, words: Sequence[str]) -> Notice:
     notes = await context.store.notes.active(person.key)
     if not words or words[0] == "list":
         return Notice(text="\n".join(_numbered(notes)))
@@ -154,7 +154,7 @@ def _numbered(notes: Sequence[Note]) -> list[str]:
     return [f"{number}. {note.text} ({note.origin})" for number, note in enumerate(notes, start=1)]
 
 
-async def _memory(context: Context, person: Known, words: Sequence[str]) -> Notice:
+async def _memory(context: Context, person: KnownPerson, words: Sequence[str]) -> Notice:
     is_on = _is_on("memory", words)
     await context.store.people.change(person.key, memory=is_on)
     if is_on:
@@ -162,7 +162,7 @@ async def _memory(context: Context, person: Known, words: Sequence[str]) -> Noti
     return Notice(text="I answer without your notes and earlier answers. They are kept: `memory on`.")
 
 
-async def _mode(context: Context, person: Known, words: Sequence[str]) -> Notice:
+async def _mode(context: Context, person: KnownPerson, words: Sequence[str]) -> Notice:
     modes = [str(mode) for mode in Mode]
     if len(words) != 1 or words[0].lower() not in modes:
         now = person.mode or context.settings.limits.mode
@@ -171,7 +171,7 @@ async def _mode(context: Context, person: Known, words: Sequence[str]) -> Notice
     return Notice(text=f"Your answers are made in mode {words[0].lower()} from now on.")
 
 
-async def _import(context: Context, person: Known, command: Command) -> Notice:
+async def _import(context: Context, person: KnownPerson, command: Command) -> Notice:
     if command.attachment is None and command.place.platform is Platform.SLACK:
         # Nothing can be attached to a command there.
         raise Refused("no_file", "Send me the file in a direct message, then `/nightloom import`.")
@@ -180,7 +180,7 @@ async def _import(context: Context, person: Known, command: Command) -> Notice:
     return Notice(text=(await portability.take_in(context, person.key, command.attachment)).told())
 
 
-async def _forget(hands: Hands, person: Known, words: Sequence[str]) -> Notice:
+async def _forget(hands: Hands, person: KnownPerson, words: Sequence[str]) -> Notice:
     if [word.lower() for word in words] not in (["everything"], ["yes"]):
         text = (
             "This erases your messages, answers, notes, ratings and LoRAs here, for good; `export` saves "
@@ -190,7 +190,7 @@ async def _forget(hands: Hands, person: Known, words: Sequence[str]) -> Notice:
     return Notice(text=forget.told(await hands.erase(person.key)))
 
 
-async def _night(hands: Hands, person: Known, words: Sequence[str], *, is_operator: bool) -> Notice:
+async def _night(hands: Hands, person: KnownPerson, words: Sequence[str], *, is_operator: bool) -> Notice:
     if not is_operator:
         raise Refused("operators_only", "Only operators start a night. Yours comes by itself.")
     people = None if words == ["all"] else list(words) or [person.key]

@@ -20,7 +20,7 @@ from bot.context import Context
 from bot.errors import Refused, Unknown
 from bot.people import archive, foreign
 from bot.records import Left, LoraRecord, Unpacked
-from bot.store.people import Known
+from bot.store.people import KnownPerson
 from engine.errors import EngineError, LoraError
 from engine.loras import format as lora_format
 from engine.loras.library import JUDGE_FOLDER, Library, person_folder
@@ -88,7 +88,7 @@ def understood(data: bytes) -> Unpacked:
     return archive.read(files) if archive.is_own(files) else foreign.read_many(files)
 
 
-async def _live_lora(context: Context, person: Known) -> LoraRecord | None:
+async def _live_lora(context: Context, person: KnownPerson) -> LoraRecord | None:
     version = await context.store.loras.live(person.key)
     if version is None:
         return None
@@ -102,7 +102,7 @@ async def _live_lora(context: Context, person: Known) -> LoraRecord | None:
     return LoraRecord(model=version.model, version=version.version, files=files)
 
 
-async def _take_lora(context: Context, person: Known, lora: LoraRecord) -> str | None:
+async def _take_lora(context: Context, person: KnownPerson, lora: LoraRecord) -> str | None:
     """The archive's LoRA goes live where the base is the same and nothing else is live; else why not."""
     if lora.model != context.backend.model:
         here = f"here the model is {context.backend.model}. The next night trains a new one."

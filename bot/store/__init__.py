@@ -9,21 +9,25 @@ from pathlib import Path
 from typing import IO
 
 from bot.errors import StoreError
-from bot.store.archives import Archives
-from bot.store.choices import Choices
+from bot.store.archives import ArchiveStore
 from bot.store.database import Database
-from bot.store.examples import Examples
-from bot.store.inbox import Inbox
-from bot.store.installations import Installations
-from bot.store.leases import Leases
-from bot.store.loras import Loras
-from bot.store.nights import Nights
-from bot.store.notes import Notes
-from bot.store.opening import open_database
-from bot.store.people import People
-from bot.store.reactions import Reactions
-from bot.store.replies import Rate, Replies
-from bot.store.teachings import Teachings
+from bot.store.database.opening import open_database
+from bot.store.deliveries import DeliveryStore
+from bot.store.feedback.choices import ChoiceStore
+from bot.store.feedback.examples import ExampleStore
+from bot.store.feedback.notes import NoteStore
+from bot.store.feedback.reactions import ReactionStore
+from bot.store.feedback.teachings import TeachingStore
+from bot.store.inbox import InboxStore
+from bot.store.installations import InstallationStore
+from bot.store.leases import LeaseStore
+from bot.store.loras import LoraStore
+from bot.store.nights import NightStore
+from bot.store.people import PersonStore
+from bot.store.platform_events import EventStore
+from bot.store.recorded_replies import Rate
+from bot.store.replies import ReplyStore
+from bot.store.withdrawals import WithdrawalStore
 
 
 class Store:
@@ -33,19 +37,22 @@ class Store:
         self, database: Database, *, clock: Callable[[], datetime], new_id: Callable[[], str], rate: Rate
     ) -> None:
         self.database = database
-        self.people = People(database, clock)
-        self.inbox = Inbox(database, clock, new_id)
-        self.replies = Replies(database, clock, rate)
-        self.examples = Examples(database, rate)
-        self.reactions = Reactions(database, clock)
-        self.choices = Choices(database, clock, new_id)
-        self.teachings = Teachings(database, clock)
-        self.notes = Notes(database, clock)
-        self.archives = Archives(database, clock, new_id)
-        self.leases = Leases(database, clock)
-        self.installations = Installations(database, clock)
-        self.loras = Loras(database, clock)
-        self.nights = Nights(database, clock)
+        self.people = PersonStore(database, clock)
+        self.inbox = InboxStore(database, clock, new_id)
+        self.events = EventStore(database)
+        self.withdrawals = WithdrawalStore(database, clock)
+        self.replies = ReplyStore(database, clock, rate)
+        self.deliveries = DeliveryStore(database, clock, rate)
+        self.examples = ExampleStore(database, rate)
+        self.reactions = ReactionStore(database, clock)
+        self.choices = ChoiceStore(database, clock, new_id)
+        self.teachings = TeachingStore(database, clock)
+        self.notes = NoteStore(database, clock)
+        self.archives = ArchiveStore(database, clock, new_id)
+        self.leases = LeaseStore(database, clock)
+        self.installations = InstallationStore(database, clock)
+        self.loras = LoraStore(database, clock)
+        self.nights = NightStore(database, clock)
         self._lock: IO[str] | None = None
 
     @classmethod

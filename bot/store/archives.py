@@ -27,16 +27,15 @@ from bot.records import (
     TeachingRecord,
 )
 from bot.store import tables
-from bot.store.database import Connection, Database, insert
-from bot.store.replies import Delivery
-from bot.store.snapshots import prompt_json, prompt_of, request_of
+from bot.store.database import Database, DatabaseConnection, insert
+from bot.store.recorded_replies import Delivery, prompt_json, prompt_of, request_of
 from engine.types import Mode
 
 PER_INSERT: Final = 200  # rows; SQLite bounds the variables of a statement
 Ids = Mapping[str, str]
 
 
-class Archives:
+class ArchiveStore:
     def __init__(self, database: Database, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
         self._database = database
         self._clock = clock
@@ -68,7 +67,7 @@ class Archives:
     async def take_in(self, person: str, archive: Archive) -> tuple[dict[str, int], list[Left]]:
         """Take in what is not there yet, all or nothing; how much of each kind, and what was left."""
 
-        async def work(connection: Connection) -> tuple[dict[str, int], list[Left]]:
+        async def work(connection: DatabaseConnection) -> tuple[dict[str, int], list[Left]]:
             return await _Arrival(connection, person, self._clock(), self._new_id).take(archive)
 
         return await self._database.write(work)
@@ -77,7 +76,9 @@ class Archives:
 class _Arrival:
     """One archive on its way in, within one transaction."""
 
-    def __init__(self, connection: Connection, person: str, now: datetime, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, connection: DatabaseConnection, person: str, now: datetime, new_id: Callable[[], str]
+    ) -> None:
         self._connection = connection
         self._person = person
         self._now = now
@@ -274,7 +275,7 @@ _TABLES: Final = {
 _ORDER: Final = {"replies": "seq", "notes": "created_at"}
 
 
-async def _all(connection: Connection, table: Table, person: str) -> Sequence[Row[Any]]:
+async def _all(connection: DatabaseConnection, table: Table, person: str) -> Sequence[Row[Any]]:
     # Any: a row described by columns
     order = table.c[_ORDER.get(table.name, "at")]
     query = select(table).where(table.c.person == person).order_by(order, table.c.id)
@@ -285,7 +286,7 @@ async def _all(connection: Connection, table: Table, person: str) -> Sequence[Ro
     return (await connection.execute(query)).all()
 
 
-async def _reactions(connection: Connection, person: str) -> dict[str, list[str]]:
+async def _reactions(connection: DatabaseConnection, person: str) -> dict[str, list[str]]:
     """The emoji that the person has on their own answers."""
     reactions, replies = tables.reactions, tables.replies
     query = (

@@ -6,19 +6,15 @@ An item is owned by the process that took it in. A process that lives says so ev
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, delete, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Row, bindparam, func, or_, select, update
 
 from bot.events import (
-    Deletion,
     Edit,
     Message,
     MessageState,
@@ -29,11 +25,10 @@ from bot.events import (
     TeachingKind,
     ThreadReply,
 )
-from bot.store import notes as store_notes
 from bot.store import tables
-from bot.store.database import Connection, Database, insert
+from bot.store.database import Database, DatabaseConnection
 from bot.store.people import meet
-from bot.store.teachings import take_back
+from bot.store.platform_events import EventKind, first_time, subject
 from engine.types import Mode
 
 inbox = tables.inbox
@@ -84,7 +79,7 @@ class Acceptance:
     is_new: bool
 
 
-class Inbox:
+class InboxStore:
     def __init__(self, database: Database, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
         self._database = database
         self._clock = clock
@@ -110,20 +105,15 @@ class Inbox:
         }
         return await self._keep(thread_reply, conversation, owner, values)
 
-    async def taken(self, platform: Platform, event: str) -> str | None:
-        """The id of what a delivery made, empty where that was erased. None: it was not here before."""
-        async with self._database.reading() as connection:
-            return await _subject(connection, platform, event)
-
     async def edit(self, edit: Edit, item_id: str, *, owner: str) -> bool:
         """The question has another text and waits again; its old replies are no longer current.
 
         False: the event was here before, the text is the same or was withdrawn, and nothing was changed.
         """
 
-        async def work(connection: Connection) -> bool:
+        async def work(connection: DatabaseConnection) -> bool:
             platform = edit.ref.platform
-            if not await first_time(connection, platform, edit.event, "edit", item_id, self._clock()):
+            if not await first_time(connection, platform, edit.event, EventKind.EDIT, item_id, self._clock()):
                 return False
             changed = await connection.execute(
                 update(inbox)
@@ -151,40 +141,6 @@ class Inbox:
 
         return await self._database.write(work)
 
-    async def delete(self, deletion: Deletion, item_id: str) -> bool:
-        """What was said is withdrawn: cancelled, its unsent replies too, and nothing of it is learned from.
-
-        What it taught, under an answer or in passing, is taken back.
-        """
-
-        async def work(connection: Connection) -> bool:
-            is_new = await first_time(
-                connection, deletion.ref.platform, deletion.event, "deletion", item_id, self._clock()
-            )
-            if not is_new:
-                return False
-            withdrawn = {"state": MessageState.CANCELLED, "never_learn": True, "problem": "withdrawn"}
-            await connection.execute(update(inbox).where(inbox.c.id == item_id).values(**withdrawn))
-            replies, teachings = tables.replies, tables.teachings
-            is_to_it = or_(replies.c.message == item_id, replies.c.cause == item_id)
-            of_it = select(replies.c.id).where(is_to_it)
-            await connection.execute(
-                update(teachings).where(teachings.c.reply.in_(of_it)).values(never_learn=True)
-            )
-            taught = select(teachings.c.id).where(teachings.c.message == item_id)
-            for teaching in (await connection.execute(taught)).scalars().all():
-                await take_back(connection, teaching, self._clock())
-            in_passing = select(tables.notes.c.id).where(tables.notes.c.message == item_id)
-            stated = (await connection.execute(in_passing)).scalars().all()
-            await store_notes.take_back(connection, stated, self._clock())
-            await connection.execute(update(replies).where(is_to_it).values(never_learn=True))
-            await connection.execute(
-                update(replies).where(is_to_it, replies.c.delivery == "stored").values(delivery="withdrawn")
-            )
-            return True
-
-        return await self._database.write(work)
-
     async def get(self, item_id: str) -> Item | None:
         async with self._database.reading() as connection:
             row = (await connection.execute(ITEM, {"item": item_id})).one_or_none()
@@ -199,15 +155,6 @@ class Inbox:
             row = (await connection.execute(here.order_by(inbox.c.seq.desc()).limit(1))).one_or_none()
         return None if row is None else _item(row)
 
-    async def forget_events(self, *, before: datetime) -> int:
-        """Drop the ids of deliveries that no platform will repeat any more; how many there were."""
-
-        async def work(connection: Connection) -> int:
-            events = tables.events
-            return (await connection.execute(delete(events).where(events.c.at < before))).rowcount
-
-        return await self._database.write(work)
-
     async def waiting_of(self, person: str) -> Sequence[str]:
         """What a person said that is not settled."""
         waits = (inbox.c.person == person) & (inbox.c.state == MessageState.WAITING)
@@ -217,7 +164,7 @@ class Inbox:
     async def adopt(self, owner: str, *, limit: int) -> Sequence[Item]:
         """Take up what waits and is owned by nobody alive, oldest first."""
 
-        async def work(connection: Connection) -> Sequence[Item]:
+        async def work(connection: DatabaseConnection) -> Sequence[Item]:
             orphans = (
                 select(inbox.c.id)
                 .where(inbox.c.state == MessageState.WAITING, is_orphan(inbox, self._clock()))
@@ -240,7 +187,7 @@ class Inbox:
         None: it is settled, or another process has it.
         """
 
-        async def work(connection: Connection) -> Item | None:
+        async def work(connection: DatabaseConnection) -> Item | None:
             if (await connection.execute(BEGUN, {"item": item_id, "by": owner})).rowcount == 0:
                 return None
             return _item((await connection.execute(ITEM, {"item": item_id})).one())
@@ -251,7 +198,7 @@ class Inbox:
         """It is given up. `refused`: the refusal's code, if it was one. False: it was settled meanwhile."""
         outcome = None if refused is None else {"refused": refused}
 
-        async def work(connection: Connection) -> bool:
+        async def work(connection: DatabaseConnection) -> bool:
             failed = MINE.values(state=MessageState.FAILED, problem=problem, outcome=outcome)
             return (await connection.execute(failed, {"item": item_id, "by": owner})).rowcount == 1
 
@@ -263,7 +210,7 @@ class Inbox:
         if kind is TeachingKind.QUESTION:
             values["kind"] = ItemKind.MESSAGE
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             await connection.execute(update(inbox).where(inbox.c.id == item_id).values(**values))
 
         await self._database.write(work)
@@ -318,10 +265,11 @@ class Inbox:
     ) -> Acceptance:  # Any: the values of columns
         item_id, now = self._new_id(), self._clock()
 
-        async def work(connection: Connection) -> Acceptance:
+        async def work(connection: DatabaseConnection) -> Acceptance:
             platform = event.ref.platform
-            if not await first_time(connection, platform, event.event, str(values["kind"]), item_id, now):
-                return Acceptance(id=await _subject(connection, platform, event.event) or "", is_new=False)
+            kind = EventKind(values["kind"])
+            if not await first_time(connection, platform, event.event, kind, item_id, now):
+                return Acceptance(id=await subject(connection, platform, event.event) or "", is_new=False)
             await meet(connection, event.person, now)
             row = {
                 "id": item_id,
@@ -346,14 +294,6 @@ class Inbox:
         return await self._database.write(work)
 
 
-async def first_time(
-    connection: Connection, platform: Platform, event: str, kind: str, subject: str | None, now: datetime
-) -> bool:
-    """Note a platform's delivery, within a transaction. False: it was here before."""
-    values = {"platform": platform, "event": _digest(event), "kind": kind, "subject": subject, "at": now}
-    return (await connection.execute(_unless_there(connection.dialect.name), values)).rowcount == 1
-
-
 # Statements that every event runs are made once: making one costs as much as running it.
 ITEM: Final = _ITEMS.where(inbox.c.id == bindparam("item"))
 MINE: Final = update(inbox).where(
@@ -376,11 +316,6 @@ EARLIER: Final = (
 )
 
 
-@cache
-def _unless_there(dialect: str) -> sqlite.Insert | postgresql.Insert:
-    return insert(dialect, tables.events).on_conflict_do_nothing()
-
-
 def is_orphan(table: Any, now: datetime) -> Any:  # Any: the inbox or the replies; SQLAlchemy's expression
     """Whether a row's owner is no process that lives."""
     leases = tables.leases
@@ -395,20 +330,6 @@ def place_of(row: Row[Any]) -> Place:  # Any: a row with the inbox's columns for
         thread=row.place_thread,
         is_private=row.is_private,
     )
-
-
-async def _subject(connection: Connection, platform: Platform, event: str) -> str | None:
-    events = tables.events
-    found = await connection.execute(
-        select(events.c.subject).where(events.c.platform == platform, events.c.event == _digest(event))
-    )
-    row = found.one_or_none()
-    return None if row is None else row.subject or ""  # empty: who said it had it erased
-
-
-def _digest(event: str) -> str:
-    """An id may name who did it; what is kept of it outlives them."""
-    return hashlib.sha256(event.encode()).hexdigest()
 
 
 def _item(row: Row[Any]) -> Item:  # Any: a row that is described by columns, not by types

@@ -9,12 +9,12 @@ from typing import Any  # what a platform hands over at installation is its own 
 from sqlalchemy import delete, select
 
 from bot.store import tables
-from bot.store.database import Connection, Database, insert
+from bot.store.database import Database, DatabaseConnection, insert
 
 installations = tables.slack_installations
 
 
-class Installations:
+class InstallationStore:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
@@ -22,7 +22,7 @@ class Installations:
     async def save(self, team: str, data: Mapping[str, Any]) -> None:
         """A workspace installed the app, or did so again."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             row = insert(connection, installations).values(
                 team=team, data=dict(data), installed_at=self._clock()
             )
@@ -45,7 +45,7 @@ class Installations:
     async def remove(self, team: str) -> None:
         """The app was uninstalled there."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             await connection.execute(delete(installations).where(installations.c.team == team))
 
         await self._database.write(work)

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, or_
 
 from bot.store import tables
-from bot.store.database import Connection, Database, insert
+from bot.store.database import Database, DatabaseConnection, insert
 
 leases = tables.leases
 
 
-class Leases:
+class LeaseStore:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
@@ -21,7 +21,7 @@ class Leases:
     async def take(self, name: str, owner: str, *, for_s: float) -> bool:
         """Take or renew a lease. False: another has it, and it has not run out."""
 
-        async def work(connection: Connection) -> bool:
+        async def work(connection: DatabaseConnection) -> bool:
             now = self._clock()
             row = insert(connection, leases).values(
                 name=name, owner=owner, until=now + timedelta(seconds=for_s)
@@ -38,7 +38,7 @@ class Leases:
         return await self._database.write(work)
 
     async def give_back(self, name: str, owner: str) -> None:
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             await connection.execute(delete(leases).where(leases.c.name == name, leases.c.owner == owner))
 
         await self._database.write(work)
@@ -54,7 +54,7 @@ class Leases:
     async def end_others(self) -> None:
         """No other process lives. Only where that is known: under the lock of an SQLite file."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             await connection.execute(delete(leases).where(leases.c.name.startswith("process:")))
 
         await self._database.write(work)

@@ -16,7 +16,7 @@ from sqlalchemy import Row, func, select, update
 
 from bot.errors import Unknown
 from bot.store import tables
-from bot.store.database import Connection, Database
+from bot.store.database import Database, DatabaseConnection
 
 loras, people = tables.loras, tables.people
 
@@ -50,7 +50,7 @@ class Version:
     promoted_at: datetime | None
 
 
-class Loras:
+class LoraStore:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
@@ -61,7 +61,7 @@ class Loras:
         An import is a night of its own.
         """
 
-        async def work(connection: Connection) -> Version:
+        async def work(connection: DatabaseConnection) -> Version:
             mine = select(loras).where(loras.c.person == person, loras.c.night == night)
             row = (await connection.execute(mine)).one_or_none()
             if row is not None:
@@ -120,7 +120,7 @@ class Loras:
         Raises Unknown when nothing is live.
         """
 
-        async def work(connection: Connection) -> Version | None:
+        async def work(connection: DatabaseConnection) -> Version | None:
             live = (
                 await connection.execute(select(people.c.live_lora).where(people.c.key == person))
             ).scalar_one_or_none()
@@ -137,7 +137,7 @@ class Loras:
     async def reject(self, number: int, reason: str) -> None:
         """This version is never to go live."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             await reject(connection, number, reason)
 
         await self._database.write(work)
@@ -145,7 +145,7 @@ class Loras:
     async def pruned(self, numbers: Collection[int]) -> None:
         """Their files are gone."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             if numbers:
                 await connection.execute(
                     update(loras).where(loras.c.id.in_(numbers)).values(state=LoraState.PRUNED)
@@ -156,7 +156,7 @@ class Loras:
     async def go_live(self, number: int, *, metrics: Mapping[str, Any] | None = None) -> None:
         """Move the person's pointer to this version. It must be loaded already."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             if metrics is not None:
                 measured = update(loras).where(loras.c.id == number).values(metrics=dict(metrics))
                 await connection.execute(measured)
@@ -165,7 +165,7 @@ class Loras:
         await self._database.write(work)
 
 
-async def go_live(connection: Connection, number: int, now: datetime) -> None:
+async def go_live(connection: DatabaseConnection, number: int, now: datetime) -> None:
     """Move the pointer within a transaction."""
     person = select(loras.c.person).where(loras.c.id == number).scalar_subquery()
     await connection.execute(
@@ -174,20 +174,20 @@ async def go_live(connection: Connection, number: int, now: datetime) -> None:
     await connection.execute(update(people).where(people.c.key == person).values(live_lora=number))
 
 
-async def reject(connection: Connection, number: int, reason: str) -> None:
+async def reject(connection: DatabaseConnection, number: int, reason: str) -> None:
     """Keep a version out within a transaction."""
     await connection.execute(
         update(loras).where(loras.c.id == number).values(state=LoraState.REJECTED, reason=reason)
     )
 
 
-async def reject_unjudged(connection: Connection, person: str, night: str, reason: str) -> None:
+async def reject_unjudged(connection: DatabaseConnection, person: str, night: str, reason: str) -> None:
     """Keep out what a night had begun for a person and will not judge any more."""
     begun = (loras.c.person == person) & (loras.c.night == night) & (loras.c.state == LoraState.TRAINING)
     await connection.execute(update(loras).where(begun).values(state=LoraState.REJECTED, reason=reason))
 
 
-async def _before(connection: Connection, person: str) -> Version | None:
+async def _before(connection: DatabaseConnection, person: str) -> Version | None:
     live = select(people.c.live_lora).where(people.c.key == person).scalar_subquery()
     query = (
         select(loras)

@@ -13,7 +13,7 @@ from sqlalchemy import Row, func, select, update
 from bot.errors import Unknown
 from bot.store import loras as store_loras
 from bot.store import tables
-from bot.store.database import Connection, Database, insert
+from bot.store.database import Database, DatabaseConnection, insert
 
 nights, night_people = tables.nights, tables.night_people
 reactions, teachings, choices, replies = tables.reactions, tables.teachings, tables.choices, tables.replies
@@ -68,7 +68,7 @@ class Freshness:
     feedback: int
 
 
-class Nights:
+class NightStore:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
@@ -76,7 +76,7 @@ class Nights:
     async def start(self, night: str, people: Sequence[str], *, was_asked: bool) -> None:
         """A night with these people in it. It goes on after any death until it is ended."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             row = insert(connection, nights).values(
                 id=night, state=NightState.RUNNING, was_asked=was_asked, started_at=self._clock()
             )
@@ -117,7 +117,7 @@ class Nights:
         Once settled it stays so; doing it again changes nothing.
         """
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             mine = (night_people.c.night == night) & (night_people.c.person == settled.person)
             values = {
                 "outcome": settled.outcome,
@@ -146,7 +146,7 @@ class Nights:
     async def end(self, night: str, *, problem: str | None = None) -> None:
         """The night is over. With a problem it failed."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             state = NightState.DONE if problem is None else NightState.FAILED
             running = (nights.c.id == night) & (nights.c.state == NightState.RUNNING)
             await connection.execute(
@@ -158,7 +158,7 @@ class Nights:
     async def told(self, night: str, person: str) -> None:
         """The person has had their morning note."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             now = self._clock()
             mine = (night_people.c.night == night) & (night_people.c.person == person)
             await connection.execute(update(night_people).where(mine).values(told_at=now))

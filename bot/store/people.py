@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.events import Person, Platform
 from bot.store import tables
-from bot.store.database import Connection, Database, insert
+from bot.store.database import Database, DatabaseConnection, insert
 from engine.types import Mode
 
 # What is counted when a person is erased; everything else that is theirs goes with these.
@@ -21,7 +21,7 @@ COUNTED: Final = ("inbox", "replies", "reactions", "teachings", "notes", "choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class KnownPerson:
     """A person as the store knows them. `learning` None: they were not asked yet."""
 
     key: str
@@ -40,7 +40,7 @@ class Known:
     created_at: datetime
 
 
-class People:
+class PersonStore:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
@@ -48,17 +48,17 @@ class People:
     async def meet(self, person: Person) -> None:
         """Make sure that a row for this person exists."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             await meet(connection, person, self._clock())
 
         await self._database.write(work)
 
-    async def get(self, key: str) -> Known | None:
+    async def get(self, key: str) -> KnownPerson | None:
         async with self._database.reading() as connection:
             row = (await connection.execute(PERSON, {"of_key": key})).one_or_none()
         return None if row is None else _known(row)
 
-    async def all(self) -> Sequence[Known]:
+    async def all(self) -> Sequence[KnownPerson]:
         """Everybody, by key."""
         async with self._database.reading() as connection:
             found = await connection.execute(select(tables.people).order_by(tables.people.c.key))
@@ -67,7 +67,7 @@ class People:
     async def change(self, key: str, **values: object) -> bool:
         """Set columns of `people` (learning, memory, mode, timezone, taste, …). False: unknown person."""
 
-        async def work(connection: Connection) -> bool:
+        async def work(connection: DatabaseConnection) -> bool:
             changed = await connection.execute(
                 update(tables.people).where(tables.people.c.key == key).values(**values)
             )
@@ -78,7 +78,7 @@ class People:
     async def asked(self, key: str) -> bool:
         """The person is asked for consent now. False: they were asked before."""
 
-        async def work(connection: Connection) -> bool:
+        async def work(connection: DatabaseConnection) -> bool:
             not_yet = (tables.people.c.key == key) & tables.people.c.consent_asked_at.is_(None)
             changed = await connection.execute(
                 update(tables.people).where(not_yet).values(consent_asked_at=self._clock())
@@ -98,7 +98,7 @@ class People:
         of their text is left in the files.
         """
 
-        async def work(connection: Connection) -> dict[str, int]:
+        async def work(connection: DatabaseConnection) -> dict[str, int]:
             counts = {name: await _count(connection, name, key) for name in COUNTED}
             events, said = tables.events, select(tables.inbox.c.id).where(tables.inbox.c.person == key)
             # Platforms are read back: what was said there must stay known, or it would be answered once more.
@@ -115,7 +115,7 @@ class People:
         return counts
 
 
-async def meet(connection: Connection, person: Person, now: datetime) -> None:
+async def meet(connection: DatabaseConnection, person: Person, now: datetime) -> None:
     """The row for this person, within a transaction. A name that is not known now leaves the old one."""
     values = {"key": person.key, "platform": person.platform, "name": person.name, "created_at": now}
     await connection.execute(_met(connection.dialect.name, has_name=person.name is not None), values)
@@ -136,15 +136,15 @@ def _met(dialect: str, *, has_name: bool) -> sqlite.Insert | postgresql.Insert:
     )
 
 
-async def _count(connection: Connection, name: str, key: str) -> int:
+async def _count(connection: DatabaseConnection, name: str, key: str) -> int:
     table = tables.metadata.tables[name]
     found = await connection.execute(select(func.count()).select_from(table).where(table.c.person == key))
     return int(found.scalar_one())
 
 
 # Any: a row of a table that is described by columns, not by types.
-def _known(row: Row[Any]) -> Known:
-    return Known(
+def _known(row: Row[Any]) -> KnownPerson:
+    return KnownPerson(
         key=row.key,
         platform=Platform(row.platform),
         name=row.name,

@@ -16,9 +16,9 @@ import structlog
 
 from bot.answering.taste import population
 from bot.context import Context
-from bot.store.choices import Chosen
-from bot.store.notes import NewNote, Note, NoteKind, Origin
-from bot.store.replies import Recorded
+from bot.store.feedback.choices import Preference
+from bot.store.feedback.notes import NewNote, Note, NoteKind, Origin
+from bot.store.recorded_replies import RecordedReply
 from bot.teaching import note_wording
 from engine import wording
 from engine.errors import RequestError
@@ -95,7 +95,7 @@ async def _rated(context: Context, person: str) -> list[tuple[datetime, Rated]]:
     return [one for one in described if one is not None]
 
 
-async def _described(context: Context, one: Recorded) -> tuple[datetime, Rated] | None:
+async def _described(context: Context, one: RecordedReply) -> tuple[datetime, Rated] | None:
     """None: the judge cannot be asked about it."""
     answers = one.manners
     if answers is None or not _is_complete(context, answers):
@@ -115,7 +115,7 @@ async def _preferred(context: Context, person: str) -> list[tuple[datetime, Pref
     return [one for one in compared if one is not None]
 
 
-async def _compared(context: Context, one: Chosen) -> tuple[datetime, Preferred] | None:
+async def _compared(context: Context, one: Preference) -> tuple[datetime, Preferred] | None:
     """None: the judge cannot be asked about one of the two."""
     manners = one.manners
     if manners is None or not all(_is_complete(context, answers) for answers in manners.values()):
@@ -131,7 +131,7 @@ async def _compared(context: Context, one: Chosen) -> tuple[datetime, Preferred]
     return one.at, Preferred(better=better, worse=worse)
 
 
-async def _asked(context: Context, one: Recorded, texts: Sequence[str]) -> list[dict[str, float]] | None:
+async def _asked(context: Context, one: RecordedReply, texts: Sequence[str]) -> list[dict[str, float]] | None:
     """The rubric's manners in answers, read without memory: no note is to colour what is seen.
 
     None where the model cannot take them, as an imported text that is longer than its context.
@@ -146,7 +146,7 @@ async def _asked(context: Context, one: Recorded, texts: Sequence[str]) -> list[
     return [dict(verdict.answers) for verdict in verdicts]
 
 
-def as_rated(one: Recorded, answers: Mapping[str, float]) -> Rated:
+def as_rated(one: RecordedReply, answers: Mapping[str, float]) -> Rated:
     """A rated answer in which the judge found this, as a taste learns from it."""
     return Rated(answers=_with_plain(answers, one.reply.text), rating=one.reply.rating or 3)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.context import Context
-from bot.store.notes import Note, NoteKind
+from bot.store.feedback.notes import Note, NoteKind
 from engine import wording
 from engine.judging.judge import (
     Judge,

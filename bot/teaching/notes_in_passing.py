@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from bot.answering.respond import undo_button
 from bot.context import Context
+from bot.store.feedback.notes import NewNote, Note, NoteKind, Origin
 from bot.store.inbox import Item
-from bot.store.notes import NewNote, Note, NoteKind, Origin
-from bot.store.replies import Draft
+from bot.store.recorded_replies import Draft
 from bot.teaching import note_wording, said_in_passing
 from bot.teaching.said_in_passing import Fact
 

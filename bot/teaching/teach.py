@@ -24,12 +24,11 @@ from bot.answering.respond import (
 from bot.context import Context
 from bot.errors import NotYours, Refused, Unknown
 from bot.events import Action, ActionKind, MessageState, TeachingKind
+from bot.store.feedback.notes import NewNote, Note, NoteKind, Origin
+from bot.store.feedback.teachings import Attempt, NewTeaching, Teaching
 from bot.store.inbox import Item
-from bot.store.notes import NewNote, Note, NoteKind, Origin
-from bot.store.people import Known
-from bot.store.replies import Draft, Recorded
-from bot.store.snapshots import Branch
-from bot.store.teachings import Attempt, NewTeaching, Teaching
+from bot.store.people import KnownPerson
+from bot.store.recorded_replies import Branch, Draft, RecordedReply
 from bot.teaching import note_wording, notes_in_passing, said_in_passing, understanding
 from engine import wording
 from engine.judging.judge import Question, note_questions
@@ -111,7 +110,7 @@ async def was_question(context: Context, person: str, revision: str) -> str:
 # --- keeping what was understood ---
 
 
-async def _keep(context: Context, item: Item, about: Recorded, said: understanding.Teaching) -> Teaching:
+async def _keep(context: Context, item: Item, about: RecordedReply, said: understanding.Teaching) -> Teaching:
     """One transaction: the teaching and the notes that it makes, or the note that said so already."""
     is_never = about.never_learn or item.never_learn
     teaching = NewTeaching(
@@ -145,7 +144,7 @@ class _Noted:
     text: str | None = None
 
 
-async def _noted(context: Context, item: Item, about: Recorded, teaching: str) -> _Noted:
+async def _noted(context: Context, item: Item, about: RecordedReply, teaching: str) -> _Noted:
     """Every fact that the critique states, and the note that it is put into unless it states only facts."""
     standing = await context.store.notes.active(item.person.key)
     facts = said_in_passing.facts(item.text)
@@ -179,7 +178,7 @@ async def _noted(context: Context, item: Item, about: Recorded, teaching: str) -
 # --- the answer that follows ---
 
 
-def _accepted(context: Context, item: Item, about: Recorded, kept: Teaching, wanted: str) -> Draft:
+def _accepted(context: Context, item: Item, about: RecordedReply, kept: Teaching, wanted: str) -> Draft:
     """A correction is the answer from now on, word for word."""
     revision = kept.revision or context.new_id()
     return Draft(
@@ -209,7 +208,7 @@ class _Try:
 
 
 async def _revised(
-    context: Context, item: Item, about: Recorded, kept: Teaching, on_progress: OnProgress
+    context: Context, item: Item, about: RecordedReply, kept: Teaching, on_progress: OnProgress
 ) -> Draft:
     person = await context.store.people.get(item.person.key)
     if person is None:  # erased while this waited
@@ -228,7 +227,9 @@ async def _revised(
     return await _draft(context, item, about, kept, chosen.woven, note)
 
 
-async def _revision_prompt(context: Context, person: Known, about: Recorded, critique: str) -> Prompt:
+async def _revision_prompt(
+    context: Context, person: KnownPerson, about: RecordedReply, critique: str
+) -> Prompt:
     """The conversation with the critique as its last turn, under what is known of the person now."""
     room = context.backend.max_context - limits_of(context).max_reply_tokens - QUESTION_TOKENS
     asked = wording.before_critiques(about.prompt.bare())  # earlier critiques stand in the notes
@@ -251,9 +252,9 @@ def _may_try_again(context: Context, tries: Sequence[_Try]) -> bool:
 async def _try(
     context: Context,
     item: Item,
-    person: Known,
+    person: KnownPerson,
     prompt: Prompt,
-    about: Recorded,
+    about: RecordedReply,
     wish: str,
     on_progress: OnProgress,
 ) -> _Try:
@@ -271,14 +272,14 @@ def _shortened(critique: str) -> str:
     return " ".join(critique.split())[: note_wording.MAX_CHARS]
 
 
-def _contentment(woven: Woven, question: Question, about: Recorded) -> float:
+def _contentment(woven: Woven, question: Question, about: RecordedReply) -> float:
     """How well the critique was heeded. The same words again are no revision."""
     best = woven.composed.best
     return 0.0 if best.text == about.reply.text else best.answers.get(question.name, 1.0)
 
 
 async def _draft(
-    context: Context, item: Item, about: Recorded, kept: Teaching, woven: Woven, note: str | None
+    context: Context, item: Item, about: RecordedReply, kept: Teaching, woven: Woven, note: str | None
 ) -> Draft:
     composed = woven.composed
     revision = kept.revision or context.new_id()

@@ -18,7 +18,7 @@ from bot.events import person_of
 from bot.nights.report import Curve
 from bot.people import portability
 from bot.store.nights import NightState
-from bot.store.people import Known
+from bot.store.people import KnownPerson
 from engine.ports import BackendState
 
 ZIP = "application/zip"
@@ -116,7 +116,7 @@ class People:
         del request, body
         return shown(schema.Night.model_validate(await self._app.night(given.id)))
 
-    async def _known(self, key: str) -> Known:
+    async def _known(self, key: str) -> KnownPerson:
         known = await self._context.store.people.get(key)
         if known is None:
             raise Unknown("unknown_person", f"Nobody is known here as {key!r}.")

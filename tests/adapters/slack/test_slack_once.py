@@ -149,7 +149,7 @@ async def test_a_database_that_is_away_while_it_is_read_back_only_delays_that(
     async with start() as bot:
         _, answer = await bot.ask("UANN", "CANN", "tea?")
         reply = await bot.noted(answer)
-        failing(monkeypatch, bot.store.replies, "posted", OSError("the database is away"))
+        failing(monkeypatch, bot.store.deliveries, "posted", OSError("the database is away"))
         server.workspace.react("UANN", "CANN", answer.ts, "heart")
         server.workspace.announcements.clear()
         await server.disconnect()

@@ -16,8 +16,8 @@ from PIL import Image
 
 from adapters.slack.blocks import MAX_INPUT_CHARS
 from bot.events import Action, ActionKind, Notice, Outgoing, Person, Place, Platform
+from bot.store.feedback.notes import NewNote, NoteKind, Origin
 from bot.store.nights import NightOutcome, NightPerson
-from bot.store.notes import NewNote, NoteKind, Origin
 from tests.adapters.slack.conftest import LATEST_S, Running, StartSlack
 
 ANN = Person(key="slack:T1:UANN", platform=Platform.SLACK, name="ann")

@@ -9,7 +9,7 @@ import pytest
 
 from bot.context import now
 from bot.events import Choice, Person, Place, Platform, Ref
-from bot.store.choices import ChoiceKind
+from bot.store.feedback.choices import ChoiceKind
 from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
 from tests.bot.conftest import StartBot, message
 from tests.bot.taught import who

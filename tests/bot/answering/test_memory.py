@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bot.answering.memory import Candidate, chosen, similarities
 from bot.errors import NotYours, Unknown
 from bot.events import ActionKind, Deletion, Edit, Outcome
-from bot.store.notes import Note, NoteKind, Origin
+from bot.store.feedback.notes import Note, NoteKind, Origin
 from bot.teaching import notes_in_passing, teach
 from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
 from engine.types import Example, Prompt, Role, Turn
@@ -295,7 +295,7 @@ async def test_what_is_said_no_more_when_it_is_noted_is_not_noted(bot: Bot, way:
         edit = Edit(event="x", ref=asked.ref, person=asked.person, text="Never mind.", at=asked.at)
         assert await bot.store.inbox.edit(edit, taken.id, owner=owner)
     else:
-        assert await bot.store.inbox.delete(Deletion(event="d", ref=asked.ref, at=asked.at), taken.id)
+        assert await bot.store.withdrawals.take(Deletion(event="d", ref=asked.ref, at=asked.at), taken.id)
     assert not await notes_in_passing.keep(bot.context, as_read)
     assert await notes_of(bot) == []
 

@@ -25,7 +25,7 @@ from bot.events import (
 )
 from bot.people import portability
 from bot.ports import RateLimited, Undeliverable, Unreachable
-from bot.store.inbox import Acceptance, Inbox
+from bot.store.inbox import Acceptance, InboxStore
 from engine.backends.scripted import ScriptedBackend
 from engine.errors import EngineDownError, RequestError
 from engine.types import Completion, LoraRef, Mode, Prompt, Sampling, TokenIds
@@ -121,15 +121,17 @@ async def test_a_repeated_event_is_answered_once_under_the_same_id(bot: Bot) -> 
 async def test_what_was_stored_before_its_connection_dropped_is_answered_when_it_is_told_again(
     start_bot: StartBot, monkeypatch: pytest.MonkeyPatch, messages_per_minute: int
 ) -> None:
-    take, asked = Inbox.take, message("hello", event="e")
+    take, asked = InboxStore.take, message("hello", event="e")
 
-    async def stored_and_lost(inbox: Inbox, message: Message, *, conversation: str, owner: str) -> Acceptance:
-        monkeypatch.setattr(Inbox, "take", take)
+    async def stored_and_lost(
+        inbox: InboxStore, message: Message, *, conversation: str, owner: str
+    ) -> Acceptance:
+        monkeypatch.setattr(InboxStore, "take", take)
         await take(inbox, message, conversation=conversation, owner=owner)
         raise OSError("the connection dropped")
 
     async with start_bot(limits={"messages_per_minute": messages_per_minute}) as bot:
-        monkeypatch.setattr(Inbox, "take", stored_and_lost)
+        monkeypatch.setattr(InboxStore, "take", stored_and_lost)
         with pytest.raises(OSError, match="dropped"):
             await bot.app.message(asked)
         again = await bot.app.message(asked)

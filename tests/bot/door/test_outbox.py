@@ -14,7 +14,7 @@ import structlog
 from bot.door import app, outbox
 from bot.events import Message, Person, Place, Platform, Reaction, Ref, ThreadReply
 from bot.ports import Undeliverable, Unreachable
-from bot.store.replies import Delivery
+from bot.store.recorded_replies import Delivery
 from tests.bot.conftest import Bot, StartBot, is_answered, message
 from tests.fakes.chat import FakeChat
 from tests.fakes.failing import failing
@@ -164,7 +164,7 @@ async def test_a_database_that_is_away_while_a_reply_is_given_up_stops_nothing(
 ) -> None:
     chat.tells.set()
     chat.refuse.extend([Undeliverable("the channel is gone"), Undeliverable("the channel is gone")])
-    failing(monkeypatch, bot.store.replies, "undeliverable", OSError("the database is away"))
+    failing(monkeypatch, bot.store.deliveries, "undeliverable", OSError("the database is away"))
     outcome = await bot.app.outcome(await bot.app.message(question()), wait_s=10)
     await _is_recorded_as(bot, Delivery.UNDELIVERABLE, outcome.replies[0].id)
 
@@ -196,7 +196,7 @@ async def test_a_database_that_is_away_for_long_does_not_make_a_reply_undelivera
 ) -> None:
     monkeypatch.setattr(outbox, "LONGEST_PAUSE_S", 0.01)
     chat.tells.set()
-    failing(monkeypatch, bot.store.replies, "sent", *(OSError("away") for _ in range(3 * outbox.FAULTS)))
+    failing(monkeypatch, bot.store.deliveries, "sent", *(OSError("away") for _ in range(3 * outbox.FAULTS)))
     outcome = await bot.app.outcome(await bot.app.message(question()), wait_s=10)
     await _is_recorded_as(bot, Delivery.SENT, outcome.replies[0].id)
 

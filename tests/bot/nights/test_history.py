@@ -9,7 +9,7 @@ from sqlalchemy import update
 from bot.events import Edit
 from bot.nights.history import gather
 from bot.store import tables
-from bot.store.database import Connection
+from bot.store.database import DatabaseConnection
 from engine.learning.dataset import Feedback, Source
 from tests.bot.conftest import Bot, message
 from tests.bot.taught import react, say_under
@@ -27,7 +27,7 @@ async def asked_at(bot: Bot, text: str, at: datetime, *, conversation: str = "c"
     """The reply's id."""
     reply = (await bot.ask(text, conversation=conversation)).replies[0].id
 
-    async def work(connection: Connection) -> None:
+    async def work(connection: DatabaseConnection) -> None:
         await connection.execute(update(tables.replies).where(tables.replies.c.id == reply).values(at=at))
 
     await bot.store.database.write(work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.nights.prepare import Material, Recipe, study
-from bot.store.notes import NewNote, NoteKind, Origin
+from bot.store.feedback.notes import NewNote, NoteKind, Origin
 from engine.learning.lessons import Kind
 from tests.bot.conftest import Bot, StartBot
 from tests.bot.taught import react

@@ -21,10 +21,10 @@ from bot.nights.prepare import Material, study
 from bot.nights.run import Nights, run_night
 from bot.nights.ticks import Schedule
 from bot.people import forget, portability
+from bot.store.feedback.notes import NewNote, NoteKind, Origin
 from bot.store.loras import LoraState
 from bot.store.nights import Night, NightOutcome, NightState
-from bot.store.notes import NewNote, NoteKind, Origin
-from bot.store.people import Known
+from bot.store.people import KnownPerson
 from engine.backends.scripted import ScriptedBackend
 from engine.errors import RequestError, TrainingError
 from engine.learning.job_folder import JobFolder
@@ -206,7 +206,9 @@ async def test_a_training_that_fails_is_told_and_leaves_the_next_night_free(
 async def test_what_fails_for_one_person_fails_for_nobody_else(
     start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fragile(context: Context, person: Known, *given: object, **more: object) -> Material | str:
+    async def fragile(
+        context: Context, person: KnownPerson, *given: object, **more: object
+    ) -> Material | str:
         if person.key == "ann":
             raise RequestError("a prompt of hers is too long")
         if person.key == "cid":
@@ -254,7 +256,9 @@ async def test_who_is_forgotten_while_a_training_runs_takes_nobody_with_them(sta
 async def test_who_is_forgotten_while_they_are_studied_is_not_written_down_after_it(
     start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def forgetting(context: Context, person: Known, *given: object, **more: object) -> Material | str:
+    async def forgetting(
+        context: Context, person: KnownPerson, *given: object, **more: object
+    ) -> Material | str:
         made = await study(context, person, *given, **more)  # type: ignore[arg-type]  # handed on as they are
         if person.key == "ann":
             await forget.forget(context, "ann", erase_loras=nights.erase)

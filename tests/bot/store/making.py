@@ -9,8 +9,7 @@ from bot.context import new_id
 from bot.events import Message, Person, Place, Platform, Reaction, Ref
 from bot.store import Store
 from bot.store.inbox import Item
-from bot.store.replies import Draft
-from bot.store.snapshots import Branch
+from bot.store.recorded_replies import Branch, Draft
 from engine.types import Mode, Prompt, Role, Turn
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -72,9 +71,9 @@ async def answered(store: Store, event: str = "e1", *, text: str = "an answer", 
 
 async def posted(store: Store, reply_id: str, *pieces: str) -> None:
     """The reply stands on its platform in these pieces."""
-    found = await store.replies.outgoing(reply_id, owner=OWNER)
+    found = await store.deliveries.outgoing(reply_id, owner=OWNER)
     assert found is not None
-    await store.replies.sent(found[0], [ref(piece) for piece in pieces])
+    await store.deliveries.sent(found[0], [ref(piece) for piece in pieces])
 
 
 def reaction(

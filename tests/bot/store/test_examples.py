@@ -10,9 +10,9 @@ import pytest
 
 from bot.events import TeachingKind
 from bot.store import Store, tables
-from bot.store.database import Connection
-from bot.store.examples import RatedExchange
-from bot.store.teachings import NewTeaching
+from bot.store.database import DatabaseConnection
+from bot.store.feedback.examples import RatedExchange
+from bot.store.feedback.teachings import NewTeaching
 from engine import wording
 from engine.types import Prompt, Role, Turn
 from tests.bot.store.conftest import Clock
@@ -145,7 +145,7 @@ async def _fill(store: Store, count: int) -> None:
         for name in names
     ]
 
-    async def work(connection: Connection) -> None:
+    async def work(connection: DatabaseConnection) -> None:
         for table, rows in (
             (tables.replies, replies),
             (tables.searches, searches),

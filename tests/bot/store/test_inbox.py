@@ -125,18 +125,18 @@ async def test_a_withdrawn_question_is_cancelled_and_never_learned_from(store: S
     reply_id = await answered(store)
     item = await store.inbox.at(ref("q-e1"))
     assert item is not None
-    assert await store.inbox.delete(Deletion(event="d", ref=item.ref, at=NOON), item.id)
-    assert not await store.inbox.delete(Deletion(event="d", ref=item.ref, at=NOON), item.id)
+    assert await store.withdrawals.take(Deletion(event="d", ref=item.ref, at=NOON), item.id)
+    assert not await store.withdrawals.take(Deletion(event="d", ref=item.ref, at=NOON), item.id)
     withdrawn = await store.inbox.get(item.id)
     assert withdrawn is not None
     assert (withdrawn.state, withdrawn.never_learn) == (MessageState.CANCELLED, True)
     assert (await store.replies.recorded(reply_id)).never_learn
-    assert await store.replies.outgoing(reply_id, owner=OWNER) is None
+    assert await store.deliveries.outgoing(reply_id, owner=OWNER) is None
 
 
 async def test_a_late_edit_does_not_bring_back_what_was_withdrawn(store: Store) -> None:
     item = await taken(store)
-    await store.inbox.delete(Deletion(event="d", ref=item.ref, at=NOON), item.id)
+    await store.withdrawals.take(Deletion(event="d", ref=item.ref, at=NOON), item.id)
     edit = Edit(event="x", ref=item.ref, person=item.person, text="new", at=NOON)
     assert not await store.inbox.edit(edit, item.id, owner=OWNER)
     withdrawn = await store.inbox.get(item.id)
@@ -219,7 +219,7 @@ async def test_an_event_is_remembered_until_no_platform_repeats_it(store: Store,
     await store.inbox.take(message("e1"), conversation="c", owner=OWNER)
     clock.pass_s(60)
     await store.inbox.take(message("e2"), conversation="c", owner=OWNER)
-    assert await store.inbox.forget_events(before=clock() - timedelta(seconds=30)) == 1
+    assert await store.events.forget(before=clock() - timedelta(seconds=30)) == 1
     assert not (await store.inbox.take(message("e2"), conversation="c", owner=OWNER)).is_new
 
 

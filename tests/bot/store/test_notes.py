@@ -6,8 +6,8 @@ import asyncio
 
 from bot.events import Deletion
 from bot.store import Store
+from bot.store.feedback.notes import NewNote, NoteKind, Origin
 from bot.store.inbox import Item
-from bot.store.notes import NewNote, NoteKind, Origin
 from tests.bot.store.making import NOON, taken
 
 
@@ -56,6 +56,6 @@ async def test_a_withdrawal_at_the_very_moment_leaves_no_note(store: Store) -> N
         stated = await taken(store, f"e{number}")
         deletion = Deletion(event=f"d{number}", ref=stated.ref, at=NOON)
         await asyncio.gather(
-            store.notes.keep(note(f"note {number}", stated)), store.inbox.delete(deletion, stated.id)
+            store.notes.keep(note(f"note {number}", stated)), store.withdrawals.take(deletion, stated.id)
         )
     assert await standing(store) == []

@@ -18,9 +18,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, make_url, text
 
 from bot.errors import StoreError
-from bot.store import Store, schema, tables
-from bot.store.database import Connection
-from bot.store.snapshots import prompt_of
+from bot.store import Store, tables
+from bot.store.database import DatabaseConnection, schema
+from bot.store.recorded_replies import prompt_of
 from tests.bot.store.conftest import Clock, PostgresServer, open_store
 from tests.bot.store.making import OWNER, message, taken
 
@@ -49,7 +49,7 @@ async def test_a_database_is_opened_again_with_all_that_was_in_it(url: str, cloc
 async def test_a_newer_database_is_refused(url: str, clock: Clock) -> None:
     store = await open_store(url, clock)
 
-    async def make_newer(connection: Connection) -> None:
+    async def make_newer(connection: DatabaseConnection) -> None:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
 
     await store.database.write(make_newer)
@@ -219,7 +219,7 @@ async def test_an_erased_persons_words_are_in_no_file(tmp_path: Path, clock: Clo
 
 
 async def test_a_failing_write_takes_no_neighbour_with_it(store: Store) -> None:
-    async def fail(connection: Connection) -> None:
+    async def fail(connection: DatabaseConnection) -> None:
         await connection.execute(tables.people.insert().values(key="eve", platform="web", created_at=None))
 
     endings = await asyncio.gather(
@@ -236,7 +236,7 @@ def test_a_read_only_database_is_refused(tmp_path: Path) -> None:
     """Root may write anywhere, so the refusal is tried on what SQLite says of such a file."""
     from sqlalchemy.exc import OperationalError
 
-    from bot.store.opening import _explained
+    from bot.store.database.opening import _explained
 
     cause = sqlite3.OperationalError("attempt to write a readonly database")
     error = _explained(make_url(f"sqlite:///{tmp_path / 'a.db'}"), OperationalError("s", {}, cause))

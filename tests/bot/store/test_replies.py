@@ -9,8 +9,8 @@ import pytest
 from bot.errors import Unknown
 from bot.events import Choice, Edit
 from bot.store import Store
-from bot.store.choices import ChoiceKind
-from bot.store.replies import Delivery
+from bot.store.feedback.choices import ChoiceKind
+from bot.store.recorded_replies import Delivery
 from engine.types import TreeNode
 from tests.bot.store.conftest import Clock
 from tests.bot.store.making import NOON, OWNER, PLACE, answered, draft, person, posted, reaction, ref, taken
@@ -33,14 +33,14 @@ async def test_an_unknown_reply_is_said_to_be_unknown(store: Store) -> None:
 
 async def test_a_reply_is_sent_with_the_same_key_until_it_stands(store: Store) -> None:
     reply_id = await answered(store)
-    first = await store.replies.outgoing(reply_id, owner=OWNER)
-    again = await store.replies.outgoing(reply_id, owner=OWNER)
+    first = await store.deliveries.outgoing(reply_id, owner=OWNER)
+    again = await store.deliveries.outgoing(reply_id, owner=OWNER)
     assert first is not None
     assert again is not None
     assert first[0].key == again[0].key
     await posted(store, reply_id, "m1", "m2")
-    assert await store.replies.outgoing(reply_id, owner=OWNER) is None
-    assert await store.replies.pieces(reply_id) == (ref("m1"), ref("m2"))
+    assert await store.deliveries.outgoing(reply_id, owner=OWNER) is None
+    assert await store.deliveries.pieces(reply_id) == (ref("m1"), ref("m2"))
 
 
 async def test_every_piece_of_a_posted_reply_leads_to_it(store: Store) -> None:
@@ -55,12 +55,12 @@ async def test_every_piece_of_a_posted_reply_leads_to_it(store: Store) -> None:
 
 async def test_what_a_dead_process_did_not_send_is_adopted(store: Store) -> None:
     reply_id = await answered(store)
-    assert await store.replies.outgoing(reply_id, owner="b") is None
+    assert await store.deliveries.outgoing(reply_id, owner="b") is None
     await store.leases.live("b", for_s=20)
-    (unsent,) = await store.replies.adopt_unsent("b", limit=10)
+    (unsent,) = await store.deliveries.adopt("b", limit=10)
     assert unsent.reply == reply_id
-    assert await store.replies.outgoing(reply_id, owner="b") is not None
-    assert await store.replies.adopt_unsent("b", limit=10) == []
+    assert await store.deliveries.outgoing(reply_id, owner="b") is not None
+    assert await store.deliveries.adopt("b", limit=10) == []
 
 
 async def test_the_answer_to_an_edited_question_takes_the_old_ones_place(store: Store) -> None:
@@ -73,7 +73,7 @@ async def test_the_answer_to_an_edited_question_takes_the_old_ones_place(store: 
     assert edited is not None
     made = draft(edited, text="new answer")
     await store.replies.record(made, owner=OWNER)
-    found = await store.replies.outgoing(made.id, owner=OWNER)
+    found = await store.deliveries.outgoing(made.id, owner=OWNER)
     assert found is not None
     assert found[0].replaces == (ref("m1"), ref("m2"))
     await posted(store, made.id, "m1")
@@ -88,9 +88,9 @@ async def test_what_was_posted_is_listed_newest_first(store: Store, clock: Clock
         await posted(store, await answered(store, f"e{number}"), f"m{number}")
         clock.pass_s(60)
     platform = PLACE.platform
-    found = await store.replies.posted(platform, since=NOON + timedelta(seconds=30), limit=10)
+    found = await store.deliveries.posted(platform, since=NOON + timedelta(seconds=30), limit=10)
     assert found == [(ref("m2"), PLACE), (ref("m1"), PLACE)]
-    assert len(await store.replies.posted(platform, since=NOON, limit=2)) == 2
+    assert len(await store.deliveries.posted(platform, since=NOON, limit=2)) == 2
 
 
 async def test_the_latest_answer_in_a_place_is_this_persons(store: Store) -> None:
@@ -126,11 +126,11 @@ async def test_a_taken_alternative_becomes_the_text_and_the_pair_is_kept(store: 
 
 async def test_a_taken_alternative_is_posted_in_the_old_place_under_a_new_key(store: Store) -> None:
     reply_id = await answered(store)
-    before = await store.replies.outgoing(reply_id, owner=OWNER)
+    before = await store.deliveries.outgoing(reply_id, owner=OWNER)
     await posted(store, reply_id, "m1")
     choice = Choice(event="c1", reply=reply_id, person=person(), alternative="b1", at=NOON)
     await store.choices.take(choice, owner=OWNER)
-    after = await store.replies.outgoing(reply_id, owner=OWNER)
+    after = await store.deliveries.outgoing(reply_id, owner=OWNER)
     assert before is not None
     assert after is not None
     assert after[0].key != before[0].key
@@ -147,18 +147,18 @@ async def test_an_alternative_that_does_not_exist_changes_nothing(store: Store) 
 
 async def test_a_send_that_ends_after_a_choice_does_not_count_as_sending_it(store: Store) -> None:
     reply_id = await answered(store)
-    sending = await store.replies.outgoing(reply_id, owner=OWNER)
+    sending = await store.deliveries.outgoing(reply_id, owner=OWNER)
     assert sending is not None
     choice = Choice(event="c1", reply=reply_id, person=person(), alternative="b1", at=NOON)
     await store.choices.take(choice, owner=OWNER)
-    await store.replies.sent(sending[0], [ref("m1")])
-    found = await store.replies.outgoing(reply_id, owner=OWNER)
+    await store.deliveries.sent(sending[0], [ref("m1")])
+    found = await store.deliveries.outgoing(reply_id, owner=OWNER)
     assert found is not None
     assert (found[0].reply.text, found[0].replaces) == ("another", (ref("m1"),))
 
 
 async def test_an_undeliverable_reply_is_not_sent_again(store: Store) -> None:
     reply_id = await answered(store)
-    await store.replies.undeliverable(reply_id, "the channel is gone")
-    assert await store.replies.outgoing(reply_id, owner=OWNER) is None
+    await store.deliveries.undeliverable(reply_id, "the channel is gone")
+    assert await store.deliveries.outgoing(reply_id, owner=OWNER) is None
     assert (await store.replies.recorded(reply_id)).delivery_problem == "the channel is gone"

@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from bot.store import Store, schema, sqlite
-from bot.store.database import Connection
+from bot.store import Store
+from bot.store.database import DatabaseConnection, schema, sqlite
+from bot.store.database.sqlite import READERS
 from bot.store.people import meet
-from bot.store.sqlite import READERS
 from tests.bot.store.conftest import Clock, open_store
 from tests.bot.store.making import NOON, OWNER, message, person, taken
 from tests.migrated import migrated
@@ -65,7 +65,7 @@ async def test_a_query_goes_to_the_thread_once(store: Store, errands: list[objec
 async def test_a_write_that_awaits_something_else_is_refused_and_takes_no_neighbour_with_it(
     store: Store,
 ) -> None:
-    async def wait(connection: Connection) -> None:
+    async def wait(connection: DatabaseConnection) -> None:
         await asyncio.sleep(0)
 
     endings = await asyncio.gather(
@@ -131,7 +131,7 @@ async def test_reads_that_are_cancelled_leave_the_readers_to_others(store: Store
 async def test_a_write_whose_asker_is_gone_is_done_all_the_same(store: Store) -> None:
     is_half_way, is_gone = threading.Event(), threading.Event()
 
-    async def work(connection: Connection) -> None:
+    async def work(connection: DatabaseConnection) -> None:
         await meet(connection, person("eve"), NOON)
         is_half_way.set()
         is_gone.wait(10)

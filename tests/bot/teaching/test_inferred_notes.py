@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import update
 
 from bot.events import Choice
-from bot.store.database import Connection
-from bot.store.notes import Origin
+from bot.store.database import DatabaseConnection
+from bot.store.feedback.notes import Origin
 from bot.store.tables import replies
 from bot.teaching import inferred_notes
 from engine.backends.scripted import ScriptedBackend
@@ -55,7 +55,7 @@ async def _rate(bot: Bot, start: int, *, likes_emoji: bool = True) -> None:
 async def _become(bot: Bot, reply: str, text: str) -> None:
     """The reply's text is this one, as if it had been imported."""
 
-    async def work(connection: Connection) -> None:
+    async def work(connection: DatabaseConnection) -> None:
         await connection.execute(update(replies).where(replies.c.id == reply).values(text=text))
 
     await bot.store.database.write(work)

@@ -9,7 +9,7 @@ import pytest
 
 from bot.errors import NotYours, Refused, Unknown
 from bot.events import Action, ActionKind, Deletion, MessageState, Place, Platform, TeachingKind
-from bot.store.notes import NewNote, NoteKind, Origin
+from bot.store.feedback.notes import NewNote, NoteKind, Origin
 from bot.teaching import teach
 from engine.backends.scripted import ScriptedBackend
 from engine.judging.judge import SHIPPED_RUBRIC, Question, Rubric, load_rubric

@@ -19,9 +19,8 @@ import sqlalchemy
 from sqlalchemy import URL, text
 
 from bot.errors import StoreError
-from bot.store import schema
-from bot.store.database import Connection, Database, Work
-from bot.store.sqlite_driver import Line, connected, finished
+from bot.store.database import Database, DatabaseConnection, Work, schema
+from bot.store.database.sqlite_driver import Line, connected, finished
 
 T = TypeVar("T")
 
@@ -76,7 +75,7 @@ class Sqlite(Database):
             await self._lines.pop().close()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Connection]:
+    async def reading(self) -> AsyncIterator[DatabaseConnection]:
         """A connection for queries; it refuses to write."""
         line = await self._readers.get()
         try:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from bot.errors import StoreError
 
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
+MIGRATIONS: Final = Path(__file__).parent.parent / "migrations"
 MIGRATION_LOCK: Final = 0x6E6C6F6F  # any number that nobody else locks in the same database
 
 

@@ -13,9 +13,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.events import Person, Platform, Reaction, ReactionState, Ref
 from bot.store import tables
-from bot.store.database import Connection, Database, insert
-from bot.store.inbox import first_time
+from bot.store.database import Database, DatabaseConnection, insert
 from bot.store.people import meet
+from bot.store.platform_events import EventKind, first_time
 
 reactions, replies, refs = tables.reactions, tables.replies, tables.reply_refs
 
@@ -30,7 +30,7 @@ class ReactionSet:
     emoji: frozenset[str]
 
 
-class Reactions:
+class ReactionStore:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
@@ -43,12 +43,12 @@ class Reactions:
         """
         ref, person = reaction.ref, reaction.person
 
-        async def work(connection: Connection) -> ReactionSet | None:
+        async def work(connection: DatabaseConnection) -> ReactionSet | None:
             row = await _reply_at(connection, ref)
             if row is None:
                 return None
             now = self._clock()
-            if await first_time(connection, ref.platform, reaction.event, "reaction", row.id, now):
+            if await first_time(connection, ref.platform, reaction.event, EventKind.REACTION, row.id, now):
                 if row.person != person.key:  # to whom an answer was given is known
                     await meet(connection, person, now)
                 await _put(connection, row.id, person.key, emoji, is_on=reaction.on, at=reaction.at)
@@ -60,7 +60,7 @@ class Reactions:
         """The person's set on the reply is this one now. None: it was, or the reply is none of ours."""
         person = state.person
 
-        async def work(connection: Connection) -> ReactionSet | None:
+        async def work(connection: DatabaseConnection) -> ReactionSet | None:
             row = await _reply_at(connection, state.ref)
             if row is None:
                 return None
@@ -101,7 +101,7 @@ class Reactions:
 
 
 async def _reply_at(
-    connection: Connection, ref: Ref
+    connection: DatabaseConnection, ref: Ref
 ) -> Row[Any, Any, Any] | None:  # Any: a row described by columns
     """The reply of which this platform message is a piece; on the web a reply's ref is its id."""
     is_web = ref.platform is Platform.WEB
@@ -116,13 +116,13 @@ def _standing(row: Row[Any, Any, Any], person: Person, emoji: frozenset[str]) ->
 
 
 async def _put(
-    connection: Connection, reply: str, person: str, emoji: str, *, is_on: bool, at: datetime
+    connection: DatabaseConnection, reply: str, person: str, emoji: str, *, is_on: bool, at: datetime
 ) -> None:
     values = {"reply": reply, "person": person, "emoji": emoji, "is_on": is_on, "at": at}
     await connection.execute(_later_holds(connection.dialect.name), values)
 
 
-async def _on(connection: Connection, reply: str, person: str) -> frozenset[str]:
+async def _on(connection: DatabaseConnection, reply: str, person: str) -> frozenset[str]:
     found = await connection.execute(SET, {"of_reply": reply, "of_person": person})
     return frozenset(found.scalars())
 

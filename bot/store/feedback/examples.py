@@ -16,8 +16,8 @@ from sqlalchemy import bindparam, select
 
 from bot.events import TeachingKind
 from bot.store import tables
-from bot.store.database import Connection, Database
-from bot.store.replies import Rate
+from bot.store.database import Database, DatabaseConnection
+from bot.store.recorded_replies import Rate
 
 replies, reactions, teachings = tables.replies, tables.reactions, tables.teachings
 
@@ -35,7 +35,7 @@ class RatedExchange:
 CORRECTION_RATING: Final = 5
 
 
-class Examples:
+class ExampleStore:
     def __init__(self, database: Database, rate: Rate) -> None:
         self._database = database
         self._rate = rate
@@ -50,13 +50,15 @@ class Examples:
             corrected = await self._corrected(connection, theirs)
             return [*corrected, *await self._rated(connection, theirs)]
 
-    async def _corrected(self, connection: Connection, theirs: dict[str, object]) -> list[RatedExchange]:
+    async def _corrected(
+        self, connection: DatabaseConnection, theirs: dict[str, object]
+    ) -> list[RatedExchange]:
         return [
             RatedExchange(request=row.request, reply=row.wanted, rating=CORRECTION_RATING, is_correction=True)
             for row in await connection.execute(CORRECTED, theirs)
         ]
 
-    async def _rated(self, connection: Connection, theirs: dict[str, object]) -> list[RatedExchange]:
+    async def _rated(self, connection: DatabaseConnection, theirs: dict[str, object]) -> list[RatedExchange]:
         rate = cache(self._rate)  # most sets are the same few
         found = []
         for _, rows in groupby(await connection.execute(RATED, theirs), key=attrgetter("id")):

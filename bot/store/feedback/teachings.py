@@ -10,10 +10,11 @@ from typing import Any, Final
 from sqlalchemy import Row, bindparam, select, update
 
 from bot.events import MessageState, TeachingKind
-from bot.store import notes as store_notes
 from bot.store import tables
-from bot.store.database import Connection, Database, insert
-from bot.store.notes import NewNote
+from bot.store.database import Database, DatabaseConnection, insert
+from bot.store.feedback import notes as store_notes
+from bot.store.feedback.notes import NewNote
+from bot.store.inbox import ItemKind
 
 teachings, inbox, replies = tables.teachings, tables.inbox, tables.replies
 
@@ -73,7 +74,7 @@ class NewTeaching:
     at: datetime
 
 
-class Teachings:
+class TeachingStore:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
@@ -84,7 +85,7 @@ class Teachings:
         Nothing is kept of a thread reply that was withdrawn.
         """
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             is_it = (inbox.c.id == teaching.message) & (inbox.c.state != MessageState.CANCELLED)
             outcome = {"kind": teaching.kind, "note": note_text}
             changed = await connection.execute(update(inbox).where(is_it).values(outcome=outcome))
@@ -101,7 +102,7 @@ class Teachings:
     async def tried(self, teaching_id: str, attempts: Sequence[Attempt]) -> None:
         """The tries at a revision so far."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             values = {"attempts": [asdict(attempt) for attempt in attempts]}
             await connection.execute(update(teachings).where(teachings.c.id == teaching_id).values(**values))
 
@@ -131,7 +132,7 @@ class Teachings:
         With an `owner` it was a question: the thread reply waits to be answered, by this process.
         """
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             await take_back(connection, teaching.id, self._clock())
             if owner is not None:
                 await _ask_instead(connection, teaching, owner)
@@ -144,7 +145,7 @@ class Teachings:
         return None if row is None else _teaching(row)
 
 
-async def take_back(connection: Connection, teaching_id: str, now: datetime) -> None:
+async def take_back(connection: DatabaseConnection, teaching_id: str, now: datetime) -> None:
     """The same, within a transaction."""
     made = tables.notes.c.teaching == teaching_id
     own = (await connection.execute(select(tables.notes.c.id).where(made))).scalars().all()
@@ -152,7 +153,7 @@ async def take_back(connection: Connection, teaching_id: str, now: datetime) -> 
     await connection.execute(update(teachings).where(teachings.c.id == teaching_id).values(never_learn=True))
 
 
-async def _ask_instead(connection: Connection, teaching: Teaching, owner: str) -> None:
+async def _ask_instead(connection: DatabaseConnection, teaching: Teaching, owner: str) -> None:
     """The thread reply is a question that waits; the revision made under it is no answer any more."""
     await connection.execute(
         update(replies).where(replies.c.id == teaching.revision).values(is_current=False, never_learn=True)
@@ -161,11 +162,11 @@ async def _ask_instead(connection: Connection, teaching: Teaching, owner: str) -
         update(inbox)
         .where(
             inbox.c.id == teaching.message,
-            inbox.c.kind == "thread_reply",
+            inbox.c.kind == ItemKind.THREAD_REPLY,
             inbox.c.state != MessageState.CANCELLED,
         )
         .values(
-            kind="message",
+            kind=ItemKind.MESSAGE,
             outcome={"kind": TeachingKind.QUESTION, "note": None},
             state=MessageState.WAITING,
             problem=None,

@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bot.errors import StoreError
 from bot.store.database import Database
-from bot.store.postgres import Postgres
-from bot.store.sqlite import Sqlite
+from bot.store.database.postgres import Postgres
+from bot.store.database.sqlite import Sqlite
 
 DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",

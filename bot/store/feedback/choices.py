@@ -13,11 +13,10 @@ from sqlalchemy import Row, func, select, update
 from bot.errors import Unknown
 from bot.events import Choice
 from bot.store import tables
-from bot.store.database import Connection, Database
-from bot.store.inbox import first_time
+from bot.store.database import Database, DatabaseConnection
 from bot.store.people import meet
-from bot.store.replies import Delivery
-from bot.store.snapshots import Branch, branches_json, branches_of
+from bot.store.platform_events import EventKind, first_time
+from bot.store.recorded_replies import Branch, Delivery, branches_json, branches_of
 
 choices, replies, searches = tables.choices, tables.replies, tables.searches
 
@@ -28,7 +27,7 @@ class ChoiceKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Preference:
     """A preference between two replies to the prompt of `reply`."""
 
     id: str
@@ -42,7 +41,7 @@ class Chosen:
     manners: dict[str, dict[str, float]] | None  # what the judge found in `chosen` and in `rejected`
 
 
-class Choices:
+class ChoiceStore:
     def __init__(self, database: Database, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
         self._database = database
         self._clock = clock
@@ -56,7 +55,7 @@ class Choices:
         """
         choice_id, branch_id = self._new_id(), self._new_id()
 
-        async def work(connection: Connection) -> bool:
+        async def work(connection: DatabaseConnection) -> bool:
             row = await self._reply_of(connection, choice)
             if row is None:
                 return False
@@ -79,7 +78,7 @@ class Choices:
         """
         choice_id = self._new_id()
 
-        async def work(connection: Connection) -> bool:
+        async def work(connection: DatabaseConnection) -> bool:
             row = await self._reply_of(connection, choice)
             if row is None:
                 return False
@@ -95,7 +94,7 @@ class Choices:
 
         return await self._database.write(work)
 
-    async def of_person(self, person: str) -> Sequence[Chosen]:
+    async def of_person(self, person: str) -> Sequence[Preference]:
         """All preferences of a person, oldest first."""
         query = select(choices).where(choices.c.person == person).order_by(choices.c.at, choices.c.id)
         async with self._database.reading() as connection:
@@ -111,7 +110,7 @@ class Choices:
         async with self._database.reading() as connection:
             return int((await connection.execute(query)).scalar_one())
 
-    async def telling(self, person: str, *, limit: int) -> Sequence[Chosen]:
+    async def telling(self, person: str, *, limit: int) -> Sequence[Preference]:
         """The newest preferences between replies that may be learned from, oldest first."""
         query = (
             select(choices)
@@ -126,23 +125,23 @@ class Choices:
     async def describe(self, choice_id: str, manners: Mapping[str, Mapping[str, float]]) -> None:
         """Keep what the judge found in the two texts of a choice, each under its own text's name."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             this = update(choices).where(choices.c.id == choice_id)
             await connection.execute(this.values(manners={name: dict(one) for name, one in manners.items()}))
 
         await self._database.write(work)
 
-    async def _reply_of(self, connection: Connection, choice: Choice) -> Row[Any] | None:
+    async def _reply_of(self, connection: DatabaseConnection, choice: Choice) -> Row[Any] | None:
         """The reply that is chosen about; None: the event was here before."""
         platform, now = choice.person.platform, self._clock()
-        if not await first_time(connection, platform, choice.event, "choice", choice.reply, now):
+        if not await first_time(connection, platform, choice.event, EventKind.CHOICE, choice.reply, now):
             return None
         query = select(replies, searches.c.alternatives).join(searches, searches.c.reply == replies.c.id)
         return (await connection.execute(query.where(replies.c.id == choice.reply))).one()
 
     async def _keep(
         self,
-        connection: Connection,
+        connection: DatabaseConnection,
         choice: Choice,
         choice_id: str,
         kind: ChoiceKind,
@@ -166,7 +165,9 @@ class Choices:
         )
 
 
-async def _swap(connection: Connection, row: Row[Any], taken: Branch, given: Branch, *, owner: str) -> None:
+async def _swap(
+    connection: DatabaseConnection, row: Row[Any], taken: Branch, given: Branch, *, owner: str
+) -> None:
     """The taken branch is the reply's text from now on, and what was given takes its place."""
     swapped = [given if branch.id == taken.id else branch for branch in branches_of(row.alternatives)]
     await connection.execute(
@@ -195,8 +196,8 @@ def _posted_anew(owner: str) -> dict[str, Any]:  # Any: the values of columns
     }
 
 
-def _chosen(row: Row[Any]) -> Chosen:  # Any: a row described by columns
-    return Chosen(
+def _chosen(row: Row[Any]) -> Preference:  # Any: a row described by columns
+    return Preference(
         id=row.id,
         person=row.person,
         reply=row.reply,

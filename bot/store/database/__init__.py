@@ -10,7 +10,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import URL, CursorResult, Dialect, Executable, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
 
 T = TypeVar("T")
@@ -23,7 +26,7 @@ AWAY: Final = (SQLAlchemyError, OSError)
 Rows: TypeAlias = CursorResult[*tuple[Any, ...]]
 
 
-class Connection(Protocol):
+class DatabaseConnection(Protocol):
     """One transaction, or one reader's view."""
 
     @property
@@ -32,7 +35,7 @@ class Connection(Protocol):
     async def execute(self, statement: Executable, parameters: Any = None) -> Rows: ...
 
 
-Work = Callable[[Connection], Coroutine[Any, Any, T]]
+Work = Callable[[DatabaseConnection], Coroutine[Any, Any, T]]
 
 
 class Database(Protocol):
@@ -44,7 +47,7 @@ class Database(Protocol):
     async def close(self) -> None:
         """Finish the writes that wait, then close every connection."""
 
-    def reading(self) -> AbstractAsyncContextManager[Connection]:
+    def reading(self) -> AbstractAsyncContextManager[DatabaseConnection]:
         """A connection for queries."""
 
     async def write(self, work: Work[T]) -> T:
@@ -58,7 +61,7 @@ class Database(Protocol):
         """Leave no byte of deleted rows in the files, as far as the database can."""
 
 
-def insert(dialect: Connection | str, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert(dialect: DatabaseConnection | str, table: Table) -> SqliteInsert | PostgresInsert:
     """An insert that can say what to do when the row is there already."""
     name = dialect if isinstance(dialect, str) else dialect.dialect.name
-    return sqlite.insert(table) if name == "sqlite" else postgresql.insert(table)
+    return sqlite_insert(table) if name == "sqlite" else postgres_insert(table)

@@ -16,7 +16,7 @@ from sqlalchemy import Row, bindparam, select, update
 from bot.errors import NotYours, Unknown
 from bot.events import MessageState
 from bot.store import tables
-from bot.store.database import Connection, Database, insert
+from bot.store.database import Database, DatabaseConnection, insert
 
 notes = tables.notes
 
@@ -76,7 +76,7 @@ class NewNote:
     instead_of: tuple[str, ...] = ()
 
 
-class Notes:
+class NoteStore:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
@@ -101,7 +101,7 @@ class Notes:
     async def keep(self, note: NewNote) -> None:
         """Keep a note, once, and delete those that it makes obsolete."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             await keep(connection, note, self._clock())
 
         await self._database.write(work)
@@ -112,7 +112,7 @@ class Notes:
         if note.person != person:
             raise NotYours("not_yours", "This note is somebody else's.")
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             standing = update(notes).where(notes.c.id == note_id, notes.c.deleted_at.is_(None))
             await connection.execute(standing.values(deleted_at=self._clock()))
 
@@ -122,7 +122,7 @@ class Notes:
     async def take_back(self, ids: Collection[str]) -> None:
         """They were not meant: what had made room for them holds again."""
 
-        async def work(connection: Connection) -> None:
+        async def work(connection: DatabaseConnection) -> None:
             await take_back(connection, ids, self._clock())
 
         await self._database.write(work)
@@ -133,7 +133,7 @@ class Notes:
         A manner whose note the person deleted is not among them: the caller sees to that.
         """
 
-        async def work(connection: Connection) -> tuple[Sequence[str], Sequence[str]]:
+        async def work(connection: DatabaseConnection) -> tuple[Sequence[str], Sequence[str]]:
             query = select(notes).where(
                 notes.c.person == person, notes.c.origin == Origin.REACTIONS, notes.c.deleted_at.is_(None)
             )
@@ -151,7 +151,7 @@ class Notes:
         return await self._database.write(work)
 
 
-async def keep(connection: Connection, note: NewNote, now: datetime) -> None:
+async def keep(connection: DatabaseConnection, note: NewNote, now: datetime) -> None:
     """Keep a note within a transaction. A repeated id changes nothing, nor does what is said no more."""
     if note.message is not None and not await _is_said(connection, note.message, note.source):
         return
@@ -173,7 +173,7 @@ async def keep(connection: Connection, note: NewNote, now: datetime) -> None:
     await _make_room(connection, await _beyond(connection, note.person), note.id, now)
 
 
-async def take_back(connection: Connection, ids: Collection[str], now: datetime) -> None:
+async def take_back(connection: DatabaseConnection, ids: Collection[str], now: datetime) -> None:
     """Notes were not meant, within a transaction: what had made room for them alone holds again."""
     query = select(notes.c.id).where(notes.c.id.in_(ids), notes.c.deleted_at.is_(None))
     standing = (await connection.execute(query)).scalars().all()
@@ -191,7 +191,7 @@ async def take_back(connection: Connection, ids: Collection[str], now: datetime)
     await connection.execute(update(notes).where(notes.c.id.in_(ids)).values(replaced_by=None))
 
 
-async def _is_said(connection: Connection, message: str, text: str) -> bool:
+async def _is_said(connection: DatabaseConnection, message: str, text: str) -> bool:
     """Whether the message still says this. Until the transaction's end nobody edits or withdraws it."""
     inbox = tables.inbox
     stands = (inbox.c.id == message) & (inbox.c.text == text) & (inbox.c.state != MessageState.CANCELLED)
@@ -199,12 +199,14 @@ async def _is_said(connection: Connection, message: str, text: str) -> bool:
     return (await connection.execute(said)).one_or_none() is not None
 
 
-async def _make_room(connection: Connection, ids: Collection[str], note_id: str, now: datetime) -> None:
+async def _make_room(
+    connection: DatabaseConnection, ids: Collection[str], note_id: str, now: datetime
+) -> None:
     obsolete = update(notes).where(notes.c.id.in_(ids), notes.c.deleted_at.is_(None))
     await connection.execute(obsolete.values(deleted_at=now, replaced_by=note_id))
 
 
-async def _beyond(connection: Connection, person: str) -> Sequence[str]:
+async def _beyond(connection: DatabaseConnection, person: str) -> Sequence[str]:
     query = (
         select(notes.c.id)
         .where(notes.c.person == person, notes.c.deleted_at.is_(None))

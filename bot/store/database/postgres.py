@@ -9,8 +9,7 @@ from typing import Final, TypeVar
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bot.store import schema
-from bot.store.database import Connection, Database, Work
+from bot.store.database import Database, DatabaseConnection, Work, schema
 
 T = TypeVar("T")
 
@@ -43,7 +42,7 @@ class Postgres(Database):
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Connection]:
+    async def reading(self) -> AsyncIterator[DatabaseConnection]:
         async with self._engine.connect() as connection:
             yield connection
 
