@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Makes .venv with exactly what the locks say, once. Called by make; a second call installs nothing.
+# Makes .venv with exactly what the locks say, and the model of the demo, once. Called by make; a second call
+# installs nothing.
+#   NIGHTLOOM_CACHE is where the model goes; unset, ~/.cache/nightloom.
 #   GPU=1 takes the CUDA build, GPU=0 the CPU build; unset, an NVIDIA driver that answers decides.
 #   PYTHON names the Python to use; unset, the first suitable one is taken.
 set -euo pipefail
@@ -70,4 +72,6 @@ install -r "locks/$build.txt" || fail "the packages could not be installed: pip'
 install --no-build-isolation -e . || fail "Nightloom itself could not be installed: pip's own lines above say why."
 rm -f .venv/nightloom-*
 touch "$stamp"
+# Nothing fails without the model: the demo makes it later, or answers with the practice model.
+.venv/bin/python -m engine.models.smollm2 || true
 say "done in $((SECONDS - started)) s ($build build)"

@@ -21,6 +21,8 @@ from typing import Any
 import pytest
 import structlog
 
+from engine.models import cache, smollm2
+
 # One callback that computes or sleeps for this long is a fault; waiting for a core on a busy machine is none.
 LOOP_CPU_LIMIT_S = 3.0
 LOOP_WALL_LIMIT_S = 6.0
@@ -44,8 +46,12 @@ class NetworkForbidden(BaseException):
 
 
 def pytest_configure() -> None:
-    """No proxy, offline children, and none of the developer's own settings: also for session fixtures."""
-    for name in [name for name in os.environ if name in PROXIES or name.startswith("NIGHTLOOM_")]:
+    """No proxy, offline children, and none of the developer's own settings: also for session fixtures.
+
+    Where the models are kept is the machine's, and stays.
+    """
+    own = [name for name in os.environ if name.startswith("NIGHTLOOM_") and name != cache.VARIABLE]
+    for name in [*own, *(name for name in os.environ if name in PROXIES)]:
         del os.environ[name]
     os.environ.update(OFFLINE)
     # A traceback drawn with its variables takes a second, in the midst of the loop.
@@ -95,6 +101,12 @@ def _guarded_network() -> Iterator[list[str]]:
         patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
         patch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
         yield attempts
+
+
+@pytest.fixture(scope="session")
+def smollm2_folder() -> Path:
+    """The real model that comes along, as the set-up makes it: for tests marked `real`. Made if missing."""
+    return smollm2.make(print)
 
 
 @pytest.fixture(autouse=True)

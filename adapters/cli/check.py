@@ -24,7 +24,7 @@ from bot.errors import StoreError
 from bot.settings import Settings
 from engine.errors import ModelError
 from engine.judging.judge import SHIPPED_RUBRIC, RubricError, load_rubric
-from engine.models.catalogue import open_model
+from engine.models.catalogue import look_at, what_a_start_does
 
 SERVER_TIMEOUT_S: Final = 5.0
 
@@ -71,20 +71,19 @@ async def _store(settings: Settings) -> Finding:
 
 
 def _model(settings: Settings) -> Finding:
-    """Whether the model's folder is whole. A model of the hub is looked for only on this machine."""
+    """Whether the model is there and whole, or can be had."""
     kind = settings.backend.kind
     if kind == "scripted":
         return _good("model: none, the scripted backend echoes")
     if kind == "vllm" and importlib.util.find_spec("vllm") is None:
         return _bad("model: vLLM is not installed. Run `make demo`, which installs it, or set backend.kind.")
-    name = settings.model
-    if not Path(name).expanduser().is_dir() and os.sep not in name.lstrip("./"):
-        return _good(f"model: {name}, fetched from the hub at the first start")
     try:
-        folder = open_model(name, lambda text: None)
+        folder = look_at(settings.model)
+        if folder is None:
+            return _good(f"model: {what_a_start_does(settings.model, runs_here=kind == 'vllm')}")
     except ModelError as error:
         return _bad(f"model: {error}")
-    return _good(f"model: {folder.id}, {folder.weight_bytes / 2**20:.0f} MiB")
+    return _good(f"model: {folder.card.sentence()} ({folder.id})")
 
 
 async def _servers(settings: Settings) -> list[Finding]:

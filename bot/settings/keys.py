@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from bot.settings.everything import PREFIX, Settings
 from bot.settings.section import Section
+from engine.models import cache
 
 FILE_VARIABLE: Final = "NIGHTLOOM_CONFIG"
 DEFAULT_FILE: Final = Path("nightloom.toml")
@@ -45,7 +46,7 @@ def variable(key: str) -> str:
 
 
 def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
-    known = {variable(key): key for key, _, _ in described()} | {FILE_VARIABLE: ""}
+    known = {variable(key): key for key, _, _ in described()} | {FILE_VARIABLE: "", cache.VARIABLE: ""}
     tables = tuple(name for name, key in known.items() if key in TABLES)
     for name in sorted(environment):
         upper = name.upper()

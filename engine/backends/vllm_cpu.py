@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.backends.free_memory import free_bytes
 from engine.errors import ModelError
+from engine.models.free_memory import free_bytes
 from engine.models.processor import has_bfloat16
 
 GIB = 1 << 30

@@ -90,7 +90,7 @@ class VllmServersBackend(Backend):
         if not self._settings.urls:
             raise ModelError('No server is named: set `backend.urls`, as ["http://gpu1:8000"].')
         self._state = BackendState.LOADING
-        self._folder = await asyncio.to_thread(open_model, self._settings.model, report)
+        self._folder = await asyncio.to_thread(open_model, self._settings.model, report, runs_here=False)
         self._tokens = await asyncio.to_thread(ChatTokens, self._folder.path)
         self._profile = known(self._folder.id, self._settings.profiles)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)

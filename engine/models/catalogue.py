@@ -1,45 +1,96 @@
-"""Which models there are: a folder found or fetched, checked, and named by a fingerprint. Loads nothing.
+"""Which models there are: a folder found, made or fetched; checked; named by a fingerprint. Loads nothing.
 
-A model's folder may hold a file of ours, `nightloom.json`, that says what the model's own files do not:
+A model is named by `practice` or `smollm2`, which come along, by a folder, by a GGUF file, or by its name on
+the Hugging Face hub. A model's folder may hold a file of ours, `nightloom.json`, that says what the model's
+own files do not. Every key may be missing:
 
-    {"name": "practice", "max_context": 768, "requests": "requests.txt"}
-
-the name, how many tokens it can make sense of, and what people might ask it (one request a line).
+    name, title     what it is called in ids and by people
+    nature          in one sentence, what it is good for
+    licence, origin
+    max_context     how many tokens it can make sense of
+    requests        a file with what people might ask it, one request a line
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import math
+import struct
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from engine.errors import ModelError
+from engine.models import architectures, conversion, hub, smollm2
 
-PRACTICE = Path(__file__).parent / "practice_model" / "weights"
-_SHIPPED = {"practice": PRACTICE}
-_OURS = "nightloom.json"
+PRACTICE: Final = Path(__file__).parent / "practice_model" / "weights"
+SHIPPED: Final = ("smollm2", "practice")
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt")
-_WANTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
+_TEMPLATES = ("chat_template.jinja", "chat_template.json", "additional_chat_templates")
 # Hashing the whole of a large file would take longer than loading it; its ends and its size tell it apart.
 _HASHED_WHOLE_BYTES = 64 * 1024 * 1024
 _HASHED_END_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What people are told of a model. `id` is its name and a fingerprint: what a LoRA was trained on.
+
+    `nature` says in one sentence what it is good for; it and `licence` are empty where nobody said it.
+    """
+
+    id: str
+    title: str
+    nature: str
+    licence: str
+    parameters: int | None
+    weight_bytes: int
+    max_context: int
+
+    def sentence(self) -> str:
+        """All of it in words, for a line of its own."""
+        size = [] if self.parameters is None else [f"{in_words(self.parameters)} parameters"]
+        parts = [*size, f"{self.weight_bytes / 1e6:,.0f} MB", f"reads {self.max_context:,} tokens"]
+        told = "; ".join(text for text in (", ".join(parts), self.nature, self.licence) if text)
+        return f"{self.title}: {told}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFolder:
-    """A model on disk. `id` is its name and a fingerprint: what a LoRA must have been trained on."""
+    """A model on disk."""
 
     path: Path
-    id: str
-    max_context: int
-    weight_bytes: int
+    card: ModelCard
+
+    @property
+    def id(self) -> str:
+        return self.card.id
+
+    @property
+    def max_context(self) -> int:
+        return self.card.max_context
+
+    @property
+    def weight_bytes(self) -> int:
+        return self.card.weight_bytes
 
 
 def located(model: str) -> str:
-    """The folder of a model that comes along, by its short name; any other name or path as it is."""
-    return str(_SHIPPED.get(model, model))
+    """The folder of a model, by any of its names; the name of a model on the hub as it is. Makes nothing."""
+    if model == "practice":
+        return str(PRACTICE)
+    if model == "smollm2":
+        return str(smollm2.folder())
+    if is_gguf(model):
+        return str(conversion.folder_of(Path(model).expanduser()))
+    return model
+
+
+def is_gguf(model: str) -> bool:
+    return model.lower().endswith(".gguf")
 
 
 def everyday_requests(model: str) -> Sequence[str]:
@@ -49,56 +100,126 @@ def everyday_requests(model: str) -> Sequence[str]:
     return (path / name).read_text(encoding="utf-8").splitlines() if isinstance(name, str) else ()
 
 
-def open_model(model: str, report: Callable[[str], None]) -> ModelFolder:
-    """The folder of a model that is named by a path or by its name on the hub. Blocks. Raises ModelError."""
+def open_model(model: str, report: Callable[[str], None], *, runs_here: bool = True) -> ModelFolder:
+    """A model's folder, made or fetched where it is missing. Blocks. Raises ModelError.
+
+    `report` hears in words what takes long.
+    `runs_here`: this machine also runs the model, and not servers elsewhere.
+    """
+    return _opened(model, _path(model, report, runs_here=runs_here))
+
+
+def look_at(model: str) -> ModelFolder | None:
+    """A model's folder as it is, without making or fetching anything; None where it is still to be made.
+
+    Raises ModelError where a start would.
+    """
+    if model == "smollm2" and not smollm2.is_made():
+        return None
+    if is_gguf(model):
+        folder = Path(located(model))
+        if conversion.is_whole(folder):
+            return _opened(model, folder)
+        architectures.check_gguf(Path(model).expanduser())
+        return None
     path = Path(located(model)).expanduser()
     if not path.is_dir():
-        path = _fetch(model, report)
-    config, ours = _config(path), _ours(path)
+        found = hub.cached(_hub_name(model))
+        if found is None:
+            return None
+        path = found
+    return _opened(model, path)
+
+
+def what_a_start_does(model: str, *, runs_here: bool = True) -> str:
+    """How a model that is not there yet comes, in words. Asks the hub. Raises ModelError where it cannot."""
+    if model == "smollm2":
+        return f"SmolLM2, made at the first start: 93 MB are fetched, 273 MB are kept in {smollm2.folder()}"
+    if is_gguf(model):
+        return f"{model}, converted at the first start into {located(model)}"
+    needs = hub.ask(model)
+    warnings = hub.shortages(model, needs, runs_here=runs_here)
+    return " ".join([f"{model}, fetched from the hub at the first start: {needs}.", *warnings])
+
+
+def in_words(count: int) -> str:
+    """A number of parameters as people say it."""
+    for size, word in ((10**9, "billion"), (10**6, "million")):
+        if count >= size:
+            digits = count / size
+            return f"{digits:.1f} {word}" if digits < 10 else f"{digits:.0f} {word}"
+    return f"{count:,}"
+
+
+def _path(model: str, report: Callable[[str], None], *, runs_here: bool) -> Path:
+    if model == "smollm2":
+        return smollm2.make(report)
+    if is_gguf(model):
+        return conversion.make(Path(model).expanduser(), report)
+    path = Path(located(model)).expanduser()
+    return path if path.is_dir() else hub.fetch(_hub_name(model), report, runs_here=runs_here)
+
+
+def _hub_name(model: str) -> str:
+    """The name on the hub that this is. Raises ModelError where it can only be a path, or is misspelt."""
+    if hub.is_name(model):
+        return model
+    near = [name for name in SHIPPED if _is_near(model, name)]
+    advice = f" Did you mean {near[0]}?" if near else ""
+    raise ModelError(
+        f"There is no model folder {model}.{advice} The setting `model` is smollm2, practice, a folder, "
+        "a GGUF file, or a name on the hub such as Qwen/Qwen3-0.6B."
+    )
+
+
+def _is_near(model: str, name: str) -> bool:
+    import difflib
+
+    return difflib.SequenceMatcher(None, model.lower(), name).ratio() > 0.6
+
+
+def _opened(model: str, path: Path) -> ModelFolder:
+    config, ours = _table(path / "config.json"), _ours(path)
+    name = _text(ours, "name") or _name(model, path)
     weights = sorted(file for pattern in _WEIGHTS for file in path.glob(pattern))
     if not weights:
         raise ModelError(
             f"The model folder {path} holds no weights (*.safetensors). Point the setting `model` at "
             "a folder that a model was saved to, or at a model's name on the hub."
         )
-    if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
+    if not any((path / name).is_file() for name in _TOKENIZERS):
         raise ModelError(
             f"The model folder {path} holds no tokenizer. Copy the model's tokenizer files into it."
         )
-    return ModelFolder(
-        path=path,
-        id=f"{ours.get('name') or _name(model, path)}@{_fingerprint(path, weights)}",
-        max_context=_max_context(ours, config),
-        weight_bytes=sum(file.stat().st_size for file in weights),
-    )
-
-
-def _fetch(model: str, report: Callable[[str], None]) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(model, allow_patterns=list(_WANTED), local_files_only=True))
-    except HFValidationError as error:
-        raise ModelError(f"There is no model folder {model}. Check the setting `model`.") from error
-    except LocalEntryNotFoundError:
-        report(f"Fetching {model} from the Hugging Face hub")
-    try:
-        return Path(snapshot_download(model, allow_patterns=list(_WANTED)))
-    except Exception as error:  # the hub's client raises errors of several libraries; all mean the same here
+    if not _has_chat_template(path):
         raise ModelError(
-            f"There is no model folder {model}, and the hub did not give a model of that name: {error} "
-            "Check the setting `model` and the network; a gated model needs HF_TOKEN."
-        ) from error
+            f"The model in {path} has no chat template, so it cannot hold a conversation. "
+            "Choose a model that was tuned for chat or for instructions."
+        )
+    named = config.get("architectures")
+    architectures.check(name, named if isinstance(named, list) else ())
+    card = ModelCard(
+        id=f"{name}@{_fingerprint(path, weights)}",
+        title=_text(ours, "title") or name,
+        nature=_text(ours, "nature"),
+        licence=_text(ours, "licence"),
+        parameters=_parameters(weights, config),
+        weight_bytes=sum(file.stat().st_size for file in weights),
+        max_context=_max_context(ours, config),
+    )
+    return ModelFolder(path=path, card=card)
 
 
-def _config(path: Path) -> dict[str, object]:
-    return _table(path / "config.json")
+def _has_chat_template(path: Path) -> bool:
+    if any((path / name).exists() for name in _TEMPLATES):
+        return True
+    tokenizer = path / "tokenizer_config.json"
+    return tokenizer.is_file() and bool(_table(tokenizer).get("chat_template"))
 
 
 def _ours(path: Path) -> dict[str, object]:
     """What our own file in the folder says; nothing where there is none."""
-    return _table(path / _OURS) if (path / _OURS).is_file() else {}
+    return _table(path / conversion.OWN_FILE) if (path / conversion.OWN_FILE).is_file() else {}
 
 
 def _table(file: Path) -> dict[str, object]:
@@ -111,7 +232,12 @@ def _table(file: Path) -> dict[str, object]:
     return table
 
 
-def _max_context(ours: dict[str, object], config: dict[str, object]) -> int:
+def _text(ours: Mapping[str, object], key: str) -> str:
+    value = ours.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _max_context(ours: Mapping[str, object], config: Mapping[str, object]) -> int:
     text_config = config.get("text_config")
     named = (
         ours.get("max_context"),
@@ -121,14 +247,43 @@ def _max_context(ours: dict[str, object], config: dict[str, object]) -> int:
     return next((length for length in named if isinstance(length, int)), 4096)
 
 
+def _parameters(weights: Sequence[Path], config: Mapping[str, object]) -> int | None:
+    """Counted in the headers of the files; None where these hold no plain numbers."""
+    if "quantization_config" in config or any(file.suffix != ".safetensors" for file in weights):
+        return None
+    return sum(_elements(file) for file in weights)
+
+
+def _elements(file: Path) -> int:
+    try:
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            header = json.loads(stream.read(length))
+        end = 8 + length + max((entry["data_offsets"][1] for entry in _tensors(header)), default=0)
+    except (OSError, ValueError, struct.error, KeyError, TypeError, MemoryError, OverflowError) as error:
+        raise ModelError(
+            f"The model's weights {file} are damaged: {error} Copy or fetch them again."
+        ) from error
+    if file.stat().st_size < end:
+        raise ModelError(
+            f"The model's weights {file} are cut short: {file.stat().st_size:,} bytes are there of {end:,}. "
+            "Copy or fetch them again."
+        )
+    return sum(math.prod(entry["shape"]) for entry in _tensors(header))
+
+
+def _tensors(header: dict[str, dict[str, list[int]]]) -> list[dict[str, list[int]]]:
+    return [entry for name, entry in header.items() if name != "__metadata__"]
+
+
 def _name(model: str, path: Path) -> str:
-    """A folder called `weights` says nothing; the one around it does."""
+    """A folder called `weights` says nothing; the folder around it does."""
     if Path(model).expanduser().is_dir():
         return path.resolve().parent.name if path.name in ("weights", "model") else path.resolve().name
     return model
 
 
-def _fingerprint(path: Path, weights: list[Path]) -> str:
+def _fingerprint(path: Path, weights: Sequence[Path]) -> str:
     digest = hashlib.sha256((path / "config.json").read_bytes())
     for file in weights:
         size = file.stat().st_size

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from adapters.cli.main import app
 from bot.settings import Settings
+from engine.models import cache
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -52,7 +53,7 @@ def test_what_the_image_copies_is_not_ignored() -> None:
 
 @pytest.mark.parametrize("text", [DOCKERFILE, (ROOT / "deploy" / "compose.yaml").read_text()])
 def test_every_setting_that_is_named_is_one(text: str) -> None:
-    assert variables(text) <= setting_names()
+    assert variables(text) <= setting_names() | {cache.VARIABLE}
 
 
 def test_the_image_runs_unprivileged_and_asks_for_its_health_where_it_listens() -> None:
@@ -150,10 +151,12 @@ def test_the_set_up_says_what_is_wrong_with_what_it_is_told(tmp_path: Path) -> N
 
 
 # Makes environments that hold itself; finds PyTorch on its own index alone, and libnuma unless told not to.
+# The real model never comes.
 FAKE_PYTHON = """#!/usr/bin/env bash
 echo "$*" >>"$CALLS"
 if [[ "$*" == "-m venv .venv" ]]; then mkdir -p .venv/bin && cp "$0" .venv/bin/python; exit; fi
 if [[ "$*" == *libnuma* ]]; then [ -z "${NO_LIBNUMA:-}" ]; exit; fi
+if [[ "$*" == *smollm2* ]]; then exit 1; fi
 [[ "$*" != *torch-cpu.txt* || "$*" == *--index-url* ]]
 """
 
@@ -196,6 +199,14 @@ def test_pytorchs_own_index_is_named_for_pytorch_alone_and_only_where_pip_finds_
     assert ["--index-url" in line for line in installs] == [False, True, False, False]
     assert all("--no-deps" in line for line in installs)
     assert set_up(tmp_path, GPU="0")[1] == []  # the second installs nothing
+
+
+def test_without_the_real_model_the_set_up_is_done_all_the_same_and_asks_once(tmp_path: Path) -> None:
+    ended, _ = set_up(tmp_path, GPU="0")
+    assert ended.returncode == 0, ended
+    assert "-m engine.models.smollm2" in (tmp_path / "calls").read_text()
+    set_up(tmp_path, GPU="0")
+    assert "smollm2" not in (tmp_path / "calls").read_text()
 
 
 def test_an_environment_of_the_other_build_is_made_anew(tmp_path: Path) -> None:

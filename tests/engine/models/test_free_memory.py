@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.backends.free_memory import free_bytes
+from engine.models.free_memory import free_bytes
 
 MIB = 1 << 20
 
