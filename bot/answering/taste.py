@@ -7,12 +7,15 @@ is any one person's.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
 from bot import permission
 from bot.context import Context
+from bot.events import Platform
 from bot.store.people import KnownPerson
+from engine.judging.judge import Manner
 from engine.judging.taste import Population, Taste
 
 LOOK_AGAIN: Final = timedelta(hours=6)
@@ -33,21 +36,22 @@ async def population(context: Context) -> Population:
     if crowd.looked_at is None or now - crowd.looked_at > LOOK_AGAIN:
         before, crowd.looked_at = crowd.looked_at, now  # whoever asks meanwhile takes what is known
         try:
-            crowd.population = await asyncio.to_thread(_of, await _tastes(context))
+            states = await _sample(context)
+            crowd.population = await asyncio.to_thread(_population_of, states, context.rubric.manners)
         except BaseException:  # an edit of the question that asked, or a database that is away
             crowd.looked_at = before
             raise
     return crowd.population
 
 
-async def _tastes(context: Context) -> list[Taste]:
-    """What those want of whom that is known: the same whatever is known of the others."""
-    manners = context.rubric.manners
-    agreed = [one for one in await context.store.people.all() if permission.may_learn(context.settings, one)]
-    tastes = [Taste.restored(one.taste, manners) for one in agreed if one.taste]
-    known = [one for one in tastes if one is not None and one.ratings >= FEWEST_RATINGS]
-    return known[:MOST_PEOPLE]
+async def _sample(context: Context) -> Sequence[Mapping[str, object]]:
+    """The stored tastes of some of those who agreed to be learned from and whose taste tells something."""
+    allowed = [platform for platform in Platform if permission.is_allowed(context.settings, platform)]
+    return await context.store.people.tastes(allowed, min_ratings=FEWEST_RATINGS, at_most=MOST_PEOPLE)
 
 
-def _of(tastes: list[Taste]) -> Population:
+def _population_of(states: Sequence[Mapping[str, object]], manners: Sequence[Manner]) -> Population:
+    """What these people want. Each taste is what is known of that person alone."""
+    restored = (Taste.restored(state, manners) for state in states)
+    tastes = [taste for taste in restored if taste is not None]
     return Population.of(tastes) if len(tastes) >= FEWEST_PEOPLE else Population()

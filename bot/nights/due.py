@@ -1,4 +1,4 @@
-"""Decides whose night it is. Pure: the store says what is new, the clock what time it is."""
+"""Decides at what hour a person's night begins. Pure: the clock's time and the last night are passed in."""
 
 from __future__ import annotations
 
@@ -6,21 +6,11 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
-def is_due(
-    now: datetime,
-    *,
-    timezone: str,
-    hour: int,
-    last_night: datetime | None,
-    new_feedback: int,
-    min_feedback: int,
-) -> bool:
-    """Whether the set hour has passed in the person's zone since their last night, with enough that is new.
+def is_due(now: datetime, *, timezone: str, hour: int, last_night: datetime | None) -> bool:
+    """Whether the set hour has passed in the person's zone since their last night.
 
     The hour is looked for backwards from now, so a machine that was off at three catches up.
     """
-    if new_feedback < min_feedback:
-        return False
     return last_night is None or last_night < last_hour(now, timezone=timezone, hour=hour)
 
 

@@ -50,23 +50,27 @@ class Candidates:
         current = await self.current(key)
         # Loaded, so that it answers without delay from the moment at which the pointer moves.
         candidate = await live_lora.load(context, version)
-        decision, evidence = await self._exam.decision(
-            taught.studied,
-            taught.result,
-            candidate=candidate,
-            current=None if current is None else live_lora.reference(context, current),
-        )
-        settled = NightPerson(
-            person=key,
-            outcome=NightOutcome.PROMOTED if decision.is_promoted else NightOutcome.KEPT,
-            reason=decision.reason,
-            version=version.version,
-            used=taught.studied.used,
-            metrics=_metrics(decision, evidence, taught.result),
-        )
-        await context.store.nights.settle(night, settled, lora=version.id)
-        if not decision.is_promoted:
-            await live_lora.unload(context, version)
+        is_live = False
+        try:
+            decision, evidence = await self._exam.decision(
+                taught.studied,
+                taught.result,
+                candidate=candidate,
+                current=None if current is None else live_lora.reference(context, current),
+            )
+            settled = NightPerson(
+                person=key,
+                outcome=NightOutcome.PROMOTED if decision.is_promoted else NightOutcome.KEPT,
+                reason=decision.reason,
+                version=version.version,
+                used=taught.studied.used,
+                metrics=_metrics(decision, evidence, taught.result),
+            )
+            await context.store.nights.settle(night, settled, lora=version.id)
+            is_live = decision.is_promoted
+        finally:
+            if not is_live:
+                await self._unload(version)
         await self._prune(key)
 
     async def current(self, person: str) -> Version | None:
@@ -75,35 +79,38 @@ class Candidates:
         return None if found is None or found.state is LoraState.PRUNED else found
 
     async def undo(self, person: str) -> Version | None:
-        """The version before goes live again, loaded before the pointer moves; None: the bare base.
+        """The version before on this base goes live again; None: the bare base answers now.
 
-        Raises Unknown when nothing is live.
+        It is loaded before the pointer moves. Raises Unknown when nothing is live.
         """
-        before = await self._context.store.loras.before(person)
+        model = self._context.backend.model
+        before = await self._context.store.loras.before(person, model=model)
         if before is not None:
             await live_lora.load(self._context, before)
-        return await self._context.store.loras.undo(person)
+        return await self._context.store.loras.undo(person, model=model)
 
     async def erase(self, person: str) -> int:
         """Deletes all of a person's LoRAs; how many."""
         for version in await self._context.store.loras.of_person(person):
-            await self._forget_loaded(version)
+            await self._unload(version)
         return await asyncio.to_thread(self.library.erase, person)
 
     async def _prune(self, person: str) -> None:
         """Old versions go; never the live one nor the one before it."""
         versions = await self._context.store.loras.of_person(person)
         pointed = await self._context.store.loras.live(person)
-        before = await self._context.store.loras.before(person)
+        before = (
+            None if pointed is None else await self._context.store.loras.before(person, model=pointed.model)
+        )
         spared = {one.version for one in (pointed, before) if one is not None}
         spared |= {one.version for one in versions[-self._context.settings.learning.keep :]}
         gone = [one for one in versions if one.version not in spared and one.state is not LoraState.PRUNED]
         for version in gone:
-            await self._forget_loaded(version)
+            await self._unload(version)
         await asyncio.to_thread(self.library.prune, person, spared)
         await self._context.store.loras.pruned([one.id for one in gone])
 
-    async def _forget_loaded(self, version: Version) -> None:
+    async def _unload(self, version: Version) -> None:
         try:
             await live_lora.unload(self._context, version)
         except EngineError:

@@ -29,7 +29,7 @@ from bot.nights.prepare import Material, study
 from bot.nights.prepare import Recipe as StudyRecipe
 from bot.nights.promotion import Candidates
 from bot.store.loras import Version
-from bot.store.nights import Night, NightOutcome, NightPerson, NightState
+from bot.store.nights import Freshness, Night, NightOutcome, NightPerson, NightState
 from bot.store.people import KnownPerson
 from engine.errors import EngineDownError, EngineError
 from engine.learning.job_folder import clean
@@ -89,7 +89,8 @@ class Nights:
         Durable on return; `run` carries it through. Raises Unknown, Refused.
         """
         if people is None:
-            return await self._start(await self._with_news(), was_asked=False)
+            people = [fresh.person.key for fresh in await self._with_news()]
+            return await self._start(people, was_asked=False)
         for person in people:
             if await self._context.store.people.get(person) is None:
                 raise Unknown("unknown_person", f"There is no person {person!r}.")
@@ -114,22 +115,12 @@ class Nights:
 
     async def due(self) -> list[str]:
         """Whose night it is: consent, the hour in their zone, enough that is new."""
-        settings, now = self._context.settings.learning, self._context.clock()
-        due = []
-        for person in await self._context.store.people.all():
-            if not self._may_learn(person):
-                continue
-            fresh = await self._store.freshness(person.key)
-            if is_due(
-                now,
-                timezone=person.timezone,
-                hour=settings.hour,
-                last_night=fresh.last_night,
-                new_feedback=fresh.feedback,
-                min_feedback=settings.min_feedback,
-            ):
-                due.append(person.key)
-        return due
+        hour, now = self._context.settings.learning.hour, self._context.clock()
+        return [
+            fresh.person.key
+            for fresh in await self._with_news()
+            if is_due(now, timezone=fresh.person.timezone, hour=hour, last_night=fresh.last_night)
+        ]
 
     async def get(self, night: str) -> Night:
         """How far a night is, or what came of it. Raises Unknown."""
@@ -416,13 +407,11 @@ class Nights:
         self._heard_at[person] = now
         self._hear(person, NightProgress(night=night_id, person=person, phase=phase, done=done, total=total))
 
-    async def _with_news(self) -> list[str]:
+    async def _with_news(self) -> list[Freshness]:
+        """Everybody who may be learned from and has said enough that is new."""
         least = self._context.settings.learning.min_feedback
-        return [
-            person.key
-            for person in await self._context.store.people.all()
-            if self._may_learn(person) and (await self._store.freshness(person.key)).feedback >= least
-        ]
+        found = await self._store.freshness(at_least=least)
+        return [fresh for fresh in found if self._may_learn(fresh.person)]
 
     @property
     def _root(self) -> Path:

@@ -109,24 +109,24 @@ class LoraStore:
             return None
         return _version(row)
 
-    async def before(self, person: str) -> Version | None:
-        """The version that undoing the live one would bring back."""
+    async def before(self, person: str, *, model: str) -> Version | None:
+        """The version that an undo on this base would bring back."""
         async with self._database.reading() as connection:
-            return await _before(connection, person)
+            return await _before(connection, person, model)
 
-    async def undo(self, person: str) -> Version | None:
-        """The one before goes live again, or the bare base (None); what was live is marked as taken back.
+    async def undo(self, person: str, *, model: str) -> Version | None:
+        """The version before on this base goes live again, or the bare base (None).
 
-        Raises Unknown when nothing is live.
+        What was live is marked as undone. Raises Unknown when nothing is live on this base.
         """
 
         async def work(connection: DatabaseConnection) -> Version | None:
-            live = (
-                await connection.execute(select(people.c.live_lora).where(people.c.key == person))
-            ).scalar_one_or_none()
+            pointed = select(people.c.live_lora).where(people.c.key == person).scalar_subquery()
+            query = select(loras.c.id).where(loras.c.id == pointed, loras.c.model == model)
+            live = (await connection.execute(query)).scalar_one_or_none()
             if live is None:
                 raise Unknown("nothing_to_undo", "No LoRA of yours is live, so there is nothing to undo.")
-            previous = await _before(connection, person)
+            previous = await _before(connection, person, model)
             await connection.execute(update(loras).where(loras.c.id == live).values(state=LoraState.UNDONE))
             pointer = None if previous is None else previous.id
             await connection.execute(update(people).where(people.c.key == person).values(live_lora=pointer))
@@ -187,12 +187,12 @@ async def reject_unjudged(connection: DatabaseConnection, person: str, night: st
     await connection.execute(update(loras).where(begun).values(state=LoraState.REJECTED, reason=reason))
 
 
-async def _before(connection: DatabaseConnection, person: str) -> Version | None:
+async def _before(connection: DatabaseConnection, person: str, model: str) -> Version | None:
     live = select(people.c.live_lora).where(people.c.key == person).scalar_subquery()
     query = (
         select(loras)
         .where(loras.c.person == person, loras.c.state == LoraState.READY, loras.c.id < live)
-        .where(loras.c.promoted_at.is_not(None))
+        .where(loras.c.promoted_at.is_not(None), loras.c.model == model)
         .order_by(loras.c.id.desc())
         .limit(1)
     )

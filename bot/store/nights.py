@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Integer, Row, Select, bindparam, case, func, select, union_all, update
 
 from bot.errors import Unknown
 from bot.store import loras as store_loras
 from bot.store import tables
 from bot.store.database import Database, DatabaseConnection, insert
+from bot.store.people import KnownPerson, known
 
 nights, night_people = tables.nights, tables.night_people
 reactions, teachings, choices, replies = tables.reactions, tables.teachings, tables.choices, tables.replies
@@ -64,6 +65,7 @@ class Night:
 class Freshness:
     """When a person's last night began, and how much they have said that no night has learned from."""
 
+    person: KnownPerson
     last_night: datetime | None
     feedback: int
 
@@ -180,29 +182,17 @@ class NightStore:
         async with self._database.reading() as connection:
             return [(row.night, _person(row)) for row in await connection.execute(query)]
 
-    async def freshness(self, person: str) -> Freshness:
-        """When a person's last night began, and what is new since the last one that did not fail for them."""
-        last = (
-            select(func.max(nights.c.started_at))
-            .join(night_people, night_people.c.night == nights.c.id)
-            .where(night_people.c.person == person)
-        )
-        came_through = last.where(
-            night_people.c.outcome.is_(None) | (night_people.c.outcome != NightOutcome.FAILED)
-        )
+    async def freshness(self, *, at_least: int) -> Sequence[Freshness]:
+        """Those who agreed to be learned from and have so much new feedback, by key. One query.
+
+        New is what was said since the last night that did not fail for them.
+        """
         async with self._database.reading() as connection:
-            last_night = (await connection.execute(last)).scalar_one_or_none()
-            began = (await connection.execute(came_through)).scalar_one_or_none()
-            feedback = 0
-            for table in (reactions, teachings, choices):
-                query = select(func.count()).select_from(table).where(table.c.person == person)
-                if table is reactions:  # to answers to others they count for nothing
-                    theirs = replies.c.person == person
-                    query = query.join(replies, table.c.reply == replies.c.id).where(theirs, table.c.is_on)
-                if began is not None:
-                    query = query.where(table.c.at > began)
-                feedback += int((await connection.execute(query)).scalar_one())
-        return Freshness(last_night=last_night, feedback=feedback)
+            found = await connection.execute(_FRESHNESS, {"at_least": at_least})
+            return [
+                Freshness(person=known(row), last_night=row.last_night, feedback=row.feedback)
+                for row in found
+            ]
 
     async def _where(self, condition: Any, *, newest: int | None = None) -> list[Night]:
         # Any: SQLAlchemy's expression
@@ -216,6 +206,45 @@ class NightStore:
             for line in await connection.execute(lines.order_by(night_people.c.person)):
                 people[line.night].append(_person(line))
         return [_night(row, people[row.id]) for row in rows]
+
+
+def _freshness() -> Select[Any]:  # Any: rows described by columns
+    did_not_fail = night_people.c.outcome.is_(None) | (night_people.c.outcome != NightOutcome.FAILED)
+    last = (
+        select(
+            night_people.c.person,
+            func.max(nights.c.started_at).label("last_night"),
+            func.max(case((did_not_fail, nights.c.started_at))).label("began"),
+        )
+        .join(nights, night_people.c.night == nights.c.id)
+        .group_by(night_people.c.person)
+        .subquery()
+    )
+    rated = select(reactions.c.person, reactions.c.at).join(replies, reactions.c.reply == replies.c.id)
+    said = union_all(
+        # A reaction to an answer to somebody else counts for nothing.
+        rated.where(replies.c.person == reactions.c.person, reactions.c.is_on),
+        select(teachings.c.person, teachings.c.at),
+        select(choices.c.person, choices.c.at),
+    ).subquery()
+    new = (
+        select(said.c.person, func.count().label("feedback"))
+        .outerjoin(last, last.c.person == said.c.person)
+        .where(last.c.began.is_(None) | (said.c.at > last.c.began))
+        .group_by(said.c.person)
+        .subquery()
+    )
+    people, feedback = tables.people, func.coalesce(new.c.feedback, 0)
+    return (
+        select(people, last.c.last_night, feedback.label("feedback"))
+        .outerjoin(last, last.c.person == people.c.key)
+        .outerjoin(new, new.c.person == people.c.key)
+        .where(people.c.learning.is_(True), feedback >= bindparam("at_least", type_=Integer))
+        .order_by(people.c.key)
+    )
+
+
+_FRESHNESS: Final = _freshness()
 
 
 def _night(row: Row[Any], people: Sequence[NightPerson]) -> Night:  # Any: a row described by columns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -56,13 +56,28 @@ class PersonStore:
     async def get(self, key: str) -> KnownPerson | None:
         async with self._database.reading() as connection:
             row = (await connection.execute(PERSON, {"of_key": key})).one_or_none()
-        return None if row is None else _known(row)
+        return None if row is None else known(row)
 
     async def all(self) -> Sequence[KnownPerson]:
         """Everybody, by key."""
         async with self._database.reading() as connection:
             found = await connection.execute(select(tables.people).order_by(tables.people.c.key))
-            return [_known(row) for row in found]
+            return [known(row) for row in found]
+
+    async def tastes(
+        self, platforms: Collection[Platform], *, min_ratings: int, at_most: int
+    ) -> Sequence[dict[str, Any]]:  # Any: engine.judging.taste's own JSON
+        """The stored tastes of a random sample of those who agreed to be learned from on these platforms."""
+        people = tables.people
+        query = (
+            select(people.c.taste)
+            .where(people.c.learning.is_(True), people.c.platform.in_(platforms))
+            .where(people.c.taste["ratings"].as_float() >= min_ratings)
+            .order_by(func.random())
+            .limit(at_most)
+        )
+        async with self._database.reading() as connection:
+            return [row.taste for row in await connection.execute(query)]
 
     async def change(self, key: str, **values: object) -> bool:
         """Set columns of `people` (learning, memory, mode, timezone, taste, …). False: unknown person."""
@@ -143,7 +158,7 @@ async def _count(connection: DatabaseConnection, name: str, key: str) -> int:
 
 
 # Any: a row of a table that is described by columns, not by types.
-def _known(row: Row[Any]) -> KnownPerson:
+def known(row: Row[Any]) -> KnownPerson:
     return KnownPerson(
         key=row.key,
         platform=Platform(row.platform),

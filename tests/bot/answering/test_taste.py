@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
@@ -56,14 +59,40 @@ async def test_a_look_that_is_broken_off_is_taken_again_at_the_next_question(
     async with start_bot() as bot:
         context = replace(bot.context, rubric=replace(bot.context.rubric, manners=RUBRIC_MANNERS))
         await _met(bot, context, FEWEST_PEOPLE, learning=True)
-        everybody = bot.store.people.all
+        tastes = bot.store.people.tastes
 
-        async def for_ever() -> None:
+        async def for_ever(*given: object, **more: object) -> None:
             await asyncio.Event().wait()
 
-        monkeypatch.setattr(bot.store.people, "all", for_ever)
+        monkeypatch.setattr(bot.store.people, "tastes", for_ever)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await population(context)
-        monkeypatch.setattr(bot.store.people, "all", everybody)
+        monkeypatch.setattr(bot.store.people, "tastes", tastes)
         assert await population(context) != Population()
+
+
+async def test_of_many_people_a_sample_is_read_and_not_the_first_by_name(
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.answering.taste.MOST_PEOPLE", FEWEST_PEOPLE)
+    sizes: list[int] = []
+    restored = Taste.restored
+
+    def counting(state: Mapping[str, object], *given: object) -> Taste | None:
+        sizes.append(cast("int", state["ratings"]))
+        on_the_loop.append(threading.current_thread() is threading.main_thread())
+        return restored(state, *given)  # type: ignore[arg-type]  # handed on as it is
+
+    on_the_loop: list[bool] = []
+    async with start_bot() as bot:
+        context = replace(bot.context, rubric=replace(bot.context.rubric, manners=RUBRIC_MANNERS))
+        await _met(bot, context, 10 * FEWEST_PEOPLE, learning=True)
+        state = Taste.blank(RUBRIC_MANNERS).state()
+        for number in range(10 * FEWEST_PEOPLE):  # the first by name have rated more
+            await bot.store.people.change(f"True{number}", taste={**state, "ratings": 1000 - number})
+        monkeypatch.setattr(Taste, "restored", counting)
+        await population(context)
+    assert len(sizes) == FEWEST_PEOPLE
+    assert sorted(sizes, reverse=True) != list(range(1000, 1000 - FEWEST_PEOPLE, -1))
+    assert not any(on_the_loop)

@@ -17,8 +17,8 @@ moments = st.integers(0, 4 * 365 * 24 * 60).map(
 zones = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Pacific/Apia"])
 
 
-def due(now: datetime, last_night: datetime | None, *, zone: str = "UTC", feedback: int = 20) -> bool:
-    return is_due(now, timezone=zone, hour=3, last_night=last_night, new_feedback=feedback, min_feedback=8)
+def due(now: datetime, last_night: datetime | None, *, zone: str = "UTC") -> bool:
+    return is_due(now, timezone=zone, hour=3, last_night=last_night)
 
 
 def test_it_is_due_once_the_hour_has_passed_since_the_last_night() -> None:
@@ -31,10 +31,8 @@ def test_a_machine_that_was_off_at_three_catches_up() -> None:
     assert due(datetime(2026, 5, 5, 9, 30, tzinfo=UTC), datetime(2026, 5, 4, 3, 5, tzinfo=UTC))
 
 
-def test_too_little_that_is_new_is_no_night_and_who_never_had_one_is_due() -> None:
-    now = datetime(2026, 5, 5, 9, 30, tzinfo=UTC)
-    assert not due(now, None, feedback=7)
-    assert due(now, None, feedback=8)
+def test_who_never_had_a_night_is_due() -> None:
+    assert due(datetime(2026, 5, 5, 9, 30, tzinfo=UTC), None)
 
 
 @pytest.mark.parametrize(

@@ -227,15 +227,17 @@ async def test_what_fails_for_one_person_fails_for_nobody_else(
         assert "bob" in {person for person, _ in heard.notes}
 
 
-async def test_an_exam_that_fails_leaves_no_version_that_is_never_judged(
+async def test_an_evaluation_that_fails_leaves_no_version_that_is_never_judged_and_none_loaded(
     start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*given: object, **more: object) -> None:
         raise RequestError("the judge is silent")
 
     monkeypatch.setattr("bot.nights.evaluate.Evaluation.decision", fail)
-    async with _taught(start_bot, "ann") as bot:
+    backend = TeachableBackend()
+    async with _taught(start_bot, "ann", backend=backend) as bot:
         await run_night(nights_of(bot, Happening()), ["ann"])
+        assert not backend.loaded
         (version,) = await bot.store.loras.of_person("ann")
         assert (version.state, version.reason) == (LoraState.REJECTED, "the judge is silent")
 
@@ -356,6 +358,9 @@ async def test_a_morning_note_that_waits_for_its_platform_delays_no_night(start_
         (night,) = await bot.store.nights.running()
         assert [one.person for one in night.people] == ["bob"]
         ticking.cancel()
+        await asyncio.gather(
+            ticking, return_exceptions=True
+        )  # it gives its lease back while the store is open
 
 
 async def test_one_tick_at_a_time_in_a_process_the_first_included(monkeypatch: pytest.MonkeyPatch) -> None:
