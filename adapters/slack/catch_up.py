@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias  # Slack's messages are JSON
 import structlog
 
 from adapters.shared.catch_up import ReactionCounts
-from adapters.slack.connection import pages, patiently, read
+from adapters.slack.connection import TokenRefused, pages, patiently, read
 from adapters.slack.events import person
 from adapters.slack.teams import Team, Teams
 from bot import metrics
@@ -127,6 +127,8 @@ class CatchUp:
             try:
                 channels = await self._channels(team)
             except ChatError as error:
+                if isinstance(error, TokenRefused):
+                    self._teams.refused(team.id)
                 metrics.ERRORS.labels("slack", "catch_up").inc()
                 log.warning("slack.workspace_not_read", team=team.id, why=str(error))
                 continue

@@ -2,7 +2,8 @@
 
 Mention me to talk. Reply in the thread to teach. React to rate. In a direct message a plain message talks.
 Knows Slack and nothing of learning. Bolt runs the middleware that handles events before it acknowledges, so
-an acknowledged event is durable. Its parts: events, sending, controls, catch_up, home, teams.
+an acknowledged event is durable. Whatever asks Slack for something comes after that: Slack waits three
+seconds. Its parts: events, sending, controls, catch_up, errands, home, teams.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final  # Slack's bodies are JSON
 
 import structlog
@@ -17,19 +19,21 @@ from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from adapters.shared.bounded import BoundedDict
 from adapters.shared.catch_up import CatchUpRuns
-from adapters.slack import events as slack_events
+from adapters.slack import events
 from adapters.slack.catch_up import CatchUp
 from adapters.slack.connection import call, read
 from adapters.slack.controls import Controls
+from adapters.slack.errands import Errands
 from adapters.slack.events import Said
 from adapters.slack.home import Home
 from adapters.slack.installing import Installer
 from adapters.slack.sending import Sender
-from adapters.slack.teams import Team, Teams
+from adapters.slack.teams import NotInstalled, Team, Teams
 from bot import metrics
 from bot.door.app import App
 from bot.errors import BotError, NotYours, Unknown
@@ -62,17 +66,19 @@ class SlackChat(Chat):
         self._teams = teams
         self._sender = Sender(teams, clock=app.context.clock)
         self._catch_up = CatchUp(app, teams, self._take, missed_max_age_s=settings.missed_max_age_s)
+        self._errands = Errands()
         self._names: BoundedDict[str, str] = BoundedDict(MAX_NAMES)
+        self._unknown_teams: BoundedDict[str, None] = BoundedDict(MAX_NAMES)
         self._stopping = asyncio.Event()
         self._catch_up_runs = CatchUpRuns(self.platform, self._catch_up.run)
         self._installer = _installer(settings, teams)
         self._bolt = AsyncApp(
             name="nightloom",  # without a name Bolt searches all callers' frames for one
-            authorize=teams.authorizer(),
+            authorize=teams.authorizer(),  # type: ignore[arg-type]  # Bolt takes None as well
             signing_secret=_signing_secret(settings),
             request_verification_enabled=settings.app_token is None,
+            before_authorize=self._receive,
         )
-        self._bolt.middleware(self._receive)
         Controls(self._bolt, app, teams, self._sender, Home(app, teams), self.person, settings)
         self._bolt.event(re.compile(".*"))(_nothing_more)  # last: the first listener that fits is called
 
@@ -81,12 +87,18 @@ class SlackChat(Chat):
         handler: AsyncSocketModeHandler | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
-                beside = tasks.create_task(self._catch_up_runs.run())
+                beside = [
+                    tasks.create_task(self._catch_up_runs.run()),
+                    tasks.create_task(self._errands.run()),
+                ]
+                await self._until_connected(self._teams.all)
+                self._errands.add(self._name_missing_scopes)
                 handler = await self._connect() if self._settings.app_token else None
                 if handler is None:
                     self._catch_up_runs.missed()
                 await self._stopping.wait()
-                beside.cancel()
+                for task in beside:
+                    task.cancel()
         finally:
             await self._sender.stop()
             if handler is not None:
@@ -98,7 +110,10 @@ class SlackChat(Chat):
     # Chat
 
     async def post(self, outgoing: Outgoing) -> Sequence[Ref]:
-        return await self._sender.post(outgoing)
+        refs = await self._sender.post(outgoing)
+        if self._teams.has_returned(outgoing.place.channel.partition("/")[0]):
+            self._catch_up_runs.missed()
+        return refs
 
     async def working(self, place: Place, question: Ref, progress: Progress | None) -> None:
         await self._sender.working(place, question, progress)
@@ -111,21 +126,31 @@ class SlackChat(Chat):
 
     # Slack's events
 
-    async def _receive(self, body: Mapping[str, Any], next: Callable[[], Awaitable[None]]) -> None:
+    async def _receive(
+        self, body: Mapping[str, Any], next: Callable[[], Awaitable[None]]
+    ) -> BoltResponse | None:
         """Handle an event. Where that fails the event is not acknowledged, and Slack sends it again."""
         if "event" in body:
-            await self._take(body)
+            try:
+                await self._take(body)
+            except NotInstalled as error:
+                self._count_unknown(events.team_of(body), error)
+                return BoltResponse(status=200)
         await next()
+        return None
 
     async def _take(self, body: Mapping[str, Any]) -> None:
-        """Hand one event to the app."""
+        """Hand one event to the app. Raises NotInstalled. Asks Slack for nothing."""
         event = body["event"]
+        team_id = events.team_of(body)
         if event["type"] == "app_uninstalled":
-            await self._teams.remove(body["team_id"])
+            await self._uninstalled(team_id)
             return
-        team = await self._teams.of(body["team_id"])
+        team = await self._teams.of(team_id)
+        if self._teams.has_returned(team.id):
+            self._catch_up_runs.missed()
         if event["type"] == "assistant_thread_started":
-            await self._welcome(team, event["assistant_thread"])
+            self._errands.add(partial(self._welcome, team, event["assistant_thread"]))
             return
         user, channel = _who_and_where(event)
         if not self._admits(team.id, user, channel):
@@ -135,16 +160,16 @@ class SlackChat(Chat):
         except (Unknown, NotYours):
             return  # people talk among themselves
         except BotError as refused:
-            await self._refuse(team, event, refused)
+            self._errands.add(partial(self._refuse, team, event, refused))
 
     async def _route(self, team: Team, body: Mapping[str, Any]) -> None:
-        if deletion := slack_events.deletion(body):
+        if deletion := events.deletion(body):
             await self._app.delete(deletion)
-        elif reaction := slack_events.reaction(body, team.bot):
+        elif reaction := events.reaction(body, team.bot):
             self._catch_up.reacted(reaction.ref)
             await self._app.reaction(reaction)
-        elif said := slack_events.said(body, team.bot):
-            await self._hear(said, await self.person(team, said.user))
+        elif said := events.said(body, team.bot):
+            await self._hear(said, self.person(team, said.user))
 
     async def _hear(self, said: Said, person: Person) -> None:
         """Decide whether the message talks or teaches, by the rule in the module's docstring.
@@ -191,8 +216,8 @@ class SlackChat(Chat):
         metrics.ERRORS.labels("slack", refused.code).inc()
         if user is None or channel is None or refused.code == "blocked":
             return
-        place = slack_events.place(team.id, channel, event.get("thread_ts"))
-        person = slack_events.person(team.id, user)
+        place = events.place(team.id, channel, event.get("thread_ts"))
+        person = events.person(team.id, user)
         try:
             await self.tell(person, place, Notice(text=refused.message))
         except ChatError as error:
@@ -208,13 +233,45 @@ class SlackChat(Chat):
             and (not lists.allowed_channels or is_direct or channel in lists.allowed_channels)
         )
 
-    async def person(self, team: Team, user: str) -> Person:
-        """The person behind a user id, with their name. A name that is not known is asked for again."""
+    async def _uninstalled(self, team: str) -> None:
+        await self._teams.remove(team)
+        log.warning(
+            "slack.uninstalled",
+            team=team,
+            kept="what its people taught stays until `nightloom forget` or a new installation",
+        )
+
+    def _count_unknown(self, team: str, error: NotInstalled) -> None:
+        """An event from a workspace without the app is acknowledged, or Slack would send it four times."""
+        metrics.ERRORS.labels("slack", "unknown_workspace").inc()
+        if team not in self._unknown_teams:
+            self._unknown_teams[team] = None
+            log.warning("slack.unknown_workspace", team=team, why=str(error))
+
+    async def _name_missing_scopes(self) -> None:
+        for team in await self._teams.all():
+            try:
+                missing = await self._teams.missing_scopes(team)
+            except ChatError as error:
+                log.info("slack.scopes_unknown", team=team.id, why=str(error))
+                continue
+            if missing:
+                advice = "add them under OAuth & Permissions and install the app again"
+                log.warning("slack.missing_scopes", team=team.id, scopes=", ".join(missing), advice=advice)
+
+    def person(self, team: Team, user: str) -> Person:
+        """The person behind a user id. A name that is not known is asked for later, and stored."""
         key = f"{team.id}:{user}"
+        name = self._names.get(key)
+        if name is None:
+            self._errands.add(partial(self._learn_name, team, user, key))
+        return events.person(team.id, user, name)
+
+    async def _learn_name(self, team: Team, user: str, key: str) -> None:
         name = self._names.get(key) or await _name_of(team.client, user)
-        if name is not None:
+        if name is not None and key not in self._names:
             self._names[key] = name
-        return slack_events.person(team.id, user, name)
+            await self._app.store.people.change(events.person(team.id, user).key, name=name)
 
     # The connection
 
@@ -225,17 +282,21 @@ class SlackChat(Chat):
             self._bolt, token, web_client=self._teams.new_client(token), ping_interval=PING_INTERVAL_S
         )
         handler.client.message_listeners.append(self._on_socket_message)
+        await self._until_connected(handler.connect_async)
+        return handler
+
+    async def _until_connected(self, connect: Callable[[], Awaitable[object]]) -> None:
+        """Try until it works, or until `stop`."""
         wait_s = 1.0
         while not self._stopping.is_set():
             try:
-                await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
-                break
+                await connect()
+                return
             except Exception as error:  # noqa: BLE001 - the transport may raise anything; connecting goes on
                 log.warning("slack.unreachable", why=repr(error), again_in_s=wait_s)
                 metrics.ERRORS.labels("slack", "connect").inc()
                 await _pause(self._stopping, wait_s)
                 wait_s = min(MAX_WAIT_S, wait_s * 2)
-        return handler
 
     async def _on_socket_message(self, client: object, message: Mapping[str, Any], raw: str | None) -> None:
         del client, raw

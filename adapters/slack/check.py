@@ -11,7 +11,7 @@ from typing import Final
 from slack_sdk.errors import SlackApiError
 
 from adapters.shared.findings import Finding, bad, good
-from adapters.slack.connection import call, new_client
+from adapters.slack.connection import call, granted_scopes, new_client
 from adapters.slack.teams import SCOPES
 from bot.ports import ChatError
 from bot.settings import SlackSettings
@@ -62,7 +62,7 @@ async def _bot(settings: SlackSettings, token: str) -> AsyncIterator[Finding]:
         yield bad(f"Slack: the bot token is not taken ({error}). Copy it again from *Install App*. {ADVICE}")
         return
     yield good(f"Slack: the bot token is {response['user']}'s in the workspace {response['team']}")
-    granted = {scope for scope in str(response.headers.get("x-oauth-scopes", "")).split(",") if scope}
+    granted = await granted_scopes(client)
     missing = [scope for scope in SCOPES if scope not in granted]
     if granted and missing:
         yield bad(

@@ -19,6 +19,11 @@ from bot.ports import ChatError, RateLimited, Undeliverable, Unreachable
 
 T = TypeVar("T")
 
+
+class TokenRefused(Unreachable):
+    """Slack does not take the workspace's token, at least not now."""
+
+
 TIMEOUT_S = 20
 RATE_LIMIT_TRIES = 2
 SHORT_WAIT_S = 5
@@ -28,6 +33,9 @@ DOWNLOAD_TIMEOUT = aiohttp.ClientTimeout(total=120)
 
 # Slack's own failures pass. Slack will repeat every other refusal.
 _PASSING = {"fatal_error", "internal_error", "request_timeout", "service_unavailable", "team_added_to_org"}
+
+# Slack does not take the token. The operator can mend that within minutes, so it passes too.
+_TOKEN_REFUSED = {"account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"}
 
 _ADVICE = {
     "account_inactive": "the app was uninstalled; install it again",
@@ -108,14 +116,25 @@ def is_gone(error: ChatError) -> bool:
     return isinstance(cause, SlackApiError) and cause.response.get("error") == "message_not_found"
 
 
+async def granted_scopes(client: AsyncWebClient) -> frozenset[str]:
+    """The scopes of the client's token; empty where Slack does not tell. Raises ChatError."""
+    response = await _answer("auth.test", client.auth_test())
+    told = str(response.headers.get("x-oauth-scopes", ""))
+    return frozenset(scope.strip() for scope in told.split(",") if scope.strip())
+
+
 async def _checked(method: str, calling: Awaitable[AsyncSlackResponse]) -> Mapping[str, Any]:
+    response = await _answer(method, calling)
+    return response.data if isinstance(response.data, dict) else {}
+
+
+async def _answer(method: str, calling: Awaitable[AsyncSlackResponse]) -> AsyncSlackResponse:
     try:
-        response = await calling
+        return await calling
     except SlackApiError as error:
         raise chat_error(method, error) from error
     except (TimeoutError, aiohttp.ClientError, SlackClientError, OSError) as error:
         raise Unreachable(f"Slack did not answer {method}: {error!r}") from error
-    return response.data if isinstance(response.data, dict) else {}
 
 
 async def upload(client: AsyncWebClient, channel: str | None, content: bytes, name: str) -> str:
@@ -168,5 +187,7 @@ def chat_error(method: str, error: SlackApiError) -> ChatError:
     if name in _PASSING or error.response.status_code >= 500:
         return Unreachable(f"Slack could not carry out {method}: {name}.")
     advice = _ADVICE.get(name, name)
+    if name in _TOKEN_REFUSED:
+        return TokenRefused(f"Slack refused {method}: {advice}.")
     complaints = (error.response.get("response_metadata") or {}).get("messages") or []
     return Undeliverable(f"Slack refused {method}: {advice}. {' '.join(complaints)}".strip())

@@ -30,7 +30,7 @@ from bot.settings import SlackSettings
 
 Body: TypeAlias = Mapping[str, Any]
 Ack: TypeAlias = Callable[..., Awaitable[None]]
-Meet: TypeAlias = Callable[[Team, str], Awaitable[Person]]
+Meet: TypeAlias = Callable[[Team, str], Person]
 
 _BUTTONS = re.compile("^(" + "|".join(kind.value for kind in ActionKind) + r"):\d+$")
 _IN_PLACE = {ActionKind.SHOW_MORE, ActionKind.TAKE}
@@ -137,7 +137,7 @@ class Controls:
             await ack(response_action="errors", errors=errors)
             return
         team = await self._teams.of(body["team"]["id"])
-        person = await self._meet(team, body["user"]["id"])
+        person = self._meet(team, body["user"]["id"])
         answer = events.ref(team.id, where["channel"], where["ts"])
         view_id = body["view"]["id"]
         correction = ThreadReply(
@@ -179,7 +179,7 @@ class Controls:
         """Draw the Home tab, whenever it is opened."""
         if event.get("tab", "home") == "home":
             team = await self._teams.of(body["team_id"])
-            await self._show_home(team, await self._meet(team, event["user"]))
+            await self._show_home(team, self._meet(team, event["user"]))
 
     async def use_home(self, ack: Ack, body: Body) -> None:
         """A control of the Home tab. The result goes to the direct messages, and the tab is drawn anew."""
@@ -200,7 +200,7 @@ class Controls:
 
         await self._answer(body, work)
         team = await self._teams.of(body["team"]["id"])
-        await self._show_home(team, await self._meet(team, body["user"]["id"]))
+        await self._show_home(team, self._meet(team, body["user"]["id"]))
 
     # The steps of the above
 
@@ -213,7 +213,7 @@ class Controls:
     ) -> None:
         """Do the work and show its result. An error of the bot's is shown in its own words."""
         team = await self._teams.of(_team_of(body))
-        person = await self._meet(team, _user_of(body))
+        person = self._meet(team, _user_of(body))
         place = _place_of(team, body)
         try:
             said = await work(team, person, place)

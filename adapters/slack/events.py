@@ -6,7 +6,7 @@ announcement under another event id. So an event is named by the message's chann
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias  # event bodies are JSON
@@ -16,6 +16,8 @@ from bot.events import Deletion, Edit, Message, Person, Place, Platform, Reactio
 from engine.types import Mode
 
 Json: TypeAlias = Mapping[str, Any]
+
+SLACKBOT = "USLACKBOT"  # Slack's own bot: its messages carry no bot_id
 
 # Messages of other subtypes (joins, topics, other bots) are not addressed to the bot.
 _SAID = {None, "file_share", "thread_broadcast"}
@@ -75,6 +77,16 @@ class Said:
         return ref(self.team, self.channel, self.thread) if self.thread else None
 
 
+def team_of(body: Json) -> str:
+    """The workspace that the event was sent to.
+
+    In a channel shared with another company `team_id` may be that company's workspace, where the app is not
+    installed. So Slack also names the installation.
+    """
+    authorizations: Sequence[Json] = body.get("authorizations") or ({},)
+    return str(authorizations[0].get("team_id") or body.get("team_id") or "")
+
+
 def said(body: Json, bot: str) -> Said | None:
     """A person's message, new or changed; None for every other event."""
     event = body["event"]
@@ -87,12 +99,12 @@ def said(body: Json, bot: str) -> Said | None:
             return None
     if event["type"] not in ("message", "app_mention") or message.get("subtype") not in _SAID:
         return None
-    if message.get("bot_id") or message.get("user") in (None, bot):
+    if message.get("bot_id") or message.get("user") in (None, bot, SLACKBOT):
         return None
     raw = message.get("text") or ""
     thread = message.get("thread_ts")
     return Said(
-        team=body["team_id"],
+        team=team_of(body),
         channel=event["channel"],
         ts=message["ts"],
         thread=None if thread == message["ts"] else thread,
@@ -115,23 +127,24 @@ def deletion(body: Json) -> Deletion | None:
     else:
         return None
     at = time_of(event.get("event_ts") or event["ts"])
-    where = ref(body["team_id"], event["channel"], ts)
+    where = ref(team_of(body), event["channel"], ts)
     return Deletion(event=f"delete:{where.channel}:{ts}", ref=where, at=at)
 
 
 def reaction(body: Json, bot: str) -> Reaction | None:
     """An emoji that a person, not the bot, put on a message or took off."""
     event = body["event"]
-    if event["type"] not in ("reaction_added", "reaction_removed") or event["user"] == bot:
+    if event["type"] not in ("reaction_added", "reaction_removed") or event["user"] in (bot, SLACKBOT):
         return None
     if event["item"].get("type") != "message":
         return None
     item, on = event["item"], event["type"] == "reaction_added"
-    key = f"{body['team_id']}/{item['channel']}:{item['ts']}:{event['user']}:{event['reaction']}"
+    team = team_of(body)
+    key = f"{team}/{item['channel']}:{item['ts']}:{event['user']}:{event['reaction']}"
     return Reaction(
         event=f"reaction:{key}:{event['event_ts']}",
-        ref=ref(body["team_id"], item["channel"], item["ts"]),
-        person=person(body["team_id"], event["user"]),
+        ref=ref(team, item["channel"], item["ts"]),
+        person=person(team, event["user"]),
         emoji=event["reaction"],
         on=on,
         at=time_of(event["event_ts"]),

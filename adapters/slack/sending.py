@@ -24,6 +24,7 @@ from adapters.slack.blocks import (
     notice,
 )
 from adapters.slack.connection import (
+    TokenRefused,
     call,
     is_gone,
     pages,
@@ -163,9 +164,10 @@ class Sender:
             posted = await call(
                 team.client, "chat.postMessage", **shown, **marked, **thread, unfurl_links=False
             )
-        except Undeliverable:
+        except (TokenRefused, Undeliverable) as error:
             self._uncertain.pop(outgoing.key, None)
-            self._teams.forget(team.id)  # the workspace's token may have been renewed meanwhile
+            if isinstance(error, TokenRefused):
+                self._teams.refused(team.id)
             raise
         return ref(team.id, str(posted["channel"]), str(posted["ts"]))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
-from adapters.slack.connection import call, new_client, patiently
+from adapters.slack.connection import call, granted_scopes, new_client, patiently
 from bot.ports import Undeliverable
 from bot.settings import SlackSettings
 from bot.store.installations import InstallationStore
@@ -39,6 +39,10 @@ SCOPES = (
 )
 
 
+class NotInstalled(Undeliverable):
+    """The app is not installed in this workspace."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Team:
     """A workspace, with the bot's own user in it."""
@@ -57,18 +61,20 @@ class Teams:
         self._settings = settings
         self._installations = installations
         self._known: dict[str, Team] = {}
+        self._removed: set[str] = set()
+        self._refused: set[str] = set()  # workspaces whose token Slack did not take
         self._lock = asyncio.Lock()
 
     def new_client(self, token: str) -> AsyncWebClient:
         return new_client(token, self._settings.api_url)
 
     async def of(self, team: str) -> Team:
-        """The workspace. Raises Undeliverable where the app is not installed."""
+        """The workspace. Raises NotInstalled; ChatError where the token's workspace is not known yet."""
         async with self._lock:
-            if team not in self._known:
+            if team not in self._known and not (self._settings.bot_token and self._known):
                 await self._learn(team)
-            if team not in self._known:
-                raise Undeliverable(f"The app is not installed in the workspace {team}.")
+            if team not in self._known or team in self._removed:
+                raise NotInstalled(f"The app is not installed in the workspace {team}.")
             return self._known[team]
 
     async def all(self) -> list[Team]:
@@ -80,29 +86,46 @@ class Teams:
                 return list(self._known.values())
         return [await self.of(team) for team in await self._installations.teams()]
 
-    def forget(self, team: str) -> None:
-        """The workspace's token may have changed: the next call reads it anew."""
-        self._known.pop(team, None)
+    async def missing_scopes(self, team: Team) -> list[str]:
+        """The scopes that the workspace has not granted. Raises ChatError."""
+        granted = await patiently(lambda: granted_scopes(team.client))
+        return [scope for scope in SCOPES if scope not in granted] if granted else []
+
+    def refused(self, team: str) -> None:
+        """Slack did not take the workspace's token. It is read anew, where it is stored."""
+        self._refused.add(team)
+        self._forget(team)
+
+    def has_returned(self, team: str) -> bool:
+        """Called when the workspace works: whether its token was refused before. True once."""
+        was_refused = team in self._refused
+        self._refused.discard(team)
+        return was_refused
 
     async def add(self, *, team: str, bot: str, bot_id: str, token: str) -> None:
         """The app was installed in a workspace, perhaps again with another token. Raises StoreError."""
         data = {"team": team, "bot": bot, "bot_id": bot_id, "token": token}
         await self._installations.save(team, data)
-        self.forget(team)
+        self._removed.discard(team)
+        self._forget(team)
 
     async def remove(self, team: str) -> None:
         """The app was uninstalled in the workspace."""
-        self.forget(team)
+        self._removed.add(team)
+        self._forget(team)
         await self._installations.remove(team)
 
-    def authorizer(self) -> Callable[..., Awaitable[AuthorizeResult]]:
+    def authorizer(self) -> Callable[..., Awaitable[AuthorizeResult | None]]:
         """The function that Bolt calls for the workspace of an event.
 
         Bolt passes its arguments by name and fails with a method's `self`, so this returns a function.
         """
 
-        async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-            team = await self.of(team_id or "")
+        async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult | None:
+            try:
+                team = await self.of(team_id or "")
+            except NotInstalled:
+                return None
             return AuthorizeResult(
                 enterprise_id=enterprise_id,
                 team_id=team.id,
@@ -112,6 +135,11 @@ class Teams:
             )
 
         return authorize
+
+    def _forget(self, team: str) -> None:
+        """Read the workspace's token anew at the next call. A token from the settings stays the same."""
+        if not self._settings.bot_token:
+            self._known.pop(team, None)
 
     async def _learn(self, team: str | None) -> None:
         if self._settings.bot_token:

@@ -44,6 +44,8 @@ class SlackServer:
         self.is_repeating = False  # every envelope is sent twice
         self.is_losing_acks = False  # acknowledgements are ignored once each, so everything is sent again
         self.ack_timeout_s = ACK_TIMEOUT_S
+        self.acked_after_s: list[float] = []  # for each event, how long the acknowledgement took
+        self.api_delay_s = 0.0  # every call is answered so late
         self.rate_limits: dict[str, int] = defaultdict(int)  # method → how many calls are still refused
         self.retry_after_s = 1
         self.refusals: dict[str, list[str]] = defaultdict(list)  # method → errors for the next calls
@@ -209,13 +211,11 @@ class SlackServer:
         """Send out what has happened in a workspace since last time."""
         while workspace.announcements:
             event = workspace.announcements.pop(0)
-            body: Json = {
-                "type": "event_callback",
-                "token": "x",
-                "team_id": workspace.team,
-                "api_app_id": "A1",
-            }
+            body: Json = {"type": "event_callback", "token": "x", "api_app_id": "A1"}
             body |= {"event": event, "event_id": f"Ev{next(self._count):06d}", "event_time": int(time.time())}
+            # docs.slack.dev, "Slack Connect: working with channels between organizations": in a shared channel
+            # `team_id` may be the other company's. `authorizations` names the workspace that has the app.
+            body["team_id"] = workspace.companies.get(event.get("user", ""), workspace.team)
             body["authorizations"] = [{"team_id": workspace.team, "user_id": workspace.bot, "is_bot": True}]
             self._spawn(self._deliver_until_acknowledged(body))
 
@@ -226,8 +226,10 @@ class SlackServer:
 
     async def _deliver_until_acknowledged(self, body: Json) -> None:
         for attempt in range(4):
+            began = time.monotonic()
             try:
                 await self._deliver("events_api", body, attempt=attempt)
+                self.acked_after_s.append(time.monotonic() - began)
             except (TimeoutError, ConnectionError):
                 continue
             if not (self.is_losing_acks and attempt == 0):
@@ -284,6 +286,7 @@ class SlackServer:
     async def _api(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
         self.calls[method] += 1
+        await asyncio.sleep(self.api_delay_s)
         if self.rate_limits[method] > 0:
             self.rate_limits[method] -= 1
             headers = {"Retry-After": str(self.retry_after_s)}
@@ -301,7 +304,13 @@ class SlackServer:
             self.drops[method] -= 1
             assert request.transport
             request.transport.abort()
-        return web.json_response(body)
+        return web.json_response(body, headers=self._scopes_of(method, request))
+
+    def _scopes_of(self, method: str, request: web.Request) -> dict[str, str]:
+        # docs.slack.dev, "Authentication": `x-oauth-scopes` names what the token was granted.
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        workspace = next((w for w in self.workspaces.values() if w.token == token), None)
+        return {"x-oauth-scopes": ",".join(sorted(workspace.scopes))} if workspace else {}
 
     def _answer(self, method: str, authorization: str, arguments: Json) -> Json:
         if self.refusals[method]:

@@ -97,6 +97,7 @@ class Workspace:
         self.is_revoked = False
         self.scopes = set(ALL_SCOPES)
         self.users: dict[str, str] = {bot: "nightloom"}
+        self.companies: dict[str, str] = {}  # who belongs to another company, and its workspace
         self.channels: dict[str, Channel] = {}
         self.posts: dict[tuple[str, str], Post] = {}
         self.views: dict[str, Json] = {}
