@@ -213,8 +213,8 @@ class SlackServer:
             event = workspace.announcements.pop(0)
             body: Json = {"type": "event_callback", "token": "x", "api_app_id": "A1"}
             body |= {"event": event, "event_id": f"Ev{next(self._count):06d}", "event_time": int(time.time())}
-            # docs.slack.dev, "Slack Connect: working with channels between organizations": in a shared channel
-            # `team_id` may be the other company's. `authorizations` names the workspace that has the app.
+            # docs.slack.dev, "Slack Connect": in a channel shared with another company
+            # `team_id` may be that company's. `authorizations` names the workspace that has the app.
             body["team_id"] = workspace.companies.get(event.get("user", ""), workspace.team)
             body["authorizations"] = [{"team_id": workspace.team, "user_id": workspace.bot, "is_bot": True}]
             self._spawn(self._deliver_until_acknowledged(body))
