@@ -80,7 +80,12 @@ async def test_an_event_of_an_unknown_workspace_is_acknowledged_ignored_and_name
         event = {"type": "message", "channel": "C9", "user": "U9", "text": "<@UBOT> tea?", "ts": "1.000001"}
         with capture_logs() as logs:
             for number in range(3):
-                body = {"type": "event_callback", "team_id": "T9", "event_id": f"E{number}", "event": event}
+                body: dict[str, Any] = {
+                    "type": "event_callback",
+                    "team_id": "T9",
+                    "event_id": f"E{number}",
+                    "event": event,
+                }
                 body["authorizations"] = [{"team_id": "T9", "user_id": "UBOT", "is_bot": True}]
                 await server._deliver("events_api", body)
         unknown = [entry for entry in logs if entry["event"] == "slack.unknown_workspace"]
@@ -148,7 +153,7 @@ async def test_an_event_that_slack_delivers_hours_later_is_answered(
     async with start() as bot:
         event: dict[str, Any] = {"type": "app_mention", "channel": "CANN", "user": "UANN", "ts": ts}
         event |= {"text": "<@UBOT> tea?", "event_ts": ts}
-        body = {"type": "event_callback", "team_id": "T1", "event_id": "E1", "event": event}
+        body: dict[str, Any] = {"type": "event_callback", "team_id": "T1", "event_id": "E1", "event": event}
         server.workspace.posts["CANN", ts] = Post(ts=ts, channel="CANN", user="UANN", text="<@UBOT> tea?")
         for _ in range(2):
             await server._deliver("events_api", body, attempt=1)
