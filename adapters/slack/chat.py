@@ -169,7 +169,10 @@ class SlackChat(Chat):
             self._catch_up.reacted(reaction.ref)
             await self._app.reaction(reaction)
         elif said := events.said(body, team.bot):
-            await self._hear(said, self.person(team, said.user))
+            person = self.person(team, said.user)
+            await self._hear(said, person)
+            if person.name is None:
+                self._errands.add(partial(self._learn_name, team, said.user))
 
     async def _hear(self, said: Said, person: Person) -> None:
         """Decide whether the message talks or teaches, by the rule in the module's docstring.
@@ -260,18 +263,17 @@ class SlackChat(Chat):
                 log.warning("slack.missing_scopes", team=team.id, scopes=", ".join(missing), advice=advice)
 
     def person(self, team: Team, user: str) -> Person:
-        """The person behind a user id. A name that is not known is asked for later, and stored."""
-        key = f"{team.id}:{user}"
-        name = self._names.get(key)
-        if name is None:
-            self._errands.add(partial(self._learn_name, team, user, key))
-        return events.person(team.id, user, name)
+        """The person behind a user id, with the name as far as it is known."""
+        key = events.person(team.id, user).key
+        return events.person(team.id, user, self._names.get(key))
 
-    async def _learn_name(self, team: Team, user: str, key: str) -> None:
-        name = self._names.get(key) or await _name_of(team.client, user)
-        if name is not None and key not in self._names:
+    async def _learn_name(self, team: Team, user: str) -> None:
+        """Ask Slack for the name of a person whose first event is stored."""
+        key = events.person(team.id, user).key
+        if key in self._names or (name := await _name_of(team.client, user)) is None:
+            return
+        if await self._app.store.people.change(key, name=name):
             self._names[key] = name
-            await self._app.store.people.change(events.person(team.id, user).key, name=name)
 
     # The connection
 
