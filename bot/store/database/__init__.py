@@ -5,6 +5,7 @@ Knows no table and no query. The two kinds are in `sqlite` and `postgres`; `open
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
@@ -19,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 T = TypeVar("T")
 
 # What reading or writing raises when the database, or the disk under it, is away.
-AWAY: Final = (SQLAlchemyError, OSError)
+AWAY: Final = (SQLAlchemyError, sqlite3.Error, OSError)
 
 
 # Any: rows and parameters are described by columns, not by types.

@@ -2,7 +2,8 @@
 
 The writes that wait while one transaction is on its way to the disk go together into the next, so that
 five hundred small writes a second cost a handful of commits. With the write-ahead log a reader never waits
-for the writer. Each connection has a thread of its own.
+for the writer. Each connection has a thread of its own (`sqlite_connection`). The file itself is looked after
+by plain statements, on a connection of aiosqlite.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+import aiosqlite
 import sqlalchemy
-from sqlalchemy import URL, text
+from sqlalchemy import URL
 
 from bot.errors import StoreError
 from bot.store.database import Database, DatabaseConnection, Work, schema
-from bot.store.database.sqlite_driver import Line, connected, finished
+from bot.store.database.sqlite_connection import SqliteConnection, connected, finished
 
 T = TypeVar("T")
 
@@ -50,15 +52,16 @@ class Sqlite(Database):
         # Needs no size, as whoever puts a write in waits for it. Any: each job has a result of its own type.
         self._jobs: asyncio.Queue[_Job[Any]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
-        self._lines: list[Line] = []
-        self._readers: asyncio.Queue[Line] = asyncio.Queue()  # those that nobody reads by now
+        self._connections: list[SqliteConnection] = []
+        self._readers: asyncio.Queue[SqliteConnection] = asyncio.Queue()  # those that nobody reads by now
 
     async def open(self) -> None:
         """Connect, check, migrate. Raises StoreError and SQLAlchemy's errors."""
         writer = await self._connected(WRITING, on_begin="BEGIN IMMEDIATE")
         # Readers see each statement's own moment, as on Postgres: no BEGIN, and nothing to roll back.
         readers = [await self._connected(READING) for _ in range(READERS)]
-        is_newest = await readers[0].do(partial(_look_through, Path(str(self.url.database))))
+        await _check_integrity(Path(str(self.url.database)))
+        is_newest = await readers[0].do(schema.is_newest)
         await writer.do(partial(_prepare, is_newest=is_newest))
         for reader in readers:
             self._readers.put_nowait(reader)
@@ -71,8 +74,8 @@ class Sqlite(Database):
             with suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
-        while self._lines:
-            await self._lines.pop().close()
+        while self._connections:
+            await self._connections.pop().close()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[DatabaseConnection]:
@@ -93,19 +96,19 @@ class Sqlite(Database):
 
     async def wipe_freed(self) -> None:
         """Empty the write-ahead log. Freed pages were overwritten when they were freed."""
-        async with self.reading() as connection:
+        async with aiosqlite.connect(str(self.url.database), timeout=BUSY_TIMEOUT_MS / 1000) as connection:
             for _ in range(WIPE_TRIES):  # while another empties it, this is refused at once
-                found = await connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
-                if not found.one()[0]:
+                ((is_busy, *_),) = await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+                if not is_busy:
                     return
                 await asyncio.sleep(WIPE_PAUSE_S)
 
-    async def _connected(self, pragmas: Sequence[str], *, on_begin: str | None = None) -> Line:
+    async def _connected(self, pragmas: Sequence[str], *, on_begin: str | None = None) -> SqliteConnection:
         line = await connected(self.url, pragmas=pragmas, on_begin=on_begin)
-        self._lines.append(line)
+        self._connections.append(line)
         return line
 
-    async def _write_for_ever(self, writer: Line) -> None:
+    async def _write_for_ever(self, writer: SqliteConnection) -> None:
         while True:
             jobs = [await self._jobs.get()]
             while len(jobs) < MAX_BATCH and not self._jobs.empty():
@@ -117,15 +120,6 @@ class Sqlite(Database):
                 self._jobs.task_done()
 
 
-def _look_through(file: Path, connection: sqlalchemy.Connection) -> bool:
-    """Whether the schema is this version's. Raises StoreError for a damaged file.
-
-    It takes seconds, in which a service that runs on this file goes on writing.
-    """
-    _check_integrity(connection, file)
-    return schema.is_newest(connection)
-
-
 def _prepare(connection: sqlalchemy.Connection, *, is_newest: bool) -> None:
     with connection.begin():
         if not is_newest:
@@ -135,7 +129,7 @@ def _prepare(connection: sqlalchemy.Connection, *, is_newest: bool) -> None:
 
 
 def _together(
-    writer: Line, jobs: Sequence[_Job[Any]], connection: sqlalchemy.Connection
+    writer: SqliteConnection, jobs: Sequence[_Job[Any]], connection: sqlalchemy.Connection
 ) -> Sequence[_Ending]:
     """All in one transaction; where one of them fails, each in one of its own."""
     try:
@@ -169,9 +163,14 @@ class _Ending:
             result.set_result(self.value)
 
 
-def _check_integrity(connection: sqlalchemy.Connection, file: Path) -> None:
+async def _check_integrity(file: Path) -> None:
+    """Raises StoreError for a damaged file.
+
+    It takes seconds, in which a service that runs on this file goes on writing.
+    """
     if file.stat().st_size > MAX_CHECKED_BYTES:
         return
-    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    async with aiosqlite.connect(file) as connection:
+        ((found,),) = await connection.execute_fetchall("PRAGMA quick_check(1)")
     if found != "ok":
         raise StoreError("database_corrupt", f"The database {file} is damaged: restore it from a backup.")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import aiosqlite
 import pytest
@@ -16,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from bot.store import Store
 from bot.store.database import DatabaseConnection, schema, sqlite
 from bot.store.database.sqlite import READERS
+from bot.store.database.sqlite_connection import ConnectionThread
 from bot.store.people import meet
 from tests.bot.store.conftest import Clock, open_store
 from tests.bot.store.making import NOON, OWNER, message, person, taken
@@ -33,13 +33,13 @@ async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
 def errands(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Everything that was handed to a connection's thread."""
     handed: list[object] = []
-    execute = aiosqlite.Connection._execute
+    do = ConnectionThread.do
 
-    async def counted(self: aiosqlite.Connection, work: Any, *arguments: Any, **named: Any) -> Any:
+    async def counted(self: ConnectionThread, work: Callable[[], object]) -> object:
         handed.append(work)
-        return await execute(self, work, *arguments, **named)
+        return await do(self, work)
 
-    monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
+    monkeypatch.setattr(ConnectionThread, "do", counted)
     return handed
 
 
@@ -75,6 +75,34 @@ async def test_a_write_that_awaits_something_else_is_refused_and_takes_no_neighb
     assert len(await store.inbox.of_conversation("ann", "room/t")) == 2
 
 
+async def test_an_errand_that_fails_fails_for_who_gave_it_and_the_thread_goes_on() -> None:
+    thread = ConnectionThread()
+    with pytest.raises(ZeroDivisionError):
+        await thread.do(lambda: 1 // 0)
+    assert await thread.do(threading.current_thread) is not threading.current_thread()
+    thread.end()
+
+
+def test_a_thread_outlives_the_loop_that_gave_it_an_errand() -> None:
+    goes_on, is_done = threading.Event(), threading.Event()
+
+    def work() -> None:
+        goes_on.wait(10)
+
+    async def leave() -> ConnectionThread:
+        thread = ConnectionThread()
+        waiting = asyncio.create_task(thread.do(work))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        return thread
+
+    thread = asyncio.run(leave())
+    goes_on.set()
+    asyncio.run(thread.do(is_done.set))
+    assert is_done.is_set()
+    thread.end()
+
+
 async def test_a_reader_cannot_write(store: Store) -> None:
     async with store.database.reading() as connection:
         with pytest.raises(OperationalError, match="readonly"):
@@ -93,16 +121,16 @@ async def test_a_reader_does_not_wait_for_a_transaction_under_way(store: Store, 
 async def test_a_service_goes_on_writing_while_a_command_looks_through_its_file(
     store: Store, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_looking, goes_on = threading.Event(), threading.Event()
+    is_looking, goes_on = asyncio.Event(), asyncio.Event()
 
-    def look(connection: object, file: Path) -> None:
+    async def look(file: Path) -> None:
         is_looking.set()
-        goes_on.wait(10)
+        await goes_on.wait()
 
     monkeypatch.setattr(sqlite, "_check_integrity", look)
     opening = asyncio.create_task(open_store(f"sqlite:///{tmp_path / 'a.db'}", clock))
-    await asyncio.to_thread(is_looking.wait, 10)
     async with asyncio.timeout(5):
+        await is_looking.wait()
         await taken(store)
     goes_on.set()
     await (await opening).close()
