@@ -17,12 +17,25 @@ from adapters.web.server import WebChat
 from bot import permission, ratings
 from bot.context import Context, new_id, now
 from bot.door.app import App
+from bot.door.buttons import Buttons
+from bot.door.chats import Chats
+from bot.door.choices import Choices
+from bot.door.life import Life
+from bot.door.listeners import Listeners
+from bot.door.work import Work
+from bot.door.worker import Workers
 from bot.errors import StoreError
-from bot.events import NightProgress, Notice, Person, Platform
-from bot.nights.run import Nights
+from bot.events import Notice, Person, Platform
+from bot.nights.morning_notes import Tell
+from bot.nights.run import Hear, Nights
+from bot.nights.ticks import Schedule
+from bot.people import consent
+from bot.people.commands import Commands
+from bot.people.forget import Forgetting
 from bot.ports import Chat, ChatError
 from bot.settings import Settings
 from bot.store import Store
+from bot.teaching.rating_queue import RatingQueue
 from engine.judging import judge
 from engine.judging.judge import SHIPPED_RUBRIC
 from engine.learning.everyday_requests import EverydayRequests
@@ -52,13 +65,11 @@ class Service:
     """A bot with its chats. `run` works until `stop`."""
 
     def __init__(
-        self, app: App, backend: Backend, *, web: WebChat | None, others: Sequence[ChatService]
+        self, app: App, backend: Backend, *, web: WebChat | None, chats: Sequence[ChatService]
     ) -> None:
         self.app = app
         self.web = web
-        self.chats: tuple[ChatService, ...] = (*([web] if web is not None else []), *others)
-        for chat in self.chats:
-            app.attach(chat)
+        self.chats = chats
         self._backend = backend
         self._stopping = asyncio.Event()
 
@@ -123,39 +134,57 @@ async def service(settings: Settings, loading: Callable[[], str]) -> AsyncIterat
             rubrics=rubrics,
             everyday=EverydayRequests(everyday_requests(settings.model)),
         )
-        app = App(context)
-        app.attach_nights(nights(context, app))
+        chats = Chats(context, Listeners())
+        app = assembled(context, chats)
         others = _platforms(settings, app)
         beside = [route for chat in others for route in chat.routes()]
         if beside and not settings.web.enabled:
             raise ChatError(f"Nobody can call {beside[0].path}: set NIGHTLOOM_WEB__ENABLED to true.")
         web = WebChat(settings.web, app, loading=loading, beside=beside) if settings.web.enabled else None
-        yield Service(app, context.backend, web=web, others=others)
+        services: list[ChatService] = [*([web] if web is not None else []), *others]
+        for chat in services:
+            chats.add(chat)
+        yield Service(app, context.backend, web=web, chats=services)
 
 
-def nights(
-    context: Context, app: App | None = None, *, hear: Callable[[str, NightProgress], None] | None = None
-) -> Nights:
-    """What is learned by night. Without an app its progress goes to `hear`, if to anybody."""
+def assembled(context: Context, chats: Chats, *, runs_nights: bool = True) -> App:
+    """The app of its parts. `runs_nights`: whether nights begin by the clock and are carried through here."""
+    by_night = nights(context, hear=chats.listeners.tell, tell=partial(_tell_in_private, chats))
+    workers = Workers(context, chats)
+    work = Work(
+        chats=chats,
+        workers=workers,
+        rating_queue=RatingQueue(context, chats.tell, consent_question=partial(consent.ask_once, context)),
+        life=Life(context, workers),
+        beside=(by_night.run, Schedule(by_night).run) if runs_nights else (),
+    )
+    choices = Choices(context, work)
+    forgetting = Forgetting(context, by_night, drop_work=workers.drop)
+    return App(
+        context,
+        work=work,
+        nights=by_night,
+        choices=choices,
+        buttons=Buttons(context, workers=workers, choices=choices, nights=by_night),
+        commands=Commands(context, nights=by_night, forgetting=forgetting),
+        forgetting=forgetting,
+    )
 
-    async def tell(person: Person, notice: Notice) -> bool:
-        # Where no platform is connected, as in the terminal, the service tells them later.
-        return app is not None and await app.tell(person, None, notice)
 
-    def pass_on(person: str, progress: NightProgress) -> None:
-        if app is not None:
-            app.listeners.tell(person, progress)
-        if hear is not None:
-            hear(person, progress)
-
+def nights(context: Context, *, hear: Hear, tell: Tell) -> Nights:
+    """What is learned by night. `hear` hears how far a night is; `tell` brings the morning notes."""
     return Nights(
         context,
         model_path=located(context.settings.model),
-        hear=pass_on,
+        hear=hear,
         tell=tell,
         may_learn=partial(permission.may_learn, context.settings),
         trainer=Trainer(module=scripted.MODULE) if context.settings.backend.kind == "scripted" else Trainer(),
     )
+
+
+async def _tell_in_private(chats: Chats, person: Person, notice: Notice) -> bool:
+    return await chats.tell(person, None, notice)
 
 
 def backend(settings: Settings) -> Backend:

@@ -16,7 +16,7 @@ from adapters import wiring
 from adapters.cli.terminal import carry_out, console, settings_or_exit
 from bot.answering.with_and_without import compare as compared
 from bot.context import Context
-from bot.events import NightProgress
+from bot.events import NightProgress, Notice, Person
 from bot.nights.run import run_night
 from bot.store.nights import Night
 from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
@@ -44,7 +44,7 @@ def night(
     async def work() -> Night:
         async with _context() as context:
             with bars:
-                return await run_night(wiring.nights(context, hear=hear), person)
+                return await run_night(wiring.nights(context, hear=hear, tell=_not_connected), person)
 
     _tell(carry_out(work))
 
@@ -92,11 +92,17 @@ async def _context() -> AsyncIterator[Context]:
                 await context.backend.stop()
 
 
+async def _not_connected(person: Person, notice: Notice) -> bool:
+    """No platform is connected here: the service tells them later."""
+    del person, notice
+    return False
+
+
 def _tell(ended: Night) -> None:
-    for one in ended.people:
-        version = "" if one.version is None else f", version {one.version}"
-        reason = f": {one.reason}" if one.reason else ""
-        console.print(f"{one.person}: {one.outcome}{version}{reason}", markup=False, soft_wrap=True)
+    for learner in ended.people:
+        version = "" if learner.version is None else f", version {learner.version}"
+        reason = f": {learner.reason}" if learner.reason else ""
+        console.print(f"{learner.person}: {learner.outcome}{version}{reason}", markup=False, soft_wrap=True)
     if not ended.people:
         console.print("Nobody is due: nobody has enough new feedback, or nobody said yes to learning.")
     if ended.problem:

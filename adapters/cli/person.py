@@ -20,6 +20,8 @@ from adapters.cli.terminal import (
 )
 from bot.context import Context
 from bot.door.app import App
+from bot.door.chats import Chats
+from bot.door.listeners import Listeners
 from bot.errors import Unknown
 from bot.events import Command, Notice, Place, person_of
 
@@ -135,9 +137,7 @@ async def _app() -> AsyncIterator[App]:
     settings = settings_or_exit()
     async with wiring.opened(settings) as store:
         context = Context(settings=settings, store=store, backend=UnloadedBackend(settings))
-        app = App(context)
-        app.attach_nights(wiring.nights(context))
-        yield app
+        yield wiring.assembled(context, Chats(context, Listeners()))
 
 
 def _say(notice: Notice) -> None:

@@ -135,7 +135,7 @@ class Interactions:
         action = Action(kind=kind, label="", target=target)
 
         async def result() -> Notice:
-            said = await self._app.press(events.person(interaction.user), _place(interaction), action)
+            said = await self._app.press(events.person(interaction.user), action)
             return said or Notice(text="Done.")
 
         await self._show(interaction, result)

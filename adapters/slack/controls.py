@@ -82,7 +82,7 @@ class Controls:
         is_private = bool((body.get("container") or {}).get("is_ephemeral"))
 
         async def work(team: Team, person: Person, place: Place) -> Notice | None:
-            return await self._app.press(person, place, action)
+            return await self._app.press(person, action)
 
         await self._answer(body, work, replaces=is_private and kind in _IN_PLACE)
 
@@ -191,7 +191,7 @@ class Controls:
         async def work(team: Team, person: Person, place: Place) -> Notice | None:
             if name == ActionKind.UNDO_LORA:
                 action = Action(kind=ActionKind.UNDO_LORA, label="", target=person.key)
-                return await self._app.press(person, place, action)
+                return await self._app.press(person, action)
             arguments = tuple(value.split())
             said = await self._app.command(
                 Command(person=person, place=place, name=name, arguments=arguments)

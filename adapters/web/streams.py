@@ -13,7 +13,7 @@ from aiohttp import web
 from adapters.web import schema
 from adapters.web.answers import reply_of
 from bot.door.app import App
-from bot.door.listeners import Happening
+from bot.door.listeners import News
 from bot.errors import TooMany
 from bot.events import NightProgress, Notice, Progress, Reply
 
@@ -57,7 +57,7 @@ class EventStreams:
                     await self._send_all(response, heard)
         return response
 
-    async def _send_all(self, response: web.StreamResponse, heard: AsyncIterator[Happening]) -> None:
+    async def _send_all(self, response: web.StreamResponse, heard: AsyncIterator[News]) -> None:
         await _write(response, BEAT)
         closing = asyncio.ensure_future(self._closing.wait())
         coming = asyncio.ensure_future(_next(heard))
@@ -79,12 +79,12 @@ class EventStreams:
             coming.cancel()
             await asyncio.wait({closing, coming})
 
-    async def _written(self, event: Happening) -> bytes:
+    async def _written(self, event: News) -> bytes:
         """An event as it goes over the line."""
         kind, shown = await self._shown(event)
         return f"event: {kind}\ndata: {shown.model_dump_json(by_alias=True)}\n\n".encode()
 
-    async def _shown(self, event: Happening) -> tuple[str, schema.Shown]:
+    async def _shown(self, event: News) -> tuple[str, schema.Shown]:
         if isinstance(event, Reply):
             return "reply", await reply_of(self._app, event)
         if isinstance(event, Progress):
@@ -131,7 +131,7 @@ def shown_notice(notice: Notice) -> schema.Notice:
     )
 
 
-async def _next(heard: AsyncIterator[Happening]) -> Happening | None:
+async def _next(heard: AsyncIterator[News]) -> News | None:
     return await anext(heard, None)
 
 

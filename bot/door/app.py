@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
 
@@ -21,11 +20,12 @@ import structlog
 from bot import metrics, ratings
 from bot.answering import conversation
 from bot.context import Context
-from bot.door.listeners import Happening, Listeners
-from bot.door.outbox import Outbox
-from bot.door.rate_limit import RateLimit
-from bot.door.worker import Workers
-from bot.errors import NotYours, Refused, TooMany, Unknown
+from bot.door.admission import Admission
+from bot.door.buttons import Buttons
+from bot.door.choices import Choices
+from bot.door.listeners import News
+from bot.door.work import Work
+from bot.errors import NotYours, Unknown
 from bot.events import (
     Action,
     Choice,
@@ -46,94 +46,61 @@ from bot.events import (
     ThreadReply,
 )
 from bot.nights.run import Nights
-from bot.nights.ticks import Schedule
-from bot.people import buttons, commands, consent, forget
-from bot.ports import Chat
+from bot.people.commands import Commands
+from bot.people.forget import Forgetting
 from bot.store.feedback.reactions import ReactionSet
 from bot.store.inbox import Acceptance, Item, ItemKind
 from bot.store.loras import Version
 from bot.store.nights import Night
-from bot.teaching.rating_queue import RatingQueue
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-LIFE_SIGN_S: Final = 5.0
-DEAD_AFTER_S: Final = 20.0
 SENDING_MAY_TAKE_S: Final = 6.0
-STOPPING_MAY_TAKE_S: Final = 3.0  # with what follows 4: platforms and model have to end too within 10 s
-DYING_MAY_TAKE_S: Final = 1.0
 NOTED_WITHIN_S: Final = 2.0  # Slack sends an event again unless it is acknowledged within 3 s
 LOOK_AGAIN_S: Final = 1.0
 LOOKS_RARER: Final = 1.5  # from look to look: five hundred who wait must not keep the store busy
-EVENTS_ARE_KEPT: Final = timedelta(days=30)  # far longer than any platform delivers again
-FORGET_EVENTS_EVERY: Final = timedelta(hours=6)
 
 
 class App:
     """Takes events and answers them. Each method returns when what it was told is durable."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(
+        self,
+        context: Context,
+        *,
+        work: Work,
+        nights: Nights,
+        choices: Choices,
+        buttons: Buttons,
+        commands: Commands,
+        forgetting: Forgetting,
+    ) -> None:
         self.context = context
         self.store = context.store
-        self.listeners = Listeners()
-        self._chats: dict[Platform, Chat] = {}
-        self._outboxes: dict[Platform, Outbox] = {}
-        self._workers = Workers(context, self.listeners, self._chats, self._outboxes)
-        self._rate_limit = RateLimit(context.settings.limits.messages_per_minute, time.monotonic)
-        self._coming: Counter[str] = Counter()  # of each person, what is admitted and not yet in the queue
-        self._rating_queue = RatingQueue(
-            context, self._workers.tell, consent_question=partial(consent.ask_once, context)
-        )
-        self._stopping = asyncio.Event()
-        self._ended: asyncio.Event | None = None  # None: `run` has not begun
-        self._has_adopted = asyncio.Event()
-        self._nights: Nights | None = None
-
-    def attach_nights(self, nights: Nights) -> None:
-        """What is learned by night is learned by these, started by the clock or by hand. Before `run`."""
+        self._work = work
+        self._workers, self._chats = work.workers, work.chats
+        self._rating_queue = work.rating_queue
+        self._listeners = work.chats.listeners
+        self._admission = Admission(context, work)
         self._nights = nights
-
-    def attach(self, chat: Chat) -> None:
-        """Answers to this platform go through `chat` from now on. Before `run`."""
-        self._chats[chat.platform] = chat
-        self._outboxes[chat.platform] = Outbox(self.context, chat, self.listeners)
+        self._choices = choices
+        self._buttons = buttons
+        self._commands = commands
+        self._forgetting = forgetting
 
     async def run(self) -> None:
         """Work until `stop`: what an earlier process left undone first."""
-        store, owner = self.store, self.context.owner
-        self._ended = asyncio.Event()
-        try:
-            await store.leases.live(owner, for_s=DEAD_AFTER_S)
-            async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(outbox.run()) for outbox in self._outboxes.values()]
-                running.append(tasks.create_task(self._workers.run()))
-                running.append(tasks.create_task(self._live()))
-                running.append(tasks.create_task(self._rating_queue.run()))
-                if self._nights is not None:
-                    running.append(tasks.create_task(self._nights.run()))
-                    running.append(tasks.create_task(Schedule(self._nights).run()))
-                await self._stopping.wait()
-                stop_by = time.monotonic() + STOPPING_MAY_TAKE_S
-                await self._workers.stop(STOPPING_MAY_TAKE_S)
-                left_s = max(0.0, stop_by - time.monotonic())
-                await asyncio.gather(*(outbox.drain(left_s) for outbox in self._outboxes.values()))
-                for task in running:
-                    task.cancel()
-            await self._die()
-        finally:
-            self._ended.set()
+        await self._work.run()
 
     async def stop(self) -> None:
         """Finish what is being sent, leave the rest in the inbox, end `run`. Under 10 s."""
-        self._stopping.set()
-        if self._ended is not None:
-            await self._ended.wait()
+        await self._work.stop()
 
     async def message(self, message: Message) -> str:
         """Take a question; its id. A repeated event gives the same id. Raises Refused, TooMany."""
-        async with self._admitted(message) as known:
+        async with self._admission.admitted(message) as known:
             if known is not None:
                 return known
             place_name = conversation.name_of(message.place)
@@ -149,7 +116,7 @@ class App:
         item = await self._item_at(edit.ref)
         if item.person.key != edit.person.key:
             raise NotYours("not_yours", "This message is another person's.")
-        await self._admit(edit.person, edit.text)
+        await self._admission.check(edit.person, edit.text)
         if item.kind is ItemKind.THREAD_REPLY:
             return
         if await self.store.inbox.edit(edit, item.id, owner=self.context.owner):
@@ -161,7 +128,7 @@ class App:
         item = await self._item_at(deletion.ref)
         if await self.store.withdrawals.take(deletion, item.id):
             self._workers.cancel(item.person.key, item.id)
-            self.listeners.settled(item.id)
+            self._listeners.settled(item.id)
 
     async def reaction(self, reaction: Reaction) -> int | None:
         """An emoji was put on or taken off: the rating (1..5) that the person's set now amounts to.
@@ -206,7 +173,7 @@ class App:
             raise Unknown("unknown_reply", "This is no answer of mine.")
         if reply.person != person.key:
             raise NotYours("not_yours", "This answer was given to another person.")
-        async with self._admitted(thread_reply) as known:
+        async with self._admission.admitted(thread_reply) as known:
             if known is not None:
                 return known
             taken = await self.store.inbox.take_thread_reply(
@@ -217,38 +184,20 @@ class App:
             return taken.id
 
     async def choose(self, choice: Choice) -> Reply:
-        """Another branch becomes the answer. Raises Unknown, NotYours.
+        """Another branch becomes the answer. Raises Unknown, NotYours."""
+        return await self._choices.take(choice)
 
-        In a duel the shown answer itself may be chosen: by the reply's own id.
-        """
-        reply = await self.store.replies.get(choice.reply)
-        if reply.person != choice.person.key:
-            raise NotYours("not_yours", "This answer was given to another person.")
-        origin = await self._origin(reply)
-        is_kept = choice.alternative == reply.id
-        choose = self.store.choices.keep if is_kept else self.store.choices.take
-        if await choose(choice, owner=self.context.owner):
-            self._workers.send(reply.id, origin.place, message=origin.id)
-        self._rating_queue.put(choice.person)
-        return await self.store.replies.get(choice.reply)
-
-    async def press(self, person: Person, place: Place, action: Action) -> Notice | None:
+    async def press(self, person: Person, action: Action) -> Notice | None:
         """A button was pressed: what to show to that person alone, if anything. Raises BotError."""
-        del place
-        hands = buttons.Hands(put_back=self._workers.put, choose=self.choose, undo_lora=self.undo_lora)
-        return await buttons.press(self.context, hands, person, action)
+        return await self._buttons.press(person, action)
 
     async def command(self, command: Command) -> Notice:
         """A command by name: what to show to that person alone. Raises BotError."""
-        hands = commands.Hands(erase=self.erase, undo_lora=self.undo_lora, start_night=self.start_night)
-        return await commands.run(self.context, hands, command)
+        return await self._commands.run(command)
 
     async def erase(self, person: str) -> dict[str, int]:
         """Forget a person: their work, LoRAs, rows; how much of each there was. Raises Unknown."""
-        for item_id in await self.store.inbox.waiting_of(person):
-            self._workers.cancel(person, item_id)
-        erase_loras = self._no_loras if self._nights is None else self._nights.erase
-        return await forget.forget(self.context, person, erase_loras=erase_loras)
+        return await self._forgetting.forget(person)
 
     async def posted(self, platform: Platform, *, since: datetime, limit: int) -> Sequence[tuple[Ref, Place]]:
         """The pieces of the answers posted since then, newest first, for reading back.
@@ -257,8 +206,8 @@ class App:
         """
         try:
             async with asyncio.timeout(SENDING_MAY_TAKE_S):
-                await self._has_adopted.wait()
-                if sends := self._outboxes[platform].on_their_way():
+                await self._work.life.has_adopted.wait()
+                if sends := self._chats.on_their_way(platform):
                     await asyncio.wait(sends)
         except TimeoutError:  # it is read back after the next connection
             log.info("read back before all was sent", platform=platform)
@@ -271,7 +220,7 @@ class App:
     async def outcome(self, message_id: str, *, wait_s: float = 0.0) -> Outcome:
         """What became of a message or thread reply, waiting until it is settled. Raises Unknown."""
         until, pause_s = time.monotonic() + wait_s, LOOK_AGAIN_S
-        async with self.listeners.watching(message_id) as happened:
+        async with self._listeners.watching(message_id) as happened:
             while True:
                 happened.clear()
                 outcome = await self._outcome(message_id)
@@ -284,26 +233,23 @@ class App:
 
     async def start_night(self, people: Sequence[str] | None) -> Night:
         """A night for these people, or for everybody with enough that is new. Raises Unknown, Refused."""
-        nights = self._learning()
-        return await nights.get(await nights.start(people))
+        return await self._nights.get(await self._nights.start(people))
 
     async def night(self, night_id: str, *, wait_s: float = 0.0) -> Night:
         """How far a night is, or what came of it, waiting until it is over. Raises Unknown."""
-        if self._nights is None:
-            return await self.store.nights.get(night_id)
         return await self._nights.wait(night_id, timeout_s=wait_s)
 
     async def undo_lora(self, person: str) -> Version | None:
         """The LoRA before goes live again; None: the bare base. Raises Unknown when nothing is live."""
-        return await self._learning().undo(person)
+        return await self._nights.undo(person)
 
-    def listen(self, person: str) -> AbstractAsyncContextManager[AsyncIterator[Happening]]:
+    def listen(self, person: str) -> AbstractAsyncContextManager[AsyncIterator[News]]:
         """Everything that happens to a person from now on. A slow listener loses progress, nothing else."""
-        return self.listeners.listen(person)
+        return self._listeners.listen(person)
 
     async def tell(self, person: Person, place: Place | None, notice: Notice) -> bool:
         """Say something to one person alone, where they can be reached. False: another time it may arrive."""
-        return await self._workers.tell(person, place, notice)
+        return await self._chats.tell(person, place, notice)
 
     async def _found(self, ref: Ref, look: Callable[[], Awaitable[T | None]]) -> T | None:
         """What `look` finds at a platform message.
@@ -311,18 +257,12 @@ class App:
         The platform may tell of an answer of ours before it has told us where that stands. So where one is
         just being sent there, what is not found is looked for again once that is noted.
         """
-        outbox = self._outboxes.get(ref.platform)
-        sends = outbox.begun_in(ref.channel) if outbox else ()  # before looking: what ends meanwhile counts
+        sends = self._chats.begun_at(ref)  # before looking: what ends meanwhile counts
         found = await look()
         if found is None and sends:
             await asyncio.wait(sends, timeout=NOTED_WITHIN_S)
             found = await look()
         return found
-
-    def _learning(self) -> Nights:
-        if self._nights is None:
-            raise Refused("no_nights", "This service does not learn by night.")
-        return self._nights
 
     async def _reacted(self, standing: ReactionSet, person: Person) -> None:
         """What follows from the emoji that a person has on an answer to them now."""
@@ -330,53 +270,6 @@ class App:
         if is_never != standing.never_learn:
             await self.store.replies.never_learn(standing.reply, is_never)
         self._rating_queue.put(person)
-
-    async def _no_loras(self, person: str) -> int:
-        return len(await self.store.loras.of_person(person))
-
-    @asynccontextmanager
-    async def _admitted(self, said: Message | ThreadReply) -> AsyncIterator[str | None]:
-        """The id of what is here already, where there is no room for more; None: it is to be taken in within.
-
-        Raises Refused or TooMany. What is being taken in waits already, or a burst would pass the limit.
-        """
-        try:
-            await self._admit(said.person, said.text)
-        except TooMany:
-            known = await self.store.events.subject(said.ref.platform, said.event)
-            if known is None:
-                raise
-            self._workers.put_again(said.person.key, known)
-            yield known
-            return
-        self._coming[said.person.key] += 1
-        try:
-            yield None
-        finally:
-            self._coming[said.person.key] -= 1
-            self._coming += Counter()  # keeps those above zero
-
-    async def _admit(self, person: Person, text: str) -> None:
-        """Raises Refused or TooMany before anything is kept."""
-        limits = self.context.settings.limits
-        if not text.strip():
-            raise Refused("empty", "There is nothing in this message: write something.")
-        if len(text) > limits.max_message_chars:
-            most = limits.max_message_chars
-            raise Refused("too_long", f"Write {most} characters at most; these are {len(text)}.")
-        known = await self.store.people.get(person.key)
-        if known is not None and known.is_blocked:
-            raise Refused("blocked", "You are blocked here. Ask the operator.")
-        wait_s = self._rate_limit.wait_s(person.key)
-        if wait_s:
-            raise TooMany("too_fast", "That was too much at once: wait a little.", retry_after_s=wait_s)
-        if self._workers.waiting(person.key) + self._coming[person.key] >= limits.waiting_per_person:
-            raise TooMany("too_many", "Too much of yours waits already: wait a little.", retry_after_s=5.0)
-        # A platform may hand over questions faster than it takes answers: what is not sent yet waits too.
-        outbox = self._outboxes.get(person.platform)
-        unsent = outbox.unsent if outbox else 0
-        if len(self._workers) + self._coming.total() + unsent >= limits.waiting:
-            raise TooMany("busy", "I am very busy: ask again in a minute.", retry_after_s=60.0)
 
     def _take_up(self, taken: Acceptance, person: Person, place: Place, kind: ItemKind) -> None:
         if taken.is_new:
@@ -390,14 +283,6 @@ class App:
         item = await self.store.inbox.at(ref)
         if item is None:
             raise Unknown("unknown_message", "There is no such message.")
-        return item
-
-    async def _origin(self, reply: Reply) -> Item:
-        """What the reply was made for. Raises Unknown for an imported one."""
-        recorded = await self.store.replies.recorded(reply.id)
-        item = await self.store.inbox.get(recorded.cause or reply.message)
-        if item is None:
-            raise Unknown("unknown_message", "This answer was imported and stands nowhere.")
         return item
 
     def _rating(self, emoji: frozenset[str]) -> int | None:
@@ -423,31 +308,6 @@ class App:
             kind=item.taught_as,
             note=item.note,
         )
-
-    async def _die(self) -> None:
-        """What is left is free at once; where that cannot be said, once this process's lease runs out."""
-        try:
-            async with asyncio.timeout(DYING_MAY_TAKE_S):
-                await self.store.leases.die(self.context.owner)
-        except Exception as error:  # a database that is away must not make a stop a fault
-            metrics.ERRORS.labels("die", type(error).__name__).inc()
-            log.exception("the lease could not be given back")
-
-    async def _live(self) -> None:
-        """Say that this process lives, and take up what dead ones left."""
-        events_forgotten_at = datetime.min.replace(tzinfo=UTC)
-        while True:
-            try:
-                await self.store.leases.live(self.context.owner, for_s=DEAD_AFTER_S)
-                await self._workers.adopt()
-                self._has_adopted.set()
-                if self.context.clock() - events_forgotten_at > FORGET_EVENTS_EVERY:
-                    events_forgotten_at = self.context.clock()
-                    await self.store.events.forget(before=events_forgotten_at - EVENTS_ARE_KEPT)
-            except Exception as error:  # a database that is away for a while comes back
-                metrics.ERRORS.labels("live", type(error).__name__).inc()
-                log.exception("no sign of life could be given")
-            await asyncio.sleep(LIFE_SIGN_S)
 
 
 async def _set_or_over(event: asyncio.Event, timeout_s: float) -> None:

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from bot.events import NightProgress, Notice, Progress, Reply
 
-Happening: TypeAlias = Progress | Reply | Notice | NightProgress
+News: TypeAlias = Progress | Reply | Notice | NightProgress
 
 MAX_KEPT: Final = 200  # for a listener that does not come to fetch
 
@@ -20,13 +20,13 @@ class Listeners:
         self._listeners: dict[str, set[_Listener]] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
 
-    def tell(self, person: str, heard: Happening) -> None:
+    def tell(self, person: str, news: News) -> None:
         """Every listener of this person hears it."""
         for listener in self._listeners.get(person, ()):
-            listener.tell(heard)
+            listener.tell(news)
 
     @asynccontextmanager
-    async def listen(self, person: str) -> AsyncIterator[AsyncIterator[Happening]]:
+    async def listen(self, person: str) -> AsyncIterator[AsyncIterator[News]]:
         """Everything that happens to a person from now on.
 
         A listener that does not keep up loses progress; one that has lost everything else too is ended,
@@ -61,20 +61,20 @@ class Listeners:
 
 class _Listener:
     def __init__(self) -> None:
-        self._kept: deque[Happening] = deque()
+        self._kept: deque[News] = deque()
         self._arrived = asyncio.Event()
         self._is_lost = False
 
-    def tell(self, heard: Happening) -> None:
+    def tell(self, news: News) -> None:
         if len(self._kept) >= MAX_KEPT:
             self._kept = deque(one for one in self._kept if not isinstance(one, Progress | NightProgress))
         if len(self._kept) >= MAX_KEPT:
             self._is_lost = True
         else:
-            self._kept.append(heard)
+            self._kept.append(news)
         self._arrived.set()
 
-    async def heard(self) -> AsyncIterator[Happening]:
+    async def heard(self) -> AsyncIterator[News]:
         while True:
             while self._kept:
                 yield self._kept.popleft()

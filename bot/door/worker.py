@@ -1,13 +1,11 @@
 """Works on what is in the inbox: one task for each thing, each person's in their order, all safe to lose.
 
-Holds one of the product's two broad catches: whatever goes wrong with one message, the others are
-answered. Knows no platform and no SQL.
+Whatever goes wrong with one message, the others are answered. Knows no platform and no SQL.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -16,13 +14,11 @@ from bot import metrics
 from bot.answering.respond import respond
 from bot.context import Context
 from bot.door.backoff import pause_s
-from bot.door.listeners import Listeners
-from bot.door.outbox import Outbox
+from bot.door.chats import Chats
 from bot.door.queue import FairQueue
 from bot.door.typing import Typing
 from bot.errors import BotError
-from bot.events import Notice, Person, Place, Platform
-from bot.ports import Chat, ChatError, Undeliverable
+from bot.events import Notice
 from bot.store.inbox import Item, ItemKind
 from bot.store.recorded_replies import Draft
 from bot.teaching import notes_in_passing
@@ -42,14 +38,11 @@ class Workers:
     def __init__(
         self,
         context: Context,
-        listeners: Listeners,
-        chats: Mapping[Platform, Chat],
-        outboxes: Mapping[Platform, Outbox],
+        chats: Chats,
     ) -> None:
         self._context = context
-        self._listeners = listeners
         self._chats = chats
-        self._outboxes = outboxes
+        self._listeners = chats.listeners
         self._queue: FairQueue[str] = FairQueue()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._recording: set[asyncio.Task[None]] = set()
@@ -79,25 +72,10 @@ class Workers:
         if task is not None:
             task.cancel()
 
-    def send(self, reply_id: str, place: Place, *, message: str) -> None:
-        """A recorded reply, made for `message`, is to be sent. Where its platform is off it stays stored."""
-        outbox = self._outboxes.get(place.platform)
-        if outbox is not None:
-            outbox.put(place, reply_id, message=message)
-
-    async def tell(self, person: Person, place: Place | None, notice: Notice) -> bool:
-        """Say something to one person alone, if they can be reached. False: another time it may arrive."""
-        self._listeners.tell(person.key, notice)
-        chat = self._chats.get(place.platform if place is not None else person.platform)
-        if chat is None:
-            return False  # its platform is off here
-        try:
-            await chat.tell(person, place, notice)
-        except ChatError as error:
-            metrics.ERRORS.labels("tell", type(error).__name__).inc()
-            log.info("person could not be told", person=person.key, error=str(error))
-            return isinstance(error, Undeliverable)
-        return True
+    async def drop(self, person: str) -> None:
+        """Nothing of this person's is wanted any more: they are being forgotten."""
+        for item_id in await self._context.store.inbox.waiting_of(person):
+            self.cancel(person, item_id)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -122,7 +100,7 @@ class Workers:
             log.info("taken up again", message=item.id, person=item.person.key)
             self.put(item.person.key, item.id)
         for unsent in await store.deliveries.adopt(owner, limit=ADOPTED_AT_ONCE):
-            self.send(unsent.reply, unsent.place, message=unsent.cause)
+            self._chats.send(unsent.reply, unsent.place, message=unsent.cause)
 
     async def _work_for_ever(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -168,7 +146,7 @@ class Workers:
         if item.attempts > MAX_BEGINNINGS:
             await self._fail(item, SORRY)
             return True
-        typing = Typing(self._chats.get(item.place.platform), self._listeners, item)
+        typing = Typing(self._chats.of(item.place.platform), self._listeners, item)
         async with typing.shown():
             try:
                 draft = await self._made(item, typing)
@@ -210,7 +188,7 @@ class Workers:
             seconds=round(draft.seconds, 2),
         )
         self._listeners.settled(item.id)
-        self.send(draft.id, item.place, message=item.id)
+        self._chats.send(draft.id, item.place, message=item.id)
 
     async def _gave_up(self, item_id: str) -> bool:
         """After too many tries the person is told, and may ask again. False: not even that worked."""
@@ -226,4 +204,4 @@ class Workers:
     async def _fail(self, item: Item, problem: str, *, refused: str | None = None) -> None:
         if await self._context.store.inbox.fail(item.id, problem, refused=refused, owner=self._context.owner):
             log.info("given up", kind=item.kind)
-            await self.tell(item.person, item.place, Notice(text=problem))
+            await self._chats.tell(item.person, item.place, Notice(text=problem))

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 from bot import permission
 from bot.answering import why
 from bot.context import Context
 from bot.errors import Refused, Unknown
-from bot.events import Action, ActionKind, Command, Notice, Platform
+from bot.events import Action, ActionKind, Command, Notice, Person, Platform
 from bot.nights.report import Curve, draw
+from bot.nights.run import Nights
 from bot.people import consent, forget, portability
-from bot.people.buttons import undone
+from bot.people.forget import Forgetting
 from bot.store.feedback.notes import Note
 from bot.store.loras import Version
-from bot.store.nights import Night
 from bot.store.people import KnownPerson
 from engine.types import Mode
 
@@ -39,49 +38,74 @@ SENTENCE: Final = "Mention me to talk. Reply to teach. React to rate."
 ARCHIVE_NAME: Final = "nightloom-export.zip"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hands:
-    """What only the app can do."""
+class Commands:
+    def __init__(self, context: Context, *, nights: Nights, forgetting: Forgetting) -> None:
+        self._context = context
+        self._nights, self._forgetting = nights, forgetting
 
-    erase: Callable[[str], Awaitable[dict[str, int]]]
-    undo_lora: Callable[[str], Awaitable[Version | None]]
-    start_night: Callable[[Sequence[str] | None], Awaitable[Night]]
+    async def run(self, command: Command) -> Notice:
+        """What to show to that person alone. Raises BotError."""
+        context, person = self._context, await self._met(command.person)
+        words = [word for argument in command.arguments for word in argument.split()]
+        match command.name.lower():
+            case "help" | "":
+                return Notice(text=_help())
+            case "me":
+                return await _me(context, person)
+            case "why":
+                return await _why(context, person, words)
+            case "notes":
+                return await _notes(context, person, words)
+            case "undo":
+                return undone(await self._nights.undo(person.key))
+            case "learn":
+                return await consent.decide(context, person.key, is_yes=_is_on("learn", words))
+            case "memory":
+                return await _memory(context, person, words)
+            case "mode":
+                return await _mode(context, person, words)
+            case "export":
+                data = await portability.export(context, person.key)
+                return Notice(text="Everything you taught me.", file=data, file_name=ARCHIVE_NAME)
+            case "import":
+                return await _import(context, person, command)
+            case "forget":
+                return await self._forget(person, words)
+            case "night":
+                return await self._night(person, words, is_operator=command.is_operator)
+        raise Unknown("unknown_command", f"I know no command {command.name[:40]!r}. `help` lists them.")
+
+    async def _met(self, person: Person) -> KnownPerson:
+        await self._context.store.people.meet(person)
+        known = await self._context.store.people.get(person.key)
+        if known is None:  # erased in this very moment
+            raise Unknown("unknown_person", "I do not know you any more.")
+        return known
+
+    async def _forget(self, person: KnownPerson, words: Sequence[str]) -> Notice:
+        if [word.lower() for word in words] not in (["everything"], ["yes"]):
+            text = (
+                "This erases your messages, answers, notes, ratings and LoRAs here, for good; `export` saves "
+                "them first. Say `forget everything` to do it."
+            )
+            return Notice(text=text)
+        return Notice(text=forget.told(await self._forgetting.forget(person.key)))
+
+    async def _night(self, person: KnownPerson, words: Sequence[str], *, is_operator: bool) -> Notice:
+        if not is_operator:
+            raise Refused("operators_only", "Only operators start a night. Yours comes by itself.")
+        people = None if words == ["all"] else list(words) or [person.key]
+        night = await self._nights.get(await self._nights.start(people))
+        if not night.people:
+            return Notice(text="Nobody has enough new feedback and consent.")
+        return Notice(text=f"The night begins: {night.id}, with {len(night.people)} people in it.")
 
 
-async def run(context: Context, hands: Hands, command: Command) -> Notice:
-    """What to show to that person alone. Raises BotError."""
-    await context.store.people.meet(command.person)
-    person = await context.store.people.get(command.person.key)
-    if person is None:  # erased in this very moment
-        raise Unknown("unknown_person", "I do not know you any more.")
-    words = [word for argument in command.arguments for word in argument.split()]
-    match command.name.lower():
-        case "help" | "":
-            return Notice(text=_help())
-        case "me":
-            return await _me(context, person)
-        case "why":
-            return await _why(context, person, words)
-        case "notes":
-            return await _notes(context, person, words)
-        case "undo":
-            return undone(await hands.undo_lora(person.key))
-        case "learn":
-            return await consent.decide(context, person.key, is_yes=_is_on("learn", words))
-        case "memory":
-            return await _memory(context, person, words)
-        case "mode":
-            return await _mode(context, person, words)
-        case "export":
-            data = await portability.export(context, person.key)
-            return Notice(text="Everything you taught me.", file=data, file_name=ARCHIVE_NAME)
-        case "import":
-            return await _import(context, person, command)
-        case "forget":
-            return await _forget(hands, person, words)
-        case "night":
-            return await _night(hands, person, words, is_operator=command.is_operator)
-    raise Unknown("unknown_command", f"I know no command {command.name[:40]!r}. `help` lists them.")
+def undone(version: Version | None) -> Notice:
+    """What to say after a LoRA was taken back."""
+    if version is None:
+        return Notice(text="Taken back. I answer without a LoRA of yours now.")
+    return Notice(text=f"Taken back. Version {version.version} answers now.")
 
 
 def _help() -> str:
@@ -90,9 +114,10 @@ def _help() -> str:
 
 async def _me(context: Context, person: KnownPerson) -> Notice:
     """Notes, ratings, LoRAs, and whether nights learn from the person."""
-    rated = [one.reply.rating for one in await context.store.replies.of_person(person.key)]
+    rated = [recorded.reply.rating for recorded in await context.store.replies.of_person(person.key)]
     ratings = [rating for rating in rated if rating is not None]
-    taught = [one for one in await context.store.teachings.of_person(person.key) if not one.never_learn]
+    teachings = await context.store.teachings.of_person(person.key)
+    taught = [teaching for teaching in teachings if not teaching.never_learn]
     mean = f", {sum(ratings) / len(ratings):.1f} of 5 on the average" if ratings else ""
     lines = [
         f"{len(ratings)} rated answers{mean}; {len(taught)} critiques and corrections.",
@@ -178,26 +203,6 @@ async def _import(context: Context, person: KnownPerson, command: Command) -> No
     if command.attachment is None:
         raise Refused("no_file", "Attach the archive or file that is to be imported.")
     return Notice(text=(await portability.take_in(context, person.key, command.attachment)).told())
-
-
-async def _forget(hands: Hands, person: KnownPerson, words: Sequence[str]) -> Notice:
-    if [word.lower() for word in words] not in (["everything"], ["yes"]):
-        text = (
-            "This erases your messages, answers, notes, ratings and LoRAs here, for good; `export` saves "
-            "them first. Say `forget everything` to do it."
-        )
-        return Notice(text=text)
-    return Notice(text=forget.told(await hands.erase(person.key)))
-
-
-async def _night(hands: Hands, person: KnownPerson, words: Sequence[str], *, is_operator: bool) -> Notice:
-    if not is_operator:
-        raise Refused("operators_only", "Only operators start a night. Yours comes by itself.")
-    people = None if words == ["all"] else list(words) or [person.key]
-    night = await hands.start_night(people)
-    if not night.people:
-        return Notice(text="Nobody has enough new feedback and consent.")
-    return Notice(text=f"The night begins: {night.id}, with {len(night.people)} people in it.")
 
 
 def _is_on(name: str, words: Sequence[str]) -> bool:

@@ -7,27 +7,36 @@ from collections.abc import Awaitable, Callable
 
 from bot.context import Context
 from bot.errors import Unknown
+from bot.nights.run import Nights
 from engine.errors import EngineError
 
-EraseLoras = Callable[[str], Awaitable[int]]
+DropWork = Callable[[str], Awaitable[None]]  # what is being done for a person is not wanted any more
 
 
-async def forget(context: Context, person: str, *, erase_loras: EraseLoras) -> dict[str, int]:
-    """How much of each kind there was. Interrupted, it is done again from the start. Raises Unknown.
+class Forgetting:
+    def __init__(self, context: Context, nights: Nights, *, drop_work: DropWork) -> None:
+        self._context = context
+        self._nights = nights
+        self._drop_work = drop_work
 
-    The LoRAs go first: as long as the rows are there, what is left on the disk can be found by them. A night
-    that is under way may write until they are gone.
-    """
-    if await context.store.people.get(person) is None:
-        raise Unknown("unknown_person", "I know nothing of you: there is nothing to erase.")
-    folders = await erase_loras(person)
-    counts = await context.store.people.erase(person)
-    await erase_loras(person)
-    context.reliability.forget(person)
-    context.duel_worths.forget(person)
-    with contextlib.suppress(EngineError):  # an engine that is down has lost its memory by itself
-        await context.backend.forget_prefixes()
-    return {**counts, "loras": max(folders, counts.get("loras", 0))}
+    async def forget(self, person: str) -> dict[str, int]:
+        """How much of each kind there was. Interrupted, it is done again from the start. Raises Unknown.
+
+        The LoRAs go first: as long as the rows are there, what is left on the disk can be found by them. A
+        night that is under way may write until they are gone.
+        """
+        people = self._context.store.people
+        if await people.get(person) is None:
+            raise Unknown("unknown_person", "I know nothing of you: there is nothing to erase.")
+        await self._drop_work(person)
+        folders = await self._nights.erase(person)
+        counts = await people.erase(person)
+        await self._nights.erase(person)
+        self._context.reliability.forget(person)
+        self._context.duel_worths.forget(person)
+        with contextlib.suppress(EngineError):  # an engine that is down has lost its memory by itself
+            await self._context.backend.forget_prefixes()
+        return {**counts, "loras": max(folders, counts.get("loras", 0))}
 
 
 def told(counts: dict[str, int]) -> str:

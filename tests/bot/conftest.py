@@ -13,9 +13,12 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from adapters.wiring import assembled
 from bot import ratings
 from bot.context import Context, new_id, now
 from bot.door.app import App
+from bot.door.chats import Chats
+from bot.door.listeners import Listeners
 from bot.events import Message, MessageState, Outcome, Person, Place, Platform, Ref
 from bot.settings import load
 from bot.store import Store
@@ -97,9 +100,10 @@ def start_bot(tmp_path: Path) -> StartBot:
         )
         await context.backend.start(lambda text: None)
         await store.serve_alone()
-        app = App(context)
+        chats = Chats(context, Listeners())
+        app = assembled(context, chats, runs_nights=False)
         attached = chat or FakeChat()
-        app.attach(attached)
+        chats.add(attached)
         running = asyncio.create_task(app.run())
         try:
             yield Bot(app=app, context=context, chat=attached)

@@ -99,5 +99,5 @@ class Teaching:
         if body.kind in (ActionKind.LEARN_ON, ActionKind.LEARN_OFF) and body.target != body.person:
             raise NotYours("not_yours", "Everybody decides for themselves alone.")
         action = Action(kind=body.kind, label="", target=body.target)
-        notice = await self._app.press(person_of(body.person), place_of(body.conversation), action)
+        notice = await self._app.press(person_of(body.person), action)
         return shown(schema.Pressed(notice=None if notice is None else shown_notice(notice)))

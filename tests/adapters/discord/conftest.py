@@ -15,9 +15,12 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from adapters.discord.chat import DiscordChat
+from adapters.wiring import assembled
 from bot import ratings
 from bot.context import Context, new_id, now
 from bot.door.app import App
+from bot.door.chats import Chats
+from bot.door.listeners import Listeners
 from bot.settings import DiscordSettings, Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
@@ -137,9 +140,10 @@ def start(server: DiscordServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         context = Context(settings=read, store=store, backend=ScriptedBackend(delay_s=delay_s))
         await context.backend.start(lambda text: None)
         await store.serve_alone()
-        app = App(context)
+        chats = Chats(context, Listeners())
+        app = assembled(context, chats, runs_nights=False)
         chat = DiscordChat(read.discord, app)
-        app.attach(chat)
+        chats.add(chat)
         running = [asyncio.create_task(app.run()), asyncio.create_task(chat.run())]
         try:
             if waits:

@@ -15,10 +15,12 @@ from aiohttp import web
 from adapters.slack.chat import SlackChat
 from adapters.slack.events import ref
 from adapters.slack.teams import Teams
-from adapters.wiring import nights
+from adapters.wiring import assembled
 from bot import ratings
 from bot.context import Context, new_id, now
 from bot.door.app import App
+from bot.door.chats import Chats
+from bot.door.listeners import Listeners
 from bot.settings import BackendSettings, Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
@@ -142,10 +144,10 @@ def start(server: SlackServer, tmp_path: Path) -> StartSlack:
             rubric=load_rubric(SHIPPED_RUBRIC),
         )
         await context.backend.start(lambda text: None)
-        app = App(context)
-        app.attach_nights(nights(context, app))
+        chats = Chats(context, Listeners())
+        app = assembled(context, chats)
         chat = SlackChat(chosen.slack, app, Teams(chosen.slack, store.installations))
-        app.attach(chat)
+        chats.add(chat)
         running = [asyncio.create_task(app.run()), asyncio.create_task(chat.run())]
         if not over_http:
             await server.connected()

@@ -13,10 +13,12 @@ import aiohttp
 from yarl import URL
 
 from adapters.web.server import WebChat
-from adapters.wiring import nights
+from adapters.wiring import assembled
 from bot import ratings
 from bot.context import Context, new_id, now
 from bot.door.app import App
+from bot.door.chats import Chats
+from bot.door.listeners import Listeners
 from bot.settings import Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
@@ -66,10 +68,10 @@ async def serving(
         rate=lambda emoji: ratings.rating(emoji, made.reactions),
     )
     context = Context(settings=made, store=store, backend=used)
-    app = App(context)
-    app.attach_nights(nights(context, app))
+    chats = Chats(context, Listeners())
+    app = assembled(context, chats)
     chat = WebChat(made.web, app, loading=lambda: "Reading the weights: 2 of 5 files.")
-    app.attach(chat)
+    chats.add(chat)
     if is_started:
         await used.start(lambda words: None)
     await chat.start()

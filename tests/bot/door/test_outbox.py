@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from bot.door import app, outbox
+from bot.door import app, outbox, work
 from bot.events import Message, Person, Place, Platform, Reaction, Ref, ThreadReply
 from bot.ports import Undeliverable, Unreachable
 from bot.store.recorded_replies import Delivery
@@ -137,7 +137,7 @@ async def test_what_is_given_up_is_waited_for_no_longer(
 async def test_what_a_dead_process_had_posted_is_noted_before_it_is_read_back(
     start_bot: StartBot, chat: FakeChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "STOPPING_MAY_TAKE_S", 0.05)
+    monkeypatch.setattr(work, "STOPPING_MAY_TAKE_S", 0.05)
     async with start_bot(chat=chat) as bot:
         await ask_untold(bot)
     async with start_bot(chat=chat) as bot:

@@ -20,7 +20,8 @@ from bot.nights import report
 from bot.nights.prepare import Material, study
 from bot.nights.run import Nights, run_night
 from bot.nights.ticks import Schedule
-from bot.people import forget, portability
+from bot.people import portability
+from bot.people.forget import Forgetting
 from bot.store.feedback.notes import NewNote, NoteKind, Origin
 from bot.store.loras import LoraState
 from bot.store.nights import Night, NightOutcome, NightState
@@ -243,14 +244,14 @@ async def test_an_evaluation_that_fails_leaves_no_version_that_is_never_judged_a
 
 
 async def test_who_is_forgotten_while_a_training_runs_takes_nobody_with_them(start_bot: StartBot) -> None:
-    class Forgetting(ScriptedTrainer):
+    class ForgettingTrainer(ScriptedTrainer):
         async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
             await nights.erase("ann")
             await bot.store.people.erase("ann")
             await super().run(folder, on_progress)
 
     async with _taught(start_bot, "ann", "bob") as bot:
-        nights = nights_of(bot, Happening(), trainer=Forgetting())
+        nights = nights_of(bot, Happening(), trainer=ForgettingTrainer())
         night = await run_night(nights, ["ann", "bob"])
         assert [(one.person, one.outcome) for one in night.people] == [("bob", NightOutcome.PROMOTED)]
 
@@ -263,7 +264,7 @@ async def test_who_is_forgotten_while_they_are_studied_is_not_written_down_after
     ) -> Material | str:
         made = await study(context, person, *given, **more)  # type: ignore[arg-type]  # handed on as they are
         if person.key == "ann":
-            await forget.forget(context, "ann", erase_loras=nights.erase)
+            await bot.app.erase("ann")
         return made
 
     class Watchful(ScriptedTrainer):
@@ -281,14 +282,21 @@ async def test_who_is_forgotten_while_they_are_studied_is_not_written_down_after
 
 
 async def test_what_a_night_writes_of_somebody_while_they_are_forgotten_goes_after_it(bot: Bot) -> None:
+    class Watched(Nights):
+        async def erase(self, person: str) -> int:
+            was_there.append(await bot.store.people.get(person) is not None)
+            return await super().erase(person)
+
+    async def nothing(person: str) -> None:
+        del person
+
     await bot.ask("Hello", person="ann")
     was_there: list[bool] = []
-
-    async def erase_loras(person: str) -> int:
-        was_there.append(await bot.store.people.get(person) is not None)
-        return 0
-
-    await forget.forget(bot.context, "ann", erase_loras=erase_loras)
+    heard = Happening()
+    nights = Watched(
+        bot.context, model_path="none", hear=heard.hear, tell=heard.tell, may_learn=lambda known: True
+    )
+    await Forgetting(bot.context, nights, drop_work=nothing).forget("ann")
     assert was_there == [True, False]
 
 
@@ -475,20 +483,19 @@ async def test_a_morning_notes_undo_takes_back_its_own_night_and_no_other(start_
     async with _taught(start_bot, "ann") as bot:
         heard = Happening()
         nights = nights_of(bot, heard)
-        bot.app.attach_nights(nights)
         for _ in range(2):
             await run_night(nights, ["ann"])
             await bot.store.people.change("ann", live_lora=None)
         ((_, first), (_, second)) = heard.notes
         newest = (await bot.store.loras.of_person("ann"))[-1]
         await bot.store.people.change("ann", live_lora=newest.id)
-        ann, place = message("", person="ann").person, message("", person="ann").place
-        stale = await bot.app.press(ann, place, first.actions[0])
+        ann = message("", person="ann").person
+        stale = await bot.app.press(ann, first.actions[0])
         assert stale is not None
         assert "nothing to undo" in stale.text
         assert (await bot.store.loras.live("ann")) == newest
         for expected in ("Version 1 answers now", "nothing to undo"):  # pressed twice
-            told = await bot.app.press(ann, place, second.actions[0])
+            told = await bot.app.press(ann, second.actions[0])
             assert told is not None
             assert expected in told.text
 

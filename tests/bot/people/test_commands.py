@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from bot.errors import BotError, NotYours, Refused, Unknown
 from bot.events import Action, ActionKind, Command, Notice, Place, Platform
 from bot.people import commands, consent
 from bot.ports import RateLimited, Undeliverable, Unreachable
-from bot.store.nights import Night, NightOutcome, NightPerson
+from bot.store.nights import NightOutcome, NightPerson
 from engine.types import Mode
 from tests.bot.conftest import Bot, StartBot
 from tests.bot.taught import (
@@ -34,7 +33,7 @@ async def run(bot: Bot, line: str, **more: Any) -> Notice:  # Any: other fields 
 
 
 async def press(bot: Bot, kind: ActionKind, target: str, *, person: str = "ann") -> Notice:
-    notice = await bot.app.press(who(person), PLACE, Action(kind=kind, label="", target=target))
+    notice = await bot.app.press(who(person), Action(kind=kind, label="", target=target))
     assert notice is not None
     return notice
 
@@ -123,13 +122,8 @@ async def test_only_operators_start_nights(bot: Bot) -> None:
 
 
 async def test_a_night_for_nobody_says_so(bot: Bot) -> None:
-    async def start_night(people: Sequence[str] | None) -> Night:
-        await bot.store.nights.start("night", [], was_asked=people is not None)
-        return await bot.store.nights.get("night")
-
-    hands = commands.Hands(erase=bot.app.erase, undo_lora=bot.app.undo_lora, start_night=start_night)
     everybody = Command(person=who("ann"), place=PLACE, name="night", arguments=("all",), is_operator=True)
-    told = await commands.run(bot.context, hands, everybody)
+    told = await bot.app.command(everybody)
     assert told.text == "Nobody has enough new feedback and consent."
 
 

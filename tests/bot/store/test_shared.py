@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from adapters.wiring import assembled
 from bot import ratings
 from bot.context import Context, new_id, now
 from bot.door.app import App
+from bot.door.chats import Chats
+from bot.door.listeners import Listeners
 from bot.events import MessageState
 from bot.settings import DatabaseSettings, LimitSettings, Settings
 from bot.store import Store
@@ -33,8 +36,10 @@ async def service(url: str, folder: Path, chat: FakeChat, *, delay_s: float = 0.
     store = await Store.open(url, clock=now, new_id=new_id, rate=ratings.rating)
     backend = ScriptedBackend(delay_s=delay_s)
     await backend.start(lambda text: None)
-    app = App(Context(settings=settings, store=store, backend=backend))
-    app.attach(chat)
+    context = Context(settings=settings, store=store, backend=backend)
+    chats = Chats(context, Listeners())
+    chats.add(chat)
+    app = assembled(context, chats, runs_nights=False)
     running = asyncio.create_task(app.run())
     try:
         yield app

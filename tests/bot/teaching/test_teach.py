@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bot.errors import NotYours, Refused, Unknown
-from bot.events import Action, ActionKind, Deletion, MessageState, Place, Platform, TeachingKind
+from bot.events import Action, ActionKind, Deletion, MessageState, Platform, TeachingKind
 from bot.store.feedback.notes import NewNote, NoteKind, Origin
 from bot.teaching import teach
 from engine.backends.scripted import ScriptedBackend
@@ -161,9 +161,8 @@ async def test_that_was_a_question_takes_the_teaching_back_and_answers_it(bot: B
     taught = await say_under(bot, "more about their fur", asked.replies[0].id)
     button = (await targets(bot, taught.replies[0].id))[ActionKind.WAS_QUESTION]
     press = Action(kind=ActionKind.WAS_QUESTION, label="", target=button)
-    place = Place(platform=Platform.WEB, channel="c")
     for _ in range(2):
-        assert await bot.app.press(who("ann"), place, press) is not None
+        assert await bot.app.press(who("ann"), press) is not None
     item = taught.message
     outcome = await bot.app.outcome(item, wait_s=10)
     assert outcome.kind is TeachingKind.QUESTION
