@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from engine.models.profile import CAREFUL, Profile
+from engine.models.sampling import SamplingDefaults
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
 
@@ -39,6 +40,11 @@ class Backend(Protocol):
     def cache_block_tokens(self) -> int:
         """The prefix cache finds whole blocks of so many tokens again; 1 where that makes no difference."""
         return 1
+
+    @property
+    def sampling_defaults(self) -> SamplingDefaults:
+        """How replies are sampled where the operator sets nothing: as the model's makers advise."""
+        return SamplingDefaults()
 
     @property
     def profile(self) -> Profile:

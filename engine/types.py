@@ -107,6 +107,8 @@ class Sampling:
     max_tokens: int
     temperature: float = TEMPERATURE
     top_p: float = 1.0
+    top_k: int = 0  # of the likeliest tokens; 0: all
+    repetition_penalty: float = 1.0
     seed: int | None = None
 
 
@@ -140,6 +142,8 @@ class Limits:
     samples: int = 8  # whole samples in mode `best`
     temperature: float = TEMPERATURE
     top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
 
     def sampling(self, max_tokens: int, seed: int) -> Sampling:
         """How a piece of the answer is sampled, of so many tokens at most."""
@@ -147,6 +151,8 @@ class Limits:
             max_tokens=min(max_tokens, self.max_reply_tokens),
             temperature=self.temperature,
             top_p=self.top_p,
+            top_k=self.top_k,
+            repetition_penalty=self.repetition_penalty,
             seed=seed,
         )
 

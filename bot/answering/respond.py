@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from bot.answering import comparison, conversation, memory
 from bot.answering.live_lora import judging, live_lora
@@ -26,6 +26,7 @@ from engine.search.compose import compose
 from engine.types import Candidate, Composed, Limits, LoraRef, Mode, Prompt
 
 QUESTION_TOKENS: Final = 64  # kept free behind a reply, for the judge
+_Number = TypeVar("_Number", int, float)
 OnProgress = Callable[[int, int], None]
 
 
@@ -143,15 +144,22 @@ def mode_of(context: Context, item: Item, person: KnownPerson) -> Mode:
 
 def limits_of(context: Context) -> Limits:
     """What one answer may cost, within what the model can take, and how it is sampled."""
-    limits = context.settings.limits
+    limits, set_by_operator = context.settings.limits, context.settings.backend
+    advised = context.backend.sampling_defaults
     return Limits(
         max_reply_tokens=min(limits.max_reply_tokens, context.backend.max_context // 2),
         budget_tokens=limits.budget_tokens,
         deadline_s=limits.deadline_s,
         samples=limits.samples,
-        temperature=context.settings.backend.temperature,
-        top_p=context.settings.backend.top_p,
+        temperature=_first(set_by_operator.temperature, advised.temperature),
+        top_p=_first(set_by_operator.top_p, advised.top_p),
+        top_k=_first(set_by_operator.top_k, advised.top_k),
+        repetition_penalty=_first(set_by_operator.repetition_penalty, advised.repetition_penalty),
     )
+
+
+def _first(wanted: _Number | None, otherwise: _Number) -> _Number:
+    return otherwise if wanted is None else wanted
 
 
 async def _person(context: Context, item: Item) -> KnownPerson:

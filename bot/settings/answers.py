@@ -26,17 +26,28 @@ class BackendSettings(Section):
         ge=256,
         description="tokens of prompt and reply together, at most the model's own",
     )
-    temperature: float = Field(
-        default=_LIMITS.temperature,
+    temperature: float | None = Field(
+        default=None,
         gt=0,
         le=2,
-        description="how freely replies are sampled; 1: as the model was trained",
+        description="how freely replies are sampled; 1: as it was trained; default: its makers' advice",
     )
-    top_p: float = Field(
-        default=_LIMITS.top_p,
+    top_p: float | None = Field(
+        default=None,
         gt=0,
         le=1,
-        description="share of the likeliest next tokens that replies are sampled from",
+        description="share of the likeliest next tokens that are sampled from; default: its makers' advice",
+    )
+    top_k: int | None = Field(
+        default=None,
+        ge=0,
+        description="how many of the likeliest next tokens are sampled from; 0: all; default: likewise",
+    )
+    repetition_penalty: float | None = Field(
+        default=None,
+        gt=0,
+        le=2,
+        description="above 1, words that were there already are less likely; default: likewise",
     )
     gpu_memory_share: float = Field(
         default=defaults.GPU_MEMORY_SHARE, gt=0, le=1, description="share of a GPU's memory that vLLM takes"

@@ -25,6 +25,7 @@ from engine.loras import format as lora_format
 from engine.models.catalogue import ModelFolder, open_model
 from engine.models.chat_tokens import ChatTokens
 from engine.models.profile import CAREFUL, Profile, known
+from engine.models.sampling import SamplingDefaults
 from engine.ports import Backend, BackendState
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
@@ -80,6 +81,10 @@ class VllmLocalBackend(Backend):
     @property
     def model(self) -> str:
         return self._opened.id
+
+    @property
+    def sampling_defaults(self) -> SamplingDefaults:
+        return self._opened.sampling
 
     @property
     def profile(self) -> Profile:
@@ -150,6 +155,8 @@ class VllmLocalBackend(Backend):
                 max_tokens=min(sampling.max_tokens, self.max_context - len(prefix)),
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
+                top_k=sampling.top_k,
+                repetition_penalty=sampling.repetition_penalty,
                 seed=sampling.seed,
             )
             output = await self._generate(prefix, params, request)

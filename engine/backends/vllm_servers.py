@@ -25,6 +25,7 @@ from engine.loras.format import check_servable
 from engine.models.catalogue import ModelFolder, open_model
 from engine.models.chat_tokens import ChatTokens
 from engine.models.profile import CAREFUL, Profile, known
+from engine.models.sampling import SamplingDefaults
 from engine.ports import Backend, BackendState
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
@@ -67,6 +68,10 @@ class VllmServersBackend(Backend):
     @property
     def model(self) -> str:
         return self._opened.id
+
+    @property
+    def sampling_defaults(self) -> SamplingDefaults:
+        return self._opened.sampling
 
     @property
     def profile(self) -> Profile:
@@ -138,6 +143,8 @@ class VllmServersBackend(Backend):
             "max_tokens": min(sampling.max_tokens, self.max_context - len(prefix)),
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+            "repetition_penalty": sampling.repetition_penalty,
             "seed": sampling.seed,
             "return_token_ids": True,
         }

@@ -24,6 +24,7 @@ from typing import Final
 
 from engine.errors import ModelError
 from engine.models import architectures, conversion, hub, smollm2
+from engine.models.sampling import SamplingDefaults, advised
 
 PRACTICE: Final = Path(__file__).parent / "practice_model" / "weights"
 SHIPPED: Final = ("smollm2", "practice")
@@ -64,6 +65,7 @@ class ModelFolder:
 
     path: Path
     card: ModelCard
+    sampling: SamplingDefaults
 
     @property
     def id(self) -> str:
@@ -207,7 +209,7 @@ def _opened(model: str, path: Path) -> ModelFolder:
         weight_bytes=sum(file.stat().st_size for file in weights),
         max_context=_max_context(ours, config),
     )
-    return ModelFolder(path=path, card=card)
+    return ModelFolder(path=path, card=card, sampling=_sampling(path, config))
 
 
 def _has_chat_template(path: Path) -> bool:
@@ -230,6 +232,11 @@ def _table(file: Path) -> dict[str, object]:
     if not isinstance(table, dict):
         raise ModelError(f"{file.name} in the model folder {file.parent} is not a table of settings.")
     return table
+
+
+def _sampling(path: Path, config: Mapping[str, object]) -> SamplingDefaults:
+    file = path / "generation_config.json"
+    return advised(config.get("model_type"), _table(file) if file.is_file() else {})
 
 
 def _text(ours: Mapping[str, object], key: str) -> str:

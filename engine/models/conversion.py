@@ -28,6 +28,13 @@ VERSION: Final = 1
 TIMEOUT_S: Final = 3600.0
 BFLOAT16_BYTES: Final = 2
 _REFUSED: Final = 3
+# What sampling is called in generation_config.json and in GGUF files.
+_SAMPLING: Final = {
+    "temperature": "temp",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "repetition_penalty": "penalty_repeat",
+}
 # No accelerator and no network is needed, and nobody reads the progress bars.
 _QUIET: Final = {
     "CUDA_VISIBLE_DEVICES": "",
@@ -62,6 +69,7 @@ def make(file: Path, report: Callable[[str], None]) -> Path:
             )
         report(f"Converting {file.name} for vLLM, once, into {folder} ({size / 1e6:,.0f} MB)")
         convert(file, part)
+        add_sampling(part, _sampling(header))
         write_own(part, _facts(file, header))
 
     cache.make_once(folder, is_whole=lambda: is_whole(folder), make=fill)
@@ -97,6 +105,24 @@ def write_own(folder: Path, facts: Mapping[str, object]) -> None:
     """Our own file in a model's folder, which says what the model's files do not."""
     text = json.dumps({**facts, "conversion": VERSION}, indent=2, ensure_ascii=False)
     (folder / OWN_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def add_sampling(folder: Path, sampling: Mapping[str, object]) -> None:
+    """Say in the model's own file how its makers advise to sample it."""
+    file = folder / "generation_config.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    settings.pop("_from_model_config", None)  # transformers would make it anew from config.json
+    file.write_text(json.dumps({**settings, **sampling}, indent=2) + "\n", encoding="utf-8")
+
+
+def _sampling(header: GgufHeader) -> dict[str, object]:
+    """What a file says of it, where it is a recent one."""
+    found: dict[str, object] = {
+        name: header.facts[f"general.sampling.{key}"]
+        for name, key in _SAMPLING.items()
+        if f"general.sampling.{key}" in header.facts
+    }
+    return found | {"do_sample": True} if found else {}
 
 
 def _facts(file: Path, header: GgufHeader) -> dict[str, object]:

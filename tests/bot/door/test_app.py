@@ -28,6 +28,7 @@ from bot.ports import RateLimited, Undeliverable, Unreachable
 from bot.store.inbox import Acceptance, InboxStore
 from engine.backends.scripted import ScriptedBackend
 from engine.errors import EngineDownError, RequestError
+from engine.models.sampling import SamplingDefaults
 from engine.types import Completion, LoraRef, Mode, Prompt, Sampling, TokenIds
 from tests.bot.conftest import Bot, StartBot, is_answered, message
 from tests.bot.taught import thread_reply
@@ -447,6 +448,22 @@ async def test_replies_are_sampled_as_the_operator_set(
     async with start_bot(backend=backend) as bot:
         await bot.ask("what do otters eat?")
     assert {(one.temperature, one.top_p) for one in backend.sampled} == {(0.5, 0.9)}
+
+
+async def test_what_the_operator_leaves_open_is_sampled_as_the_models_makers_advise(
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Advised(WatchedBackend):
+        @property
+        def sampling_defaults(self) -> SamplingDefaults:
+            return SamplingDefaults(temperature=0.2, top_p=0.8, top_k=20, repetition_penalty=1.1)
+
+    monkeypatch.setenv("NIGHTLOOM_BACKEND__TEMPERATURE", "0.5")
+    backend = Advised()
+    async with start_bot(backend=backend) as bot:
+        await bot.ask("what do otters eat?")
+    sampled = {(one.temperature, one.top_p, one.top_k, one.repetition_penalty) for one in backend.sampled}
+    assert sampled == {(0.5, 0.8, 20, 1.1)}
 
 
 async def test_a_taken_alternative_is_shown_in_the_old_place(start_bot: StartBot) -> None:

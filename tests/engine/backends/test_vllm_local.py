@@ -10,6 +10,7 @@ import sys
 import time
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -84,6 +85,19 @@ async def test_many_seeded_requests_at_once_do_not_kill_the_engine(backend: Vllm
     sampling = Sampling(max_tokens=4, seed=3)
     found = await asyncio.gather(*(backend.sample(ids, n=2, sampling=sampling) for ids in prompts))
     assert all(len(samples) == 2 for samples in found)
+
+
+@pytest.mark.real
+@in_session
+async def test_every_way_of_sampling_reaches_the_model(backend: VllmLocalBackend) -> None:
+    prefix = backend.encode(PROMPT)
+    (greedy,) = await backend.sample(prefix, n=1, sampling=GREEDY)
+    likeliest = replace(GREEDY, temperature=1.5, top_k=1, seed=1)
+    (same,) = await backend.sample(prefix, n=1, sampling=likeliest)
+    assert same.token_ids[:8] == greedy.token_ids[:8]  # later, two tokens may be equally likely
+    varied = replace(GREEDY, max_tokens=64, repetition_penalty=2.0)
+    (unlike,) = await backend.sample(prefix, n=1, sampling=varied)
+    assert unlike.token_ids[:16] != greedy.token_ids
 
 
 @pytest.mark.real

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -88,6 +89,19 @@ def lora(chat_model: Path, tmp_path: Path) -> LoraRef:
 @in_session
 class TestContract(BackendContract):
     """Every promise of a backend, kept by vLLM over HTTP."""
+
+
+@pytest.mark.real
+@in_session
+async def test_every_way_of_sampling_reaches_the_model(backend: VllmServersBackend) -> None:
+    prefix = backend.encode(PROMPT)
+    (greedy,) = await backend.sample(prefix, n=1, sampling=GREEDY)
+    likeliest = replace(GREEDY, temperature=1.5, top_k=1, seed=1)
+    (same,) = await backend.sample(prefix, n=1, sampling=likeliest)
+    assert same.token_ids[:8] == greedy.token_ids[:8]  # later, two tokens may be equally likely
+    varied = replace(GREEDY, max_tokens=64, repetition_penalty=2.0)
+    (unlike,) = await backend.sample(prefix, n=1, sampling=varied)
+    assert unlike.token_ids[:16] != greedy.token_ids
 
 
 @pytest.mark.real

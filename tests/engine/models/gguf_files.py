@@ -51,6 +51,8 @@ def save_gguf(
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
     writer.add_vocab_size(config["vocab_size"])
+    writer.add_float32("general.sampling.temp", 0.5)
+    writer.add_int32("general.sampling.top_k", 40)
     if parts > 1:
         writer.add_uint16("split.count", parts)
     _add_tokenizer(writer, folder, config, template)

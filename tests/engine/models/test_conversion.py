@@ -12,6 +12,7 @@ from engine.errors import ModelError
 from engine.models import conversion
 from engine.models.catalogue import located, look_at, open_model
 from engine.models.chat_tokens import ChatTokens
+from engine.models.sampling import SamplingDefaults
 from tests.engine.models.gguf_files import save_gguf
 
 
@@ -29,6 +30,7 @@ def test_the_folder_holds_the_files_model_and_is_made_once(tmp_path: Path) -> No
     assert folder.card.title == "Tiny chat"
     assert folder.card.licence == "cc0-1.0"
     assert folder.max_context == 1024
+    assert folder.sampling == SamplingDefaults(temperature=0.5, top_k=40)
     given, made = (
         load_file(tmp_path / "model" / "model.safetensors"),
         load_file(folder.path / "model.safetensors"),
