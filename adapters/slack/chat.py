@@ -33,11 +33,12 @@ from adapters.slack.events import Said
 from adapters.slack.home import Home
 from adapters.slack.installing import Installer
 from adapters.slack.sending import Sender
+from adapters.slack.sessions import Sessions
 from adapters.slack.teams import NotInstalled, Team, Teams
 from bot import metrics
 from bot.door.app import App
 from bot.errors import BotError, NotYours, Unknown
-from bot.events import Notice, Outgoing, Person, Place, Platform, Progress, Ref
+from bot.events import Message, Notice, Outgoing, Person, Place, Platform, Progress, Ref
 from bot.ports import Chat, ChatError
 from bot.settings import SlackSettings
 from engine.types import Mode
@@ -67,6 +68,7 @@ class SlackChat(Chat):
         self._sender = Sender(teams, clock=app.context.clock)
         self._catch_up = CatchUp(app, teams, self._take, missed_max_age_s=settings.missed_max_age_s)
         self._errands = Errands()
+        self._sessions = Sessions(teams, self._errands)
         self._names: BoundedDict[str, str] = BoundedDict(MAX_NAMES)
         self._unknown_teams: BoundedDict[str, None] = BoundedDict(MAX_NAMES)
         self._stopping = asyncio.Event()
@@ -100,7 +102,7 @@ class SlackChat(Chat):
                 for task in beside:
                     task.cancel()
         finally:
-            await self._sender.stop()
+            await self._sessions.stop()
             if handler is not None:
                 await handler.close_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
 
@@ -110,16 +112,18 @@ class SlackChat(Chat):
     # Chat
 
     async def post(self, outgoing: Outgoing) -> Sequence[Ref]:
+        if outgoing.question is not None:
+            await self._sessions.end(outgoing.question)
         refs = await self._sender.post(outgoing)
         if self._teams.has_returned(outgoing.place.channel.partition("/")[0]):
             self._catch_up_runs.missed()
         return refs
 
     async def working(self, place: Place, question: Ref, progress: Progress | None) -> None:
-        await self._sender.working(place, question, progress)
+        await self._sessions.show(place, question, progress)
 
     async def idle(self, place: Place, question: Ref) -> None:
-        await self._sender.idle(place, question)
+        await self._sessions.give_up(question)
 
     async def tell(self, person: Person, place: Place | None, notice: Notice) -> None:
         await self._sender.tell(person, place, notice)
@@ -149,11 +153,11 @@ class SlackChat(Chat):
         team = await self._teams.of(team_id)
         if self._teams.has_returned(team.id):
             self._catch_up_runs.missed()
-        if event["type"] == "assistant_thread_started":
-            self._errands.add(partial(self._welcome, team, event["assistant_thread"]))
-            return
         user, channel = _who_and_where(event)
         if not self._admits(team.id, user, channel):
+            return
+        if (opened := events.opened(event)) is not None:
+            self._errands.add(partial(self._welcome, team, opened))
             return
         try:
             await self._route(team, body)
@@ -163,11 +167,14 @@ class SlackChat(Chat):
             self._errands.add(partial(self._refuse, team, event, refused))
 
     async def _route(self, team: Team, body: Mapping[str, Any]) -> None:
+        event = body["event"]
         if deletion := events.deletion(body):
             await self._app.delete(deletion)
         elif reaction := events.reaction(body, team.bot):
             self._catch_up.reacted(reaction.ref)
             await self._app.reaction(reaction)
+        elif event["type"] == "agent_session_stopped":
+            await self._stop_searches(team, event)
         elif said := events.said(body, team.bot):
             person = self.person(team, said.user)
             await self._hear(said, person)
@@ -184,9 +191,26 @@ class SlackChat(Chat):
         if said.edited_at:
             await self._changed(said, person)
         elif said.is_mention or (said.is_direct and await self._talks(said)):
-            await self._app.message(said.message(person, mode=self._mode_in(said)))
+            await self._ask(said.message(person, mode=self._mode_in(said)))
         elif said.thread:
             await self._app.thread_reply(said.thread_reply(person, said.root if said.is_direct else None))
+
+    async def _ask(self, message: Message) -> None:
+        if not self._sessions.is_known(message.place):
+            self._sessions.name(message.place, message.text)
+        await self._app.message(message)
+
+    async def _stop_searches(self, team: Team, event: Mapping[str, Any]) -> None:
+        """The stop button of a thread's session: what was found for the person's questions is the answer."""
+        place = events.place(team.id, event["channel"], event["thread_ts"])
+        questions = self._sessions.questions_in(place.channel, event["thread_ts"])
+        if not questions:  # of an earlier process
+            self._sessions.idle(place)
+        for question in questions:
+            try:
+                await self._app.stop_search(question, self.person(team, event["user"]))
+            except (Unknown, NotYours):
+                continue
 
     def _mode_in(self, said: Said) -> Mode | None:
         return self._settings.channel_modes.get(said.channel)
@@ -196,20 +220,22 @@ class SlackChat(Chat):
         return said.root is None or await self._app.reply_at(said.root) is None
 
     async def _changed(self, said: Said, person: Person) -> None:
+        question = said.message(person, mode=self._mode_in(said))
         try:
             await self._app.edit(said.edit(person))
         except Unknown:
             # The message became a question by the mention that was added.
             if said.is_mention:
-                await self._app.message(said.message(person, mode=self._mode_in(said)))
+                await self._ask(question)
+        else:
+            if question.place.thread == said.ts:
+                self._sessions.name(question.place, question.text)
 
-    async def _welcome(self, team: Team, thread: Mapping[str, Any]) -> None:
-        """The assistant pane was opened: suggest what to ask."""
-        where = {"channel_id": thread["channel_id"], "thread_ts": thread["thread_ts"]}
+    async def _welcome(self, team: Team, opened: Mapping[str, str]) -> None:
+        """A person opened the conversation with the bot: suggest what to ask."""
         prompts = [{"title": text, "message": text} for text in SUGGESTED]
         try:
-            await call(team.client, "assistant.threads.setSuggestedPrompts", **where, prompts=prompts)
-            await call(team.client, "assistant.threads.setTitle", **where, title="Nightloom")
+            await call(team.client, "assistant.threads.setSuggestedPrompts", **opened, prompts=prompts)
         except ChatError as error:
             log.info("slack.no_welcome", why=str(error))
 
@@ -354,7 +380,8 @@ async def _name_of(client: AsyncWebClient, user: str) -> str | None:
 
 
 def _who_and_where(event: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    user = event.get("user") or (event.get("message") or {}).get("user")
+    thread = event.get("assistant_thread") or {}
+    user = event.get("user") or (event.get("message") or {}).get("user") or thread.get("user_id")
     return user, event.get("channel") or (event.get("item") or {}).get("channel")
 
 

@@ -87,6 +87,20 @@ def team_of(body: Json) -> str:
     return str(authorizations[0].get("team_id") or body.get("team_id") or "")
 
 
+def opened(event: Json) -> dict[str, str] | None:
+    """The conversation with the bot that a person opened; None for every other event.
+
+    Slack names no thread to an agent, and refuses to show prompts where one is named. An app that was
+    installed as an assistant before 2026-06-30 is still told of a thread.
+    """
+    if event["type"] == "app_home_opened" and event.get("tab") == "messages" and "channel" in event:
+        return {"channel_id": event["channel"]}
+    if event["type"] == "assistant_thread_started":
+        thread = event["assistant_thread"]
+        return {"channel_id": thread["channel_id"], "thread_ts": thread["thread_ts"]}
+    return None
+
+
 def said(body: Json, bot: str) -> Said | None:
     """A person's message, new or changed; None for every other event."""
     event = body["event"]

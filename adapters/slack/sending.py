@@ -1,4 +1,4 @@
-"""Posts answers and notices to Slack, each once, and shows the progress of an answer. Knows no events.
+"""Posts answers and notices to Slack, each once. Knows no events.
 
 Each message carries its key in its metadata. Where Slack may have taken a post, the channel is searched for
 the key before the message is posted again.
@@ -6,7 +6,6 @@ the key before the message is posted again.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any  # blocks and arguments are JSON
@@ -16,7 +15,7 @@ import structlog
 
 from adapters.shared import side_by_side
 from adapters.shared.bounded import BoundedDict
-from adapters.shared.splitting import Pacer, split
+from adapters.shared.splitting import split
 from adapters.slack.blocks import (
     MAX_SECTION_CHARS,
     Block,
@@ -34,18 +33,15 @@ from adapters.slack.connection import (
 from adapters.slack.events import ref
 from adapters.slack.teams import Team, Teams
 from adapters.slack.text import to_mrkdwn
-from bot.events import Notice, Outgoing, Person, Place, Progress, Ref
-from bot.ports import ChatError, Undeliverable, Unreachable
+from bot.events import Notice, Outgoing, Person, Place, Ref
+from bot.ports import Undeliverable, Unreachable
 
 # Leaves room, as `<`, `>` and `&` grow into entities. A piece that still grows too long is cut smaller.
 PIECE_CHARS = 2_600
 SMALL_PIECE_CHARS = MAX_SECTION_CHARS // 5  # if every character became an entity
-STATUS_INTERVAL_S = 2.0
-STATUS_MAX_S = 900.0  # longer than any answer takes; a status that nobody ends must not stay for ever
 CLOCK_SKEW = timedelta(minutes=1)  # between this machine and Slack
 MAX_REMEMBERED = 10_000
 EVENT_TYPE = "nightloom_reply"
-THINKING = "is thinking…"
 RESPONSE_TIMEOUT = aiohttp.ClientTimeout(total=15)
 
 log = structlog.get_logger(__name__)
@@ -58,13 +54,10 @@ class Sender:
         self._teams = teams
         self._started = clock()
         self._uncertain: BoundedDict[str, None] = BoundedDict(MAX_REMEMBERED)  # keys of posts that broke off
-        self._statuses: dict[Ref, tuple[Pacer[Progress], asyncio.Task[None]]] = {}  # a status ends by itself
 
     async def post(self, outgoing: Outgoing) -> Sequence[Ref]:
         """See bot.ports.Chat.post. After an edit old messages are rewritten, surplus messages deleted."""
         team, channel = await self._find(outgoing.place)
-        if outgoing.question:
-            await self._end_status(outgoing.question)
         pieces = pieces_of(side_by_side.text_of(outgoing, outgoing.reply.text))
         there = await self._already_there(team, channel, outgoing)
         refs: list[Ref] = []
@@ -87,31 +80,6 @@ class Sender:
             await _remove(team, channel, surplus)
         self._uncertain.pop(outgoing.key, None)
         return refs
-
-    async def working(self, place: Place, question: Ref, progress: Progress | None) -> None:
-        """Show progress in the assistant pane's status line. Slack shows it nowhere else."""
-        if not place.is_private or place.thread is None:
-            return
-        if question not in self._statuses:
-            pacer: Pacer[Progress] = Pacer(
-                lambda at: self._set_status(place, f"is weaving: {at.done} of {at.total} branches"),
-                interval_s=STATUS_INTERVAL_S,
-            )
-            showing = asyncio.create_task(self._show_status(question, place, pacer))
-            self._statuses[question] = pacer, showing
-            await self._set_status(place, THINKING)
-        if progress and question in self._statuses:
-            self._statuses[question][0].offer(progress)
-
-    async def idle(self, place: Place, question: Ref) -> None:
-        if question in self._statuses:
-            await self._end_status(question)
-            await self._set_status(place, "")
-
-    async def stop(self) -> None:
-        """Show no progress any more."""
-        for question in list(self._statuses):
-            await self._end_status(question)
 
     async def tell(self, person: Person, place: Place | None, said: Notice) -> None:
         """See bot.ports.Chat.tell. A file or a picture always goes to the direct messages."""
@@ -188,29 +156,6 @@ class Sender:
             if payload.get("key") == outgoing.key:
                 there[int(payload["piece"])] = ref(team.id, channel, message["ts"])
         return there
-
-    async def _set_status(self, place: Place, status: str) -> None:
-        try:
-            team, channel = await self._find(place)
-            where = {"channel_id": channel, "thread_ts": place.thread}
-            await call(team.client, "assistant.threads.setStatus", **where, status=status)
-        except ChatError as error:
-            log.debug("slack.status_not_shown", why=str(error))  # an ordinary thread has no status line
-
-    async def _show_status(self, question: Ref, place: Place, pacer: Pacer[Progress]) -> None:
-        """Show progress until stopped, or until it has lasted longer than any answer takes."""
-        try:
-            async with asyncio.timeout(STATUS_MAX_S):
-                await pacer.run()
-        except TimeoutError:
-            self._statuses.pop(question, None)
-            await self._set_status(place, "")
-
-    async def _end_status(self, question: Ref) -> None:
-        if question in self._statuses:
-            pacer, showing = self._statuses.pop(question)
-            await pacer.stop()
-            await showing
 
 
 async def _rewrite(team: Team, old: Ref, shown: Mapping[str, Any]) -> bool:

@@ -39,8 +39,13 @@ class Woven:
     lora: LoraRef | None
 
 
-async def respond(context: Context, item: Item, on_progress: OnProgress) -> Draft:
-    """Gather, recall, weave: the reply to a question. Raises Refused, EngineError."""
+async def respond(
+    context: Context, item: Item, on_progress: OnProgress, stop: asyncio.Event | None = None
+) -> Draft:
+    """Gather, recall, weave: the reply to a question. Raises Refused, EngineError.
+
+    Once `stop` is set the best reply found so far is the result.
+    """
     person = await _person(context, item)
     limits = limits_of(context)
     room = context.backend.max_context - limits.max_reply_tokens - QUESTION_TOKENS
@@ -50,7 +55,7 @@ async def respond(context: Context, item: Item, on_progress: OnProgress) -> Draf
     left = room - len(context.backend.encode(prompt))
     prompt = await memory.recall(context, person, prompt, budget_tokens=left)
     woven = await weave(
-        context, prompt, person, mode_of(context, item, person), on_progress, place=item.place
+        context, prompt, person, mode_of(context, item, person), on_progress, place=item.place, stop=stop
     )
     made = draft(context, item, woven)
     return replace(made, duel=await comparison.opponent(context, person, made))
@@ -65,6 +70,7 @@ async def weave(
     *,
     place: Place | None,
     notes_asked: Sequence[Question] | None = None,
+    stop: asyncio.Event | None = None,
 ) -> Woven:
     """The best reply to a prompt, under the person's notes and their LoRA.
 
@@ -91,6 +97,7 @@ async def weave(
         lora=lora,
         on_progress=on_progress,
         prefix_reliability=context.reliability.of(person.key),
+        stop=stop,
     )
     context.reliability.saw(person.key, composed.tree)
     return Woven(composed=composed, prompt=prompt, lora=lora)

@@ -123,6 +123,16 @@ class App:
             self._workers.cancel(item.person.key, item.id)
             self._workers.put(item.person.key, item.id)
 
+    async def stop_search(self, ref: Ref, person: Person) -> None:
+        """The person waits no longer: the best reply found so far is the answer. Raises Unknown, NotYours.
+
+        Heard only by the process that is making the answer.
+        """
+        item = await self._item_at(ref)
+        if item.person.key != person.key:
+            raise NotYours("not_yours", "This message is another person's.")
+        self._workers.stop_search(item.id)
+
     async def delete(self, deletion: Deletion) -> None:
         """What was said was withdrawn: cancelled, never learned from. Raises Unknown."""
         item = await self._item_at(deletion.ref)

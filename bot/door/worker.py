@@ -45,6 +45,7 @@ class Workers:
         self._listeners = chats.listeners
         self._queue: FairQueue[str] = FairQueue()
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._stops: dict[str, asyncio.Event] = {}  # by what is being worked on: set, the search ends
         self._recording: set[asyncio.Task[None]] = set()
         self._is_stopping = False
 
@@ -71,6 +72,11 @@ class Workers:
         task = self._running.get(item_id)
         if task is not None:
             task.cancel()
+
+    def stop_search(self, item_id: str) -> None:
+        """The best reply found so far is to be the answer."""
+        if (stop := self._stops.get(item_id)) is not None:
+            stop.set()
 
     async def drop(self, person: str) -> None:
         """Nothing of this person's is wanted any more: they are being forgotten."""
@@ -108,10 +114,11 @@ class Workers:
             metrics.WAITING.set(len(self._queue))
             if self._is_stopping:
                 return
+            self._stops[item_id] = asyncio.Event()
             task = self._running[item_id] = tasks.create_task(self._work(item_id))
             with metrics.WORKING.track_inprogress():
                 await asyncio.wait([task])
-            del self._running[item_id]
+            del self._running[item_id], self._stops[item_id]
             self._queue.done(person)
 
     async def _work(self, item_id: str) -> None:
@@ -169,7 +176,7 @@ class Workers:
                 return draft
         with metrics.PHASES.labels("answer").time():
             noted = await notes_in_passing.keep(self._context, item)
-            draft = await respond(self._context, item, typing.progress)
+            draft = await respond(self._context, item, typing.progress, self._stops[item.id])
             return await notes_in_passing.shown(self._context, draft, noted)
 
     async def _record(self, item: Item, draft: Draft) -> None:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from engine.errors import EngineError, RequestError
 from engine.judging.judge import Judge, Verdict
 from engine.ports import Backend
+from engine.search.time_limit import time_limit
 from engine.search.tree import Node
 from engine.search.weave import (
     Bounds,
@@ -58,13 +59,15 @@ async def compose(
     on_progress: Progress | None = None,
     shape: Shape | None = None,
     prefix_reliability: float | None = None,
+    stop: asyncio.Event | None = None,
 ) -> Composed:
     """The best reply that the mode and the limits allow. Raises EngineError if there is none to give.
 
     `on_progress` is told how many branches have been made, of how many. `prefix_reliability` is how well
     the judge has been ordering half-finished replies to this person; None: not measured yet, so that a tree
     is tried, which measures it. The same seed
-    and backend give the same reply, as long as the deadline is not what ends the search.
+    and backend give the same reply, as long as the deadline is not what ends the search. Once `stop` is set
+    the search ends as at its deadline: the best reply so far is the result.
     """
     composition = _Composition(
         backend,
@@ -75,6 +78,7 @@ async def compose(
         lora,
         on_progress or _unheard,
         shape or Shape(),
+        stop,
     )
     await composition.search(mode, prefix_reliability)
     return composition.result()
@@ -93,7 +97,9 @@ class _Composition:
         lora: LoraRef | None,
         report: Progress,
         shape: Shape,
+        stop: asyncio.Event | None,
     ) -> None:
+        self._stop = stop
         self._backend, self._judge, self._limits, self._lora = backend, judge, limits, lora
         self._seed, self._report, self._shape = seed, report, shape
         self._prompt_ids = backend.encode(prompt)
@@ -132,7 +138,7 @@ class _Composition:
             return await self._in_time(self._sample(1, planned=1))
         await self._sample_and_judge(min(FEW, self._limits.samples))
         try:
-            if self._is_content():
+            if self._is_content() or self._is_time_up():
                 return None
             if prefix_reliability is None or prefix_reliability >= RELIABLE_ON_PREFIXES:
                 await self._weave(is_enough=self._judge.is_content)
@@ -167,6 +173,7 @@ class _Composition:
             seed=self._seed,
             is_enough=is_enough,
             on_progress=lambda done, total: self._report(before + done, before + total),
+            stop=self._stop,
         )
         self._mode, self._woven = Mode.WEAVE, woven
         self._unspent -= woven.generated_tokens
@@ -282,18 +289,18 @@ class _Composition:
 
     def _affordable(self, count: int) -> int:
         """How many of so many whole samples can be begun: none when time is up."""
-        if self._seconds() >= self._limits.deadline_s:
+        if self._is_time_up():
             return 0
         return min(count, self._unspent // min(self._room, PIECE_TOKENS))
 
     async def _in_time(self, work: Coroutine[None, None, None]) -> None:
         """Do something until the deadline; what it has found by then is kept."""
-        try:
-            async with asyncio.timeout_at(self._started + self._limits.deadline_s) as deadline:
-                await work
-        except TimeoutError:
-            if not deadline.expired():  # then it was not ours
-                raise
+        async with time_limit(self._started + self._limits.deadline_s, self._stop):
+            await work
+
+    def _is_time_up(self) -> bool:
+        is_stopped = self._stop is not None and self._stop.is_set()
+        return is_stopped or self._seconds() >= self._limits.deadline_s
 
     def _seconds(self) -> float:
         return asyncio.get_running_loop().time() - self._started

@@ -24,6 +24,7 @@ from typing import TypeAlias
 
 from engine.errors import EngineDownError, EngineError, RequestError
 from engine.judging.judge import Verdict, bounded
+from engine.search.time_limit import time_limit
 from engine.search.tree import Node, logsumexp, perturb
 from engine.types import Completion, TokenIds
 
@@ -97,20 +98,20 @@ async def weave(
     is_enough: Callable[[Verdict], bool] = lambda verdict: False,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     on_expand: Callable[[Node], None] = lambda node: None,
+    stop: asyncio.Event | None = None,
 ) -> Woven:
     """Search for the best whole reply. Raises EngineError only if not even the start of one was made.
 
-    The search ends when the budget is spent, the deadline has come, nothing is left to extend, or a
-    whole reply is enough. Where no branch has ended by then, the best one is sampled on to its end.
+    The search ends when the budget is spent, the deadline has come, `stop` is set, nothing is left to extend,
+    or a whole reply is enough. Where no branch has ended by then, the best one is sampled on to its end.
     Cancelling it cancels every call that is under way.
     """
     search = _Search(sample, judge, shape, bounds, seed, is_enough, on_progress, on_expand)
-    try:
-        async with asyncio.timeout(bounds.deadline_s) as deadline:
-            await search.run()
-    except TimeoutError:
-        if not deadline.expired():  # then it was not ours
-            raise
+    is_whole = False
+    async with time_limit(asyncio.get_running_loop().time() + bounds.deadline_s, stop):
+        await search.run()
+        is_whole = True
+    if not is_whole:
         search.keep_unjudged()
     return search.woven()
 

@@ -137,8 +137,32 @@ class SlackServer:
         self.workspace.announce(event | {"channel": self.workspace.direct_channel(user)})
         self.announce(self.workspace)
 
+    def open_messages(self, user: str) -> str:
+        """A person opens the conversation with an agent: its channel."""
+        channel = self.workspace.direct_channel(user)
+        event = {"type": "app_home_opened", "user": user, "channel": channel, "tab": "messages"}
+        self.workspace.announce(event | {"event_ts": self.workspace.next_ts()})
+        self.announce(self.workspace)
+        return channel
+
+    def look_at(self, user: str, channel: str) -> None:
+        """A person opens a channel beside the conversation with an agent."""
+        entity = {"type": "slack#/types/channel_id", "value": channel, "team_id": self.workspace.team}
+        event: Json = {"type": "app_context_changed", "user": user, "context": {"entities": [entity]}}
+        event |= {"channel": self.workspace.direct_channel(user), "event_ts": self.workspace.next_ts()}
+        self.workspace.announce(event)
+        self.announce(self.workspace)
+
+    def stop_session(self, user: str, channel: str, thread: str) -> None:
+        """A person presses Slack's stop button, which stands there while the session is processing."""
+        assert self.workspace.sessions[channel, thread]["status"] == "processing"
+        event: Json = {"type": "agent_session_stopped", "user": user, "channel": channel, "thread_ts": thread}
+        event |= {"streaming_message_ts": [], "event_ts": self.workspace.next_ts()}
+        self.workspace.announce(event)
+        self.announce(self.workspace)
+
     def open_assistant(self, user: str) -> tuple[str, str]:
-        """A person opens the assistant pane: channel and thread of the new conversation."""
+        """A person opens the pane of an assistant: channel and thread of the new conversation."""
         channel = self.workspace.direct_channel(user)
         ts = self.workspace.say(self.workspace.bot, channel, "New chat")
         self.workspace.announcements.clear()

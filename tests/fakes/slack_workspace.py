@@ -20,6 +20,8 @@ MAX_POST_CHARS = 40_000
 MAX_UPDATE_CHARS = 4_000
 MAX_MARKDOWN_CHARS = 12_000
 TRIGGER_LIFE_S = 3.0
+MAX_TITLE_CHARS = 200
+SESSION_STATUSES = {"active", "processing", "suspended", "closed"}
 
 ALL_SCOPES = frozenset(
     {
@@ -102,9 +104,10 @@ class Workspace:
         self.posts: dict[tuple[str, str], Post] = {}
         self.views: dict[str, Json] = {}
         self.homes: dict[str, Json] = {}
+        self.is_agent = True  # an app of before 2026-06-30 may be an assistant still
         self.statuses: list[Json] = []
-        self.titles: dict[tuple[str, str], str] = {}
-        self.suggested: dict[tuple[str, str], list[Json]] = {}
+        self.sessions: dict[tuple[str, str], Json] = {}  # channel and thread → status and title
+        self.suggested: dict[tuple[str, str | None], list[Json]] = {}
         self.uploads: dict[str, Json] = {}
         self.triggers: dict[str, float] = {}
         self.announcements: list[Json] = []
@@ -436,16 +439,51 @@ def _set_status(workspace: Workspace, arguments: Json) -> Json:
     return {}
 
 
-def _set_title(workspace: Workspace, arguments: Json) -> Json:
-    workspace.titles[arguments["channel_id"], arguments["thread_ts"]] = arguments["title"]
-    return {}
-
-
 def _set_prompts(workspace: Workspace, arguments: Json) -> Json:
     if len(arguments["prompts"]) > 4:
         raise Refusal("invalid_arguments")
-    workspace.suggested[arguments["channel_id"], arguments["thread_ts"]] = arguments["prompts"]
+    thread = arguments.get("thread_ts")
+    # docs.slack.dev, assistant.threads.setSuggestedPrompts: an agent's call with `thread_ts` fails silently.
+    if not (workspace.is_agent and thread):
+        workspace.suggested[arguments["channel_id"], thread] = arguments["prompts"]
     return {}
+
+
+def _set_session(workspace: Workspace, arguments: Json) -> Json:
+    """docs.slack.dev, agents.sessions.setStatus: creates the session, or changes its status."""
+    if arguments.get("status") not in SESSION_STATUSES:
+        raise Refusal("invalid_arguments")
+    session = workspace.sessions.setdefault(_session_of(workspace, arguments), {"history": []})
+    session.setdefault("title", _title(arguments))  # of a session that exists it is ignored
+    session["status"] = arguments["status"]
+    session["history"].append(arguments["status"])
+    return {"status": session["status"], "title": session["title"]}
+
+
+def _rename_session(workspace: Workspace, arguments: Json) -> Json:
+    session = workspace.sessions.get(_session_of(workspace, arguments))
+    if session is None:
+        raise Refusal("session_not_found")
+    session["title"] = _title(arguments)
+    return {}
+
+
+def _session_of(workspace: Workspace, arguments: Json) -> tuple[str, str]:
+    """docs.slack.dev, Agent sessions: only agents have them, each in a thread."""
+    if not workspace.is_agent:
+        raise Refusal("not_allowed")
+    channel = workspace.channel(arguments["channel_id"])
+    if not arguments.get("thread_ts"):
+        raise Refusal("invalid_arguments")
+    workspace.post_at(channel.id, arguments["thread_ts"])
+    return channel.id, arguments["thread_ts"]
+
+
+def _title(arguments: Json) -> str:
+    title = str(arguments.get("title") or "")
+    if len(title) > MAX_TITLE_CHARS:
+        raise Refusal("invalid_arguments")
+    return title
 
 
 def _upload_url(workspace: Workspace, arguments: Json) -> Json:
@@ -478,7 +516,8 @@ METHODS: dict[str, tuple[Callable[[Workspace, Json], Json], str]] = {
     "views.open": (_open_view, ""),
     "views.publish": (_publish_view, ""),
     "assistant.threads.setStatus": (_set_status, "assistant:write"),
-    "assistant.threads.setTitle": (_set_title, "assistant:write"),
+    "agents.sessions.setStatus": (_set_session, "chat:write"),
+    "agents.sessions.rename": (_rename_session, "chat:write"),
     "assistant.threads.setSuggestedPrompts": (_set_prompts, "assistant:write"),
     "files.getUploadURLExternal": (_upload_url, "files:write"),
     "files.completeUploadExternal": (_complete_upload, "files:write"),

@@ -25,6 +25,7 @@ from bot.settings import BackendSettings, Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
 from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
+from engine.ports import Backend
 from tests.adapters.process import Service, running
 from tests.fakes.slack_server import SlackServer
 from tests.fakes.slack_workspace import Post
@@ -122,7 +123,11 @@ def start(server: SlackServer, tmp_path: Path) -> StartSlack:
 
     @asynccontextmanager
     async def started(
-        settings: dict[str, Any] | None = None, *, over_http: bool = False, delay_s: float = 0.0
+        settings: dict[str, Any] | None = None,
+        *,
+        over_http: bool = False,
+        delay_s: float = 0.0,
+        backend: Backend | None = None,
     ) -> AsyncIterator[Running]:
         tokens: dict[str, Any] = {"bot_token": "xoxb-1", "api_url": server.api_url}
         tokens |= {"signing_secret": server.signing_secret} if over_http else {"app_token": "xapp-1"}
@@ -140,7 +145,7 @@ def start(server: SlackServer, tmp_path: Path) -> StartSlack:
         context = Context(
             settings=chosen,
             store=store,
-            backend=ScriptedBackend(delay_s=delay_s),
+            backend=backend or ScriptedBackend(delay_s=delay_s),
             rubric=load_rubric(SHIPPED_RUBRIC),
         )
         await context.backend.start(lambda text: None)

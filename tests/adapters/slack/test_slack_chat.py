@@ -77,13 +77,13 @@ async def test_another_persons_words_in_the_thread_teach_nothing(bot: Running) -
     assert not await bot.store.teachings.of_person("slack:T1:UBOB")
 
 
-async def test_the_assistant_pane_offers_prompts_and_messages_there_talk(bot: Running) -> None:
-    channel, thread = bot.server.open_assistant("UANN")
-    await until(lambda: bot.server.workspace.suggested.get((channel, thread)))
-    bot.server.say("UANN", channel, "tea?", thread=thread)
-    said = await bot.answer(channel, 2)
+async def test_in_a_thread_of_the_direct_messages_messages_talk_and_the_work_is_shown(bot: Running) -> None:
+    first = bot.server.workspace.say("UANN", "DANN", "Let me begin a thread.")
+    bot.server.workspace.announcements.clear()
+    bot.server.say("UANN", "DANN", "tea?", thread=first)
+    said = await bot.answer("DANN", 1)
     assert said.text == "echo: tea?"
-    assert said.thread_ts == thread
+    assert said.thread_ts == first
     assert bot.server.workspace.statuses[0]["status"]
 
 
@@ -250,7 +250,7 @@ def test_the_manifest_asks_for_exactly_the_scopes_that_the_code_uses() -> None:
     assert tuple(manifest["oauth_config"]["scopes"]["bot"]) == SCOPES
     assert manifest["features"]["shortcuts"][0]["callback_id"] == "correct_this"
     assert manifest["features"]["slash_commands"][0]["command"] == "/nightloom"
-    handled = {"app_home_opened", "app_mention", "app_uninstalled", "assistant_thread_started"}
+    handled = {"agent_session_stopped", "app_home_opened", "app_mention", "app_uninstalled"}
     handled |= {f"message.{kind}" for kind in ("channels", "groups", "im", "mpim")}
     handled |= {"reaction_added", "reaction_removed"}
     assert set(manifest["settings"]["event_subscriptions"]["bot_events"]) == handled

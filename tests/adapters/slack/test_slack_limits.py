@@ -96,14 +96,24 @@ async def opens_the_home_tab(start: StartSlack, server: SlackServer) -> None:
         await until(lambda: "UANN" in server.workspace.homes)
 
 
-async def opens_the_assistant_pane(start: StartSlack, server: SlackServer) -> None:
+async def opens_the_conversation(start: StartSlack, server: SlackServer) -> None:
     async with start(delay_s=2.0):
-        channel, thread = server.open_assistant("UANN")
-        await until(lambda: server.workspace.suggested.get((channel, thread)))
-        await until(lambda: server.workspace.titles.get((channel, thread)))
-        server.say("UANN", channel, "tea?", thread=thread)
+        channel = server.open_messages("UANN")
+        await until(lambda: server.workspace.suggested.get((channel, None)))
+        first = server.workspace.say("UANN", channel, "Let me begin a thread.")
+        server.workspace.announcements.clear()
+        server.say("UANN", channel, "tea?", thread=first)
         await until(lambda: server.workspace.statuses)
-        await until(lambda: len(server.workspace.replies_of_bot(channel)) == 2)
+        await until(lambda: len(server.workspace.replies_of_bot(channel)) == 1)
+
+
+async def edits_the_first_question_of_a_thread(start: StartSlack, server: SlackServer) -> None:
+    async with start() as bot:
+        question, _ = await bot.ask("UANN", "CANN", "tea?")
+        sessions = server.workspace.sessions
+        await until(lambda: sessions.get(("CANN", question), {}).get("status") == "active")
+        server.edit("UANN", "CANN", question, "<@UBOT> coffee?")
+        await until(lambda: sessions["CANN", question]["title"] == "coffee?")
 
 
 async def exports(start: StartSlack, server: SlackServer) -> None:
@@ -126,10 +136,11 @@ async def installs(start: StartSlack, server: SlackServer) -> None:
 # How often each is refused: more often than a call waits by itself where the work is taken up again.
 SHORT, LONG = RATE_LIMIT_TRIES, RATE_LIMIT_TRIES + 1
 WAYS: dict[str, tuple[int, Way]] = {
+    "agents.sessions.rename": (LONG, edits_the_first_question_of_a_thread),
+    "agents.sessions.setStatus": (LONG, edits_the_first_question_of_a_thread),
     "apps.connections.open": (LONG, asks),
-    "assistant.threads.setStatus": (SHORT, opens_the_assistant_pane),
-    "assistant.threads.setSuggestedPrompts": (SHORT, opens_the_assistant_pane),
-    "assistant.threads.setTitle": (SHORT, opens_the_assistant_pane),
+    "assistant.threads.setStatus": (SHORT, opens_the_conversation),
+    "assistant.threads.setSuggestedPrompts": (SHORT, opens_the_conversation),
     "auth.test": (LONG, comes_back_after_a_while),
     "chat.delete": (LONG, edits_a_long_question_to_a_short_one),
     "chat.postEphemeral": (LONG, is_refused_in_a_channel),

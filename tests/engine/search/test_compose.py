@@ -205,6 +205,26 @@ async def test_the_deadline_is_kept(mode: Mode) -> None:
     assert loop.time() - started < 3.0  # 0.6 s where the machine is not busy; without a deadline far more
 
 
+async def test_once_stopped_the_best_so_far_is_the_reply() -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    started = loop.time()
+    limits = Limits(max_reply_tokens=64, budget_tokens=10**6, deadline_s=60.0, samples=4)
+    backend = ScriptedBackend(delay_s=0.16)
+    never = Question(name="never", text="Is it good?", weight=-1.0)
+    loop.call_later(0.6, stop.set)
+    composed = await compose(
+        backend,
+        prompt(),
+        judge=Judge(backend, [GOOD, never]),
+        mode=Mode.WEAVE,
+        limits=limits,
+        seed=7,
+        stop=stop,
+    )
+    assert composed.best.text
+    assert loop.time() - started < 3.0
+
+
 async def test_a_slow_model_that_ends_nothing_in_time_is_shown_as_far_as_it_came() -> None:
     class Rambling(ScriptedBackend):
         """Begins quickly, and does not come to an end."""
