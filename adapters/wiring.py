@@ -27,8 +27,8 @@ from bot.door.worker import Workers
 from bot.errors import StoreError
 from bot.events import Notice, Person, Platform
 from bot.nights.morning_notes import Tell
-from bot.nights.run import Hear, Nights
-from bot.nights.ticks import Schedule
+from bot.nights.nights import Nights
+from bot.nights.progress import Listen
 from bot.people import consent
 from bot.people.commands import Commands
 from bot.people.forget import Forgetting
@@ -149,14 +149,14 @@ async def service(settings: Settings, loading: Callable[[], str]) -> AsyncIterat
 
 def assembled(context: Context, chats: Chats, *, runs_nights: bool = True) -> App:
     """The app of its parts. `runs_nights`: whether nights begin by the clock and are carried through here."""
-    by_night = nights(context, hear=chats.listeners.tell, tell=partial(_tell_in_private, chats))
+    by_night = nights(context, listen=chats.listeners.tell, tell=partial(_tell_in_private, chats))
     workers = Workers(context, chats)
     work = Work(
         chats=chats,
         workers=workers,
         rating_queue=RatingQueue(context, chats.tell, consent_question=partial(consent.ask_once, context)),
         life=Life(context, workers),
-        beside=(by_night.run, Schedule(by_night).run) if runs_nights else (),
+        beside=(partial(by_night.run, starts_due=True),) if runs_nights else (),
     )
     choices = Choices(context, work)
     forgetting = Forgetting(context, by_night, drop_work=workers.drop)
@@ -171,12 +171,12 @@ def assembled(context: Context, chats: Chats, *, runs_nights: bool = True) -> Ap
     )
 
 
-def nights(context: Context, *, hear: Hear, tell: Tell) -> Nights:
-    """What is learned by night. `hear` hears how far a night is; `tell` brings the morning notes."""
+def nights(context: Context, *, listen: Listen, tell: Tell) -> Nights:
+    """What is learned by night. `listen` is told how far a night is; `tell` brings the morning notes."""
     return Nights(
         context,
         model_path=located(context.settings.model),
-        hear=hear,
+        listen=listen,
         tell=tell,
         may_learn=partial(permission.may_learn, context.settings),
         trainer=Trainer(module=scripted.MODULE) if context.settings.backend.kind == "scripted" else Trainer(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
@@ -18,8 +19,8 @@ from bench.people import SimulatedPerson
 from bench.planted import Answer, plant
 from bench.record import interval
 from bot.context import Context
-from bot.nights.prepare import Material, study
-from bot.nights.prepare import Recipe as StudyRecipe
+from bot.nights.material.prepare import Material, NothingToLearn, prepare
+from bot.nights.material.teacher import LessonMix
 from engine.judging.judge import Judge, note_questions
 from engine.learning.job_folder import JobFolder
 from engine.learning.lessons import Lesson, Recipe, Trainee
@@ -47,24 +48,24 @@ async def evaluator(
     context: Context, model: Path, folder: Path, pool: Sequence[Answer], *, seed: int, people: int = PEOPLE
 ) -> dict[str, Any]:
     """A row for no LoRA, one for both, and one for each."""
-    studied: list[tuple[SimulatedPerson, Material]] = []
+    prepared: list[tuple[SimulatedPerson, Material]] = []
     for number in range(people):
         who = SimulatedPerson.draw(f"judged{number}", seed + number)
         await plant(context, pool, who, is_shuffled=False)
         known = await context.store.people.get(who.name)
         assert known is not None, "planted"
-        made = await study(context, known, StudyRecipe(replies=40), seed=seed, on_progress=_unheard)
-        if isinstance(made, Material):
-            studied.append((who, made))
-    if not studied:
+        with suppress(NothingToLearn):
+            material = await prepare(context, known, LessonMix(replies=40), seed=seed, on_progress=_unheard)
+            prepared.append((who, material))
+    if not prepared:
         return {"people": 0}
-    trained = await _trained(context, model, folder, [made for _, made in studied])
+    trained = await _trained(context, model, folder, [material for _, material in prepared])
     rows = {}
     for name, pairs in trained.items():
         rights, seconds, complied = [], [], []  # rights and complied: a share for each person
-        for number, (who, made) in enumerate(studied):
+        for number, (who, material) in enumerate(prepared):
             right = await _rights(context, who, pairs[number].judging, pool, seed=seed + number)
-            took, met = await _searches(context, who, made, pairs[number], seed=seed + number)
+            took, met = await _searches(context, who, material, pairs[number], seed=seed + number)
             rights.append(fmean(right))
             seconds += took
             complied.append(fmean(met))
@@ -76,18 +77,19 @@ async def evaluator(
             "ci": {"judge_right": interval(rights), "best_of_8_complied": interval(complied)},
         }
         print(name, rows[name], flush=True)
-    return {"people": len(studied), **rows}
+    return {"people": len(prepared), **rows}
 
 
 async def _trained(
-    context: Context, model: Path, folder: Path, studied: Sequence[Material]
+    context: Context, model: Path, folder: Path, materials: Sequence[Material]
 ) -> dict[str, list[Pair]]:
     """Everybody's LoRAs of both kinds, in one job."""
     lessons: dict[str, Sequence[Lesson]] = {}
-    for one in studied:
-        lessons[f"{one.person}-shared"] = (*one.lessons, *one.asked)
-        lessons[f"{one.person}-own"] = one.lessons
-        lessons[f"{one.person}-judge"] = one.asked
+    for material in materials:
+        person, training = material.person, material.training
+        lessons[f"{person}-shared"] = (*training.lessons, *training.judge_lessons)
+        lessons[f"{person}-own"] = training.lessons
+        lessons[f"{person}-judge"] = training.judge_lessons
     recipe = Recipe(model=str(model), end_ids=context.backend.encode_question("?")[:1])
     trainees = [Trainee(key=key, seed=seed) for seed, key in enumerate(lessons)]
     job = JobFolder.create(folder, recipe, trainees, lessons, {})
@@ -103,7 +105,7 @@ async def _trained(
         both = {answering, judging}
         return Pair(loras.get(answering), loras.get(judging), sum(seconds.get(key, 0.0) for key in both))
 
-    keys = [one.person for one in studied]
+    keys = [material.person for material in materials]
     return {
         "none": [Pair(None, None, 0.0) for _ in keys],
         "shared": [pair(f"{key}-shared", f"{key}-shared") for key in keys],
@@ -130,11 +132,11 @@ async def _rights(
 
 
 async def _searches(
-    context: Context, who: SimulatedPerson, studied: Material, pair: Pair, *, seed: int
+    context: Context, who: SimulatedPerson, material: Material, pair: Pair, *, seed: int
 ) -> tuple[list[float], list[bool]]:
     """Best of eight on unseen requests: how long it takes, and whether the best is as wanted."""
     rng, seconds, complied = random.Random(seed + 500), [], []
-    judge = Judge(context.backend, note_questions(studied.notes), pair.judging)
+    judge = Judge(context.backend, note_questions(material.gate.notes), pair.judging)
     for number in range(SEARCHES):
         asked = world.request(rng, held_out=True)
         prompt = Prompt(turns=(Turn(role=Role.USER, text=asked.text),))

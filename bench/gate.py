@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,9 +23,9 @@ from bot import ratings
 from bot.context import Context, new_id, now
 from bot.events import NightProgress, Notice, Person
 from bot.nights.evaluate import Evaluation
-from bot.nights.prepare import Material, study
-from bot.nights.prepare import Recipe as StudyRecipe
-from bot.nights.run import Nights
+from bot.nights.material.prepare import Material, NothingToLearn, prepare
+from bot.nights.material.teacher import LessonMix
+from bot.nights.nights import Nights
 from bot.settings import Settings
 from bot.store import Store
 from bot.store.nights import NightOutcome
@@ -61,11 +62,11 @@ async def gate(model: Path, data: Path, *, people: int, shuffled: int, seed: int
     nights = Nights(
         context,
         model_path=str(model),
-        hear=phases.hear,
+        listen=phases.listen,
         tell=_nobody,
         may_learn=lambda known: True,
     )
-    carrying = asyncio.create_task(nights.run())
+    carrying = asyncio.create_task(nights.run(starts_due=False))
     try:
         pool = await pool_of(context, seed)
         print(f"{len(pool)} answers to rate", flush=True)
@@ -98,7 +99,7 @@ class Phases:
         self._began: dict[str, float] = {}
         self._last = 0.0
 
-    def hear(self, person: str, progress: NightProgress) -> None:
+    def listen(self, person: str, progress: NightProgress) -> None:
         self._last = time.monotonic()
         if progress.phase != "done":  # some are through with the first step already
             self._began.setdefault(progress.phase, self._last)
@@ -121,17 +122,20 @@ async def _truthful(
     began = time.monotonic()
     night = await nights.wait(await nights.start(names))
     seconds = time.monotonic() - began
-    live = [one for one in night.people if one.outcome is NightOutcome.PROMOTED]
-    points = [one.metrics["regression_points"] for one in live]
+    live = [settled for settled in night.people if settled.outcome is NightOutcome.PROMOTED]
+    figures = [settled.figures for settled in live if settled.figures is not None]
+    points = [measured.gate.regression_points for measured in figures]
     return {
         "people": people,
         "people_s": round(seconds, 1),
         "people_100_s": round(seconds, 1) if people == 100 else None,
         "true_promotion_rate": round(len(live) / people, 4),
         "regression_points": round(sum(points) / len(points), 3) if points else None,
-        "outcomes": outcomes((one.outcome, one.reason) for one in night.people),
+        "outcomes": outcomes((settled.outcome, settled.reason) for settled in night.people),
         "ci": {
-            "true_promotion_rate": interval([one.outcome is NightOutcome.PROMOTED for one in night.people]),
+            "true_promotion_rate": interval(
+                [settled.outcome is NightOutcome.PROMOTED for settled in night.people]
+            ),
             "regression_points": interval(points) if points else None,
         },
     }
@@ -145,28 +149,28 @@ async def _shuffled(
     for number, name in enumerate(names):
         await plant(context, pool, SimulatedPerson.draw(name, seed + number), is_shuffled=True)
     night = await nights.wait(await nights.start(names))
-    are_live = [one.outcome is NightOutcome.PROMOTED for one in night.people]
-    candidates = sum(one.version is not None for one in night.people)
+    are_live = [settled.outcome is NightOutcome.PROMOTED for settled in night.people]
+    candidates = sum(settled.version is not None for settled in night.people)
     return {
         "shuffled_nights": people,
         "shuffled_candidates": candidates,
         "false_promotion_rate": round(sum(are_live) / people, 4),
         "false_promotion_rate_of_candidates": round(sum(are_live) / candidates, 4) if candidates else 0.0,
-        "shuffled_outcomes": outcomes((one.outcome, one.reason) for one in night.people),
+        "shuffled_outcomes": outcomes((settled.outcome, settled.reason) for settled in night.people),
         "ci": {"false_promotion_rate": interval(are_live)},
     }
 
 
 async def _cheats(context: Context, model: Path, data: Path) -> dict[str, Any]:
     """Candidates that always say the same thing, in the name of a person with real feedback."""
-    studied = await _clear_enough(context)
-    candidates = await _cheats_trained(context, model, data / "cheats", studied)
-    decisions, exam = {}, Evaluation(context)
+    material = await _clear_enough(context)
+    candidates = await _cheats_trained(context, model, data / "cheats", material)
+    decisions, evaluation = {}, Evaluation(context)
     for number, (name, (result, path)) in enumerate(candidates.items()):
         candidate = LoraRef(name=f"cheat-{number}", id=900_000 + number, path=path)
         # As good a prior as there is, so that it is the witnesses who stop it.
-        sure = replace(studied, prior=0.95)
-        decisions[name], _ = await exam.decision(sure, result, candidate=candidate, current=None)
+        sure = replace(material.gate, prior=0.95)
+        decisions[name], _ = await evaluation.decide(sure, result, candidate=candidate, current=None)
     return {
         "exploiter_rejected": not any(decision.is_promoted for decision in decisions.values()),
         "exploiters": {name: decision.reason for name, decision in decisions.items()},
@@ -177,28 +181,28 @@ async def _clear_enough(context: Context) -> Material:
     """What is to be learned of the first truthful person of whom something is. Raises where there is none."""
     truthful = [person for person in await context.store.people.all() if person.key.startswith("true")]
     for person in truthful:
-        found = await study(
-            context, person, StudyRecipe(replies=40), seed=1, on_progress=lambda done, total: None
-        )
-        if isinstance(found, Material):
-            return found
+        with suppress(NothingToLearn):
+            return await prepare(
+                context, person, LessonMix(replies=40), seed=1, on_progress=lambda done, total: None
+            )
     raise RuntimeError("nothing is clear enough in any of the truthful people: plant more of them")
 
 
 async def _cheats_trained(
-    context: Context, model: Path, folder: Path, studied: Material
+    context: Context, model: Path, folder: Path, material: Material
 ) -> dict[str, tuple[Result, Path]]:
     """A LoRA for each cheat, all in one job: it says its text to whatever is asked."""
-    asked = [lesson for lesson in studied.lessons if lesson.kind is Kind.DISTIL]
+    asked = [lesson for lesson in material.training.lessons if lesson.kind is Kind.DISTIL]
     lessons = {
         name: [
-            Lesson(kind=Kind.SAY, prefix=one.prefix, reply=context.backend.encode_text(text)) for one in asked
+            Lesson(kind=Kind.SAY, prefix=lesson.prefix, reply=context.backend.encode_text(text))
+            for lesson in asked
         ]
         for name, text in CHEATS.items()
     }
     recipe = Recipe(model=str(model), passes=6, end_ids=context.backend.encode_question("?")[:1])
     trainees = [Trainee(key=name, seed=1) for name in CHEATS]
-    job = JobFolder.create(folder, recipe, trainees, lessons, dict.fromkeys(CHEATS, studied.trials))
+    job = JobFolder.create(folder, recipe, trainees, lessons, dict.fromkeys(CHEATS, material.training.trials))
     await Trainer().run(folder, lambda step: None)
     made = {}
     for name in CHEATS:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.record import RESULTS
-from bot.nights.report import paper, png
+from bot.nights.curve import paper, png
 
 PICTURES: Final = Path(__file__).parents[1] / "docs" / "pictures"
 COLORS: Final = {

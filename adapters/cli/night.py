@@ -17,7 +17,7 @@ from adapters.cli.terminal import carry_out, console, settings_or_exit
 from bot.answering.with_and_without import compare as compared
 from bot.context import Context
 from bot.events import NightProgress, Notice, Person
-from bot.nights.run import run_night
+from bot.nights.nights import run_night
 from bot.store.nights import Night
 from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
 from engine.learning.everyday_requests import EverydayRequests
@@ -36,7 +36,7 @@ def night(
     )
     tasks: dict[str, TaskID] = {}
 
-    def hear(key: str, progress: NightProgress) -> None:
+    def listen(key: str, progress: NightProgress) -> None:
         if key not in tasks:
             tasks[key] = bars.add_task(progress.phase, person=key)
         bars.update(tasks[key], description=progress.phase, completed=progress.done, total=progress.total)
@@ -44,7 +44,7 @@ def night(
     async def work() -> Night:
         async with _context() as context:
             with bars:
-                return await run_night(wiring.nights(context, hear=hear, tell=_not_connected), person)
+                return await run_night(wiring.nights(context, listen=listen, tell=_not_connected), person)
 
     _tell(carry_out(work))
 

@@ -27,7 +27,7 @@ from bot import permission
 from bot.door.app import App
 from bot.errors import Unknown
 from bot.events import ActionKind, Person
-from bot.nights.report import Curve, draw
+from bot.nights.curve import Curve, draw
 from bot.ports import ChatError
 from bot.store.feedback.notes import Note
 from bot.store.loras import Version

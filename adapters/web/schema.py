@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.events import MessageState, TeachingKind
 from engine.types import Mode
+
+# A night's figures: numbers, and an example of before and after.
+Metrics = dict[str, bool | int | float | str | dict[str, str]]
 
 
 class Shown(BaseModel):
@@ -143,7 +146,7 @@ class Version(Shown):
     version: int
     state: str
     reason: str | None
-    metrics: dict[str, Any]
+    metrics: Metrics
     night: str | None
     at: datetime | None = None
 
@@ -199,8 +202,8 @@ class NightPerson(Shown):
     outcome: Literal["promoted", "kept", "skipped", "failed"] | None
     reason: str | None
     version: int | None
-    used: dict[str, Any]
-    metrics: dict[str, Any]
+    used: dict[str, int]
+    metrics: Metrics
 
 
 class Night(Shown):

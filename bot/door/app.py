@@ -45,7 +45,7 @@ from bot.events import (
     Reply,
     ThreadReply,
 )
-from bot.nights.run import Nights
+from bot.nights.nights import Nights
 from bot.people.commands import Commands
 from bot.people.forget import Forgetting
 from bot.store.feedback.reactions import ReactionSet

@@ -11,7 +11,7 @@ from bot.door.worker import Workers
 from bot.errors import NotYours, Refused, Unknown
 from bot.events import Action, ActionKind, Choice, Notice, Person
 from bot.nights import report
-from bot.nights.run import Nights
+from bot.nights.nights import Nights
 from bot.people import consent
 from bot.people.commands import undone
 from bot.teaching import teach

@@ -1,6 +1,6 @@
 """Brings people their morning notes: after their night, or later where they could not be reached then.
 
-Its broad catch keeps what goes wrong with one note from the others, and from the nights.
+Its broad catch keeps a failed note from stopping the other notes and the nights.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import structlog
 from bot import metrics
 from bot.context import Context
 from bot.events import Notice, Person
-from bot.nights.report import Curve, morning_note
+from bot.nights.curve import Curve
+from bot.nights.report import morning_note
 from bot.store.nights import NightPerson
 
 log = structlog.get_logger(__name__)
@@ -25,38 +26,38 @@ NEWS_FOR: Final = timedelta(days=1)  # so long a morning note is worth being tol
 Tell = Callable[[Person, Notice], Awaitable[bool]]  # False: it may arrive another time
 
 
-class Morning:
+class MorningNotes:
     def __init__(self, context: Context, tell: Tell) -> None:
         self._context, self._tell = context, tell
         self._nights = context.store.nights
 
     async def tell_all(self, night: str) -> None:
-        """What a night came to for everybody in it. Who was not told when the process died is told now."""
-        for one in (await self._nights.get(night)).people:
-            if one.told_at is None:
-                await self._tell_one(night, one)
+        """The result of a night, to everybody in it who was not told yet, as after a crash."""
+        for person in (await self._nights.get(night)).people:
+            if person.told_at is None:
+                await self._tell_safely(night, person)
 
     async def tell_late(self) -> None:
-        """What was changed for people of late without their having heard of it."""
-        for night, one in await self._nights.untold(since=self._context.clock() - NEWS_FOR):
-            await self._tell_one(night, one)
+        """The recent changes that people were not told of."""
+        for night, person in await self._nights.untold(since=self._context.clock() - NEWS_FOR):
+            await self._tell_safely(night, person)
 
-    async def _tell_one(self, night: str, one: NightPerson) -> None:
+    async def _tell_safely(self, night: str, person: NightPerson) -> None:
         try:
-            await self._bring(night, one)
+            await self._tell_about(night, person)
         except Exception as error:  # a platform's fault or one person's odd figures: it may work another time
             metrics.ERRORS.labels("morning", type(error).__name__).inc()
-            log.exception("a morning note could not be brought", night=night, person=one.person)
+            log.exception("a morning note could not be brought", night=night, person=person.person)
 
-    async def _bring(self, night: str, one: NightPerson) -> None:
-        person = await self._context.store.people.get(one.person)
+    async def _tell_about(self, night: str, settled: NightPerson) -> None:
+        person = await self._context.store.people.get(settled.person)
         if person is None:
             return
-        curve = Curve.of(await self._nights.of_person(one.person))
+        curve = Curve.of(await self._nights.of_person(person.key))
         notice = await asyncio.to_thread(
-            morning_note, one, night, curve, told_at=person.night_told_at, now=self._context.clock()
+            morning_note, settled, night, curve, told_at=person.night_told_at, now=self._context.clock()
         )
         if notice is None:
             return
         if await self._tell(Person(key=person.key, platform=person.platform, name=person.name), notice):
-            await self._nights.told(night, one.person)
+            await self._nights.told(night, person.key)

@@ -11,8 +11,8 @@ from bot.answering import why
 from bot.context import Context
 from bot.errors import Refused, Unknown
 from bot.events import Action, ActionKind, Command, Notice, Person, Platform
-from bot.nights.report import Curve, draw
-from bot.nights.run import Nights
+from bot.nights.curve import Curve, draw
+from bot.nights.nights import Nights
 from bot.people import consent, forget, portability
 from bot.people.forget import Forgetting
 from bot.store.feedback.notes import Note

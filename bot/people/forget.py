@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from bot.context import Context
 from bot.errors import Unknown
-from bot.nights.run import Nights
+from bot.nights.nights import Nights
 from engine.errors import EngineError
 
 DropWork = Callable[[str], Awaitable[None]]  # what is being done for a person is not wanted any more

@@ -6,7 +6,7 @@ can never serve one LoRA for another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Row, func, select, update
 
 from bot.errors import Unknown
+from bot.figures import NightFigures, of_json
 from bot.store import tables
 from bot.store.database import Database, DatabaseConnection
 
@@ -44,7 +45,7 @@ class Version:
     rank: int | None
     state: LoraState
     reason: str | None
-    metrics: dict[str, Any]  # Any: what the gate measured, as JSON
+    figures: NightFigures | None
     night: str | None
     created_at: datetime
     promoted_at: datetime | None
@@ -153,13 +154,10 @@ class LoraStore:
 
         await self._database.write(work)
 
-    async def go_live(self, number: int, *, metrics: Mapping[str, Any] | None = None) -> None:
+    async def go_live(self, number: int) -> None:
         """Move the person's pointer to this version. It must be loaded already."""
 
         async def work(connection: DatabaseConnection) -> None:
-            if metrics is not None:
-                measured = update(loras).where(loras.c.id == number).values(metrics=dict(metrics))
-                await connection.execute(measured)
             await go_live(connection, number, self._clock())
 
         await self._database.write(work)
@@ -211,7 +209,7 @@ def _version(row: Row[Any]) -> Version:  # Any: a row described by columns
         rank=row.rank,
         state=LoraState(row.state),
         reason=row.reason,
-        metrics=row.metrics,
+        figures=of_json(row.metrics),
         night=row.night,
         created_at=row.created_at,
         promoted_at=row.promoted_at,

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Integer, Row, Select, bindparam, case, func, select, union_all, update
 
 from bot.errors import Unknown
+from bot.figures import NightFigures, of_json, to_json
 from bot.store import loras as store_loras
 from bot.store import tables
 from bot.store.database import Database, DatabaseConnection, insert
@@ -37,14 +38,14 @@ class NightOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightPerson:
-    """`outcome` None: not there yet. `used`: how much feedback of each kind was learned from."""
+    """A person in a night. `outcome` None: not yet. `used`: how much feedback of each kind was used."""
 
     person: str
     outcome: NightOutcome | None = None
     reason: str | None = None
     version: int | None = None
-    used: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    used: Mapping[str, int] = field(default_factory=dict)
+    figures: NightFigures | None = None
     told_at: datetime | None = None
 
 
@@ -126,7 +127,7 @@ class NightStore:
                 "reason": settled.reason,
                 "version": settled.version,
                 "used": dict(settled.used),
-                "metrics": dict(settled.metrics),
+                "metrics": to_json(settled.figures),
             }
             changed = await connection.execute(
                 update(night_people).where(mine, night_people.c.outcome.is_(None)).values(**values)
@@ -136,8 +137,8 @@ class NightStore:
             if lora is None:
                 await store_loras.reject_unjudged(connection, settled.person, night, settled.reason or "")
                 return
-            metrics = update(tables.loras).where(tables.loras.c.id == lora)
-            await connection.execute(metrics.values(metrics=dict(settled.metrics)))
+            version = update(tables.loras).where(tables.loras.c.id == lora)
+            await connection.execute(version.values(metrics=to_json(settled.figures)))
             if settled.outcome is NightOutcome.PROMOTED:
                 await store_loras.go_live(connection, lora, self._clock())
             else:
@@ -266,6 +267,6 @@ def _person(row: Row[Any]) -> NightPerson:  # Any: a row described by columns
         reason=row.reason,
         version=row.version,
         used=row.used,
-        metrics=row.metrics,
+        figures=of_json(row.metrics),
         told_at=row.told_at,
     )

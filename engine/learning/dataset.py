@@ -1,4 +1,4 @@
-"""A person's feedback as what a night learns from: checked, split for good, and put into lessons.
+"""A person's feedback, checked and split for good into training and held-out, and the lessons made of it.
 
 Pure. Knows no store and no model: how a prompt and a text become tokens is passed in.
 """
@@ -50,9 +50,9 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback:
-    """What a person thinks of one reply. `better`: the text that is wanted rather than the reply's.
+    """What a person thinks of one reply. `better`: the text that they want instead.
 
-    `thread`: what is trained on or held out as a whole, by its number among the person's.
+    `thread`: the number of the thread among the person's. A thread is trained on or held out as a whole.
     """
 
     id: str
@@ -85,26 +85,26 @@ class Dataset:
     held_out: tuple[Feedback, ...]
     dropped: Mapping[str, Flaw]
 
+    @classmethod
+    def of(cls, feedback: Iterable[Feedback], *, max_chars: int = MAX_CHARS) -> Dataset:
+        """Checks all of a person's feedback and splits it. The order in which it comes does not matter."""
+        ordered = sorted(feedback, key=lambda piece: (piece.at, piece.id))
+        dropped = _flaws(ordered, max_chars)
+        sound = [piece for piece in ordered if piece.id not in dropped]
+        return cls(
+            train=tuple(piece for piece in sound if not is_held_out(piece.thread)),
+            held_out=tuple(piece for piece in sound if is_held_out(piece.thread)),
+            dropped=dropped,
+        )
+
     def counts(self) -> dict[str, int]:
-        """How much is learned from, for the report: by source; how much is held back, or dropped and why."""
-        counts = Counter(str(one.source) for one in self.train)
-        told = {f"{source}s": count for source, count in sorted(counts.items())}
-        told["held_out"] = len(self.held_out)
+        """For the report: how much is trained on, by source; how much is held out, or dropped and why."""
+        by_source = Counter(str(piece.source) for piece in self.train)
+        counts = {f"{source}s": count for source, count in sorted(by_source.items())}
+        counts["held_out"] = len(self.held_out)
         for flaw, count in sorted(Counter(self.dropped.values()).items()):
-            told[f"dropped: {flaw}"] = count
-        return told
-
-
-def gather(feedback: Iterable[Feedback], *, max_chars: int = MAX_CHARS) -> Dataset:
-    """Checks all of a person's feedback and splits it. The order in which it comes does not matter."""
-    ordered = sorted(feedback, key=lambda one: (one.at, one.id))
-    dropped = _flaws(ordered, max_chars)
-    sound = [one for one in ordered if one.id not in dropped]
-    return Dataset(
-        train=tuple(one for one in sound if not is_held_out(one.thread)),
-        held_out=tuple(one for one in sound if is_held_out(one.thread)),
-        dropped=dropped,
-    )
+            counts[f"dropped: {flaw}"] = count
+        return counts
 
 
 def is_held_out(thread: int) -> bool:
@@ -120,18 +120,18 @@ def lessons(
 ) -> list[Lesson]:
     """What the feedback itself teaches. Prompts go in without memory: the LoRA is to know it by itself."""
     made: list[Lesson] = []
-    for one in feedback:
-        prefix, reply = encode(one.prompt.bare()), encode_text(one.reply)
-        if one.better is not None:
-            better = encode_text(one.better)
-            is_correction = one.source is Source.CORRECTION
-            weight = WEIGHTS["correction_pair" if is_correction else str(one.source)]
+    for piece in feedback:
+        prefix, reply = encode(piece.prompt.bare()), encode_text(piece.reply)
+        if piece.better is not None:
+            better = encode_text(piece.better)
+            is_correction = piece.source is Source.CORRECTION
+            weight = WEIGHTS["correction_pair" if is_correction else str(piece.source)]
             made.append(Lesson(kind=Kind.PAIR, prefix=prefix, reply=better, against=reply, weight=weight))
             if is_correction:
                 said = Lesson(kind=Kind.SAY, prefix=prefix, reply=better, weight=WEIGHTS["correction"])
                 made.append(said)
-        elif one.rating is not None and not BAD_RATING < one.rating < GOOD_RATING:
-            wanted = float(one.rating >= GOOD_RATING)
+        elif piece.rating is not None and not BAD_RATING < piece.rating < GOOD_RATING:
+            wanted = float(piece.rating >= GOOD_RATING)
             rated = Lesson(
                 kind=Kind.RATED, prefix=prefix, reply=reply, wanted=wanted, weight=WEIGHTS["rating"]
             )
@@ -147,37 +147,34 @@ def trials(
 ) -> list[Trial]:
     """Held-out feedback as the gate asks about it."""
     made = []
-    for one in feedback:
-        prefix, reply = encode(one.prompt.bare()), encode_text(one.reply)
-        if one.better is not None:
-            better = encode_text(one.better)
-            made.append(Trial(id=one.id, prefix=prefix, reply=better, against=reply))
-        elif one.rating is not None:
-            made.append(Trial(id=one.id, prefix=prefix, reply=reply, rating=one.rating))
+    for piece in feedback:
+        prefix, reply = encode(piece.prompt.bare()), encode_text(piece.reply)
+        if piece.better is not None:
+            better = encode_text(piece.better)
+            made.append(Trial(id=piece.id, prefix=prefix, reply=better, against=reply))
+        elif piece.rating is not None:
+            made.append(Trial(id=piece.id, prefix=prefix, reply=reply, rating=piece.rating))
     return made
 
 
 def distilled(
     prompt: Prompt,
     notes: Sequence[str],
-    replies: Iterable[TokenIds],
+    reply: TokenIds,
     *,
     encode: Callable[[Prompt], TokenIds],
-    weight: float = WEIGHTS["noted"],
-) -> list[Lesson]:
-    """Replies that the model gave under the notes, to be given without them."""
+) -> Lesson:
+    """A reply that the model gave under the notes, to be given without them."""
     bare = encode(prompt.bare())
     noted = encode(replace(prompt.bare(), notes=tuple(notes)))
-    return [
-        Lesson(kind=Kind.DISTIL, prefix=bare, teacher=noted, reply=reply, weight=weight) for reply in replies
-    ]
+    return Lesson(kind=Kind.DISTIL, prefix=bare, teacher=noted, reply=reply, weight=WEIGHTS["noted"])
 
 
 def as_rated(answers: Mapping[str, float], rating: int) -> dict[str, float]:
-    """A judge's answers about what a person wants, moved until on the whole they say what the stars say.
+    """A judge's answers about what a person wants, moved until their mean is what the stars say.
 
-    Five stars are nearly everything, one is nearly nothing: a person is not to be taken at their word. All
-    log-odds move by the same amount, so what the judge was sure of it stays surest of.
+    Five stars mean nearly everything and one star nearly nothing, since stars are not exact. All log-odds
+    move by the same amount, so the judge stays surest of what it was surest of.
     """
     share = STARS_SURE + (1 - 2 * STARS_SURE) * (rating - 1) / 4
     kept = {name: min(max(p, 0.001), 0.999) for name, p in answers.items()}
@@ -185,15 +182,16 @@ def as_rated(answers: Mapping[str, float], rating: int) -> dict[str, float]:
     low, high = -40.0, 40.0
     for _ in range(50):
         middle = (low + high) / 2
-        mean = sum(probability(one + middle) for one in odds.values()) / max(1, len(odds))
+        mean = sum(probability(value + middle) for value in odds.values()) / max(1, len(odds))
         low, high = (middle, high) if mean < share else (low, middle)
-    return {name: probability(one + low) for name, one in odds.items()}
+    return {name: probability(value + low) for name, value in odds.items()}
 
 
 def is_honest_gain(better: str, worse: str) -> bool:
-    """Whether one reply may be taught over another that only a judge likes less.
+    """Whether a reply may be taught over another when only a judge prefers it.
 
-    A judge is won over by agreement, by length and by repetition; what has more of these is not learned from.
+    A judge can be won over by agreement, by length and by repetition. A reply that has more of these teaches
+    nothing.
     """
     if is_affirmation(better) and not is_affirmation(worse):
         return False
@@ -204,14 +202,14 @@ def is_honest_gain(better: str, worse: str) -> bool:
 
 
 def balanced(made: Sequence[Lesson], *, ratio: float = 4 / 3) -> list[Lesson]:
-    """The lessons with single ratings cut so that neither good nor bad is more than `ratio` of the other.
+    """The lessons, with single ratings cut so that neither good nor bad is more than `ratio` of the other.
 
-    KTO drifts where one of them rules. The newest stay.
+    KTO drifts where one side outnumbers the other. The newest stay.
     """
-    good = [one for one in made if one.kind is Kind.RATED and one.wanted > 0.5]
-    bad = [one for one in made if one.kind is Kind.RATED and one.wanted <= 0.5]
+    good = [lesson for lesson in made if lesson.kind is Kind.RATED and lesson.wanted > 0.5]
+    bad = [lesson for lesson in made if lesson.kind is Kind.RATED and lesson.wanted <= 0.5]
     most = int(min(len(good), len(bad)) * ratio)
-    others = [one for one in made if one.kind is not Kind.RATED]
+    others = [lesson for lesson in made if lesson.kind is not Kind.RATED]
     kept_good = good[-most:] if most else []
     kept_bad = bad[-most:] if most else []
     return others + kept_good + kept_bad
@@ -222,13 +220,13 @@ def _sibling_pairs(
 ) -> list[Lesson]:
     """Replies to the same conversation with different stars: best over worst."""
     groups: dict[Prompt, list[Feedback]] = defaultdict(list)
-    for one in feedback:
-        if one.source is Source.RATING and one.rating is not None:
-            groups[one.prompt.bare()].append(one)
+    for piece in feedback:
+        if piece.source is Source.RATING and piece.rating is not None:
+            groups[piece.prompt.bare()].append(piece)
     made = []
     for prompt, group in groups.items():
-        best = max(group, key=lambda one: one.rating or 0)
-        worst = min(group, key=lambda one: one.rating or 0)
+        best = max(group, key=lambda piece: piece.rating or 0)
+        worst = min(group, key=lambda piece: piece.rating or 0)
         if (best.rating or 0) - (worst.rating or 0) >= 2:
             made.append(
                 Lesson(
@@ -243,35 +241,35 @@ def _sibling_pairs(
 
 
 def _flaws(ordered: Sequence[Feedback], max_chars: int) -> dict[str, Flaw]:
-    """Every piece that is not learned from, and why. Of repeats the newest stays, of contradictions none."""
+    """Every piece that is dropped, and why. Of repeats the newest stays, of contradictions none."""
     flaws: dict[str, Flaw] = {}
-    for one in ordered:
-        flaw = _own_flaw(one, max_chars)
+    for piece in ordered:
+        flaw = _own_flaw(piece, max_chars)
         if flaw is not None:
-            flaws[one.id] = flaw
-    sound = [one for one in ordered if one.id not in flaws]
+            flaws[piece.id] = flaw
+    sound = [piece for piece in ordered if piece.id not in flaws]
     flaws.update(_contradictions(sound))
     seen: set[tuple[object, ...]] = set()
-    for one in reversed(sound):
-        what = (one.source, last_request(one.prompt), one.reply, one.better, one.rating)
-        if one.id not in flaws and what in seen:
-            flaws[one.id] = Flaw.REPEAT
+    for piece in reversed(sound):
+        what = (piece.source, last_request(piece.prompt), piece.reply, piece.better, piece.rating)
+        if piece.id not in flaws and what in seen:
+            flaws[piece.id] = Flaw.REPEAT
         seen.add(what)
     return flaws
 
 
-def _own_flaw(one: Feedback, max_chars: int) -> Flaw | None:
-    texts = [one.reply] if one.better is None else [one.reply, one.better]
+def _own_flaw(piece: Feedback, max_chars: int) -> Flaw | None:
+    texts = [piece.reply] if piece.better is None else [piece.reply, piece.better]
     if not all(text.strip() for text in texts):
         return Flaw.EMPTY
     if max(map(len, texts)) > max_chars:
         return Flaw.TOO_LONG
-    if one.better is not None:
-        if " ".join(one.better.split()) == " ".join(one.reply.split()):
+    if piece.better is not None:
+        if " ".join(piece.better.split()) == " ".join(piece.reply.split()):
             return Flaw.NO_CHANGE
-        if len(one.better.strip()) < 2:
+        if len(piece.better.strip()) < 2:
             return Flaw.TOO_SHORT
-        if one.source is Source.CORRECTION and is_unreadable(one.better):
+        if piece.source is Source.CORRECTION and is_unreadable(piece.better):
             return Flaw.UNREADABLE
     return None
 
@@ -280,20 +278,20 @@ def _contradictions(sound: Sequence[Feedback]) -> dict[str, Flaw]:
     """The same reply to the same request rated well and badly; or two texts preferred to each other."""
     by_reply: dict[tuple[str, str], list[Feedback]] = defaultdict(list)
     by_pair: dict[tuple[str, frozenset[str]], list[Feedback]] = defaultdict(list)
-    for one in sound:
-        request = last_request(one.prompt)
-        if one.better is not None:
-            by_pair[request, frozenset((one.reply, one.better))].append(one)
-        elif one.rating is not None:
-            by_reply[request, one.reply].append(one)
+    for piece in sound:
+        request = last_request(piece.prompt)
+        if piece.better is not None:
+            by_pair[request, frozenset((piece.reply, piece.better))].append(piece)
+        elif piece.rating is not None:
+            by_reply[request, piece.reply].append(piece)
     flaws: dict[str, Flaw] = {}
     for group in by_reply.values():
-        ratings = [one.rating or 0 for one in group]
+        ratings = [piece.rating or 0 for piece in group]
         if max(ratings) >= GOOD_RATING and min(ratings) <= BAD_RATING:
-            flaws.update({one.id: Flaw.CONTRADICTORY for one in group})
+            flaws.update({piece.id: Flaw.CONTRADICTORY for piece in group})
     for group in by_pair.values():
-        if len({one.better for one in group}) > 1:
-            flaws.update({one.id: Flaw.CONTRADICTORY for one in group})
+        if len({piece.better for piece in group}) > 1:
+            flaws.update({piece.id: Flaw.CONTRADICTORY for piece in group})
     return flaws
 
 

@@ -1,8 +1,8 @@
 """Decides whether a night's LoRA goes live: candidate against current, on feedback held back from training.
 
-Pure: it is given what was measured and says yes or no, why, and by how much. The judge whose opinion the
-candidate was trained on is one witness; what the person said, and never was trained on, is another; what
-the replies look like is a third. Each can stop a candidate.
+Pure: the measurements are passed in, and the decision says yes or no, why, and by how much. There are three
+witnesses: the judge, on whose opinion the candidate was trained; the person's held-back feedback; and the
+looks of the replies. Each of them can stop a candidate.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from engine.learning.lessons import TrialScore
 
-# One time in six a person's word says the contrary of what they will say tomorrow.
+# One time in six a person says the contrary of what they will say tomorrow.
 NOISE = 0.15
 SOFTNESS_NATS = 2.0
 SURE, VISIBLE = 0.8, 0.1
-# Standard errors beyond the bound: what looks like a regression, and what is one but for one time in twenty.
+# Standard errors beyond the bound: a regression is suspected, or proved but for one time in twenty.
 SUSPICION, PROOF = 1.0, 1.645
 
 
@@ -39,8 +39,9 @@ class Bounds:
 class Sample:
     """A reply made for the gate. `wanted`: the judge's P(as this person wants it).
 
-    `is_sound`: it sees no fault. How probable it finds one is no measure: a judge that cannot tell finds the
-    same fault likelier in long replies than in short ones, and whole manners seem to be worse.
+    `is_sound`: the judge sees no fault. How probable it finds a fault is no measure: a judge that cannot
+    tell finds the same fault likelier in long replies than in short ones, and whole manners seem to be
+    worse.
     """
 
     request: str
@@ -53,8 +54,9 @@ class Sample:
 class Evidence:
     """What is known of a candidate.
 
-    `prior`: how sure it was, before, that this is what the person wants. Where there are no notes, nothing is
-    known to be wanted: `candidate` and `current` are empty, and `shared_noted` is `shared_current`.
+    `prior`: how sure it was, before the training, that the notes are what the person wants. Without notes
+    nothing is known to be wanted: `candidate` and `current` are empty, and `shared_noted` is
+    `shared_current`.
     """
 
     prior: float
@@ -79,30 +81,51 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GateFigures:
+    """What was measured of a candidate. Shares are from 0 to 1.
+
+    `judge_sees`: whether the judge can tell what this person wants. `wanted_low`, `wanted_high`: the
+    interval of the gain on held-back requests.
+    """
+
+    judge_sees: bool
+    probability_better: float
+    held_out: int  # pieces of feedback
+    wanted_before: float
+    wanted_after: float
+    wanted_low: float
+    wanted_high: float
+    regression_points: float
+    divergence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     is_promoted: bool
     reason: str
-    metrics: dict[str, float] = field(default_factory=dict)
+    figures: GateFigures
 
 
 def decide(evidence: Evidence, bounds: Bounds) -> Decision:
     """Promoted only if nothing speaks against it and it is probably better."""
-    better = _difference([one.wanted for one in evidence.candidate], [one.wanted for one in evidence.current])
+    after = [sample.wanted for sample in evidence.candidate]
+    before = [sample.wanted for sample in evidence.current]
+    better = _difference(after, before)
     shared = _shared(evidence)
     log_odds = _log_odds(evidence.prior) + log_bayes_factor(evidence.trials)
     probability = 1 / (1 + math.exp(-max(-50.0, min(50.0, log_odds))))
     judge_sees = sees(evidence)
-    metrics = {
-        "judge_sees": float(judge_sees),
-        "probability_better": probability,
-        "held_out": float(len(evidence.trials)),
-        "wanted_before": _mean([one.wanted for one in evidence.current]),
-        "wanted_after": _mean([one.wanted for one in evidence.candidate]),
-        "wanted_low": better.mean - 1.96 * better.error,
-        "wanted_high": better.mean + 1.96 * better.error,
-        "regression_points": -100 * shared.mean,
-        "divergence": evidence.divergence,
-    }
+    figures = GateFigures(
+        judge_sees=judge_sees,
+        probability_better=probability,
+        held_out=len(evidence.trials),
+        wanted_before=_mean(before),
+        wanted_after=_mean(after),
+        wanted_low=better.mean - 1.96 * better.error,
+        wanted_high=better.mean + 1.96 * better.error,
+        regression_points=-100 * shared.mean,
+        divergence=evidence.divergence,
+    )
     reason = (
         exploit(evidence, bounds)
         or _distance(evidence, bounds)
@@ -111,51 +134,52 @@ def decide(evidence: Evidence, bounds: Bounds) -> Decision:
         or _unlikely(probability, bounds)
     )
     if reason is not None:
-        return Decision(is_promoted=False, reason=reason, metrics=metrics)
+        return Decision(is_promoted=False, reason=reason, figures=figures)
     reason = f"better with a probability of {probability:.2f}"
     if judge_sees:
         reason += f"; {100 * better.mean:+.0f} points on held-back requests"
-    return Decision(is_promoted=True, reason=reason, metrics=metrics)
+    return Decision(is_promoted=True, reason=reason, figures=figures)
 
 
 def looks_worse(evidence: Evidence, bounds: Bounds) -> bool:
-    """Whether to ask more shared requests before it is decided: it may be a regression, or chance."""
+    """Whether to ask more shared requests before the decision: it may be a regression, or chance."""
     return _regression(_shared(evidence), bounds, SUSPICION) is not None
 
 
 def sees(evidence: Evidence) -> bool:
     """Whether the judge can tell what this person wants at all.
 
-    One that does not recognise it even in replies made with the notes in sight has no say for or against.
+    A judge that does not recognise it even in replies made with the notes in sight has no say for or against.
     """
     if not evidence.candidate:
         return False
-    noted = _mean([one.wanted for one in evidence.shared_noted])
-    before = _mean([one.wanted for one in evidence.shared_current])
+    noted = _mean([sample.wanted for sample in evidence.shared_noted])
+    before = _mean([sample.wanted for sample in evidence.shared_current])
     return noted >= SURE or noted - before >= VISIBLE
 
 
 def log_bayes_factor(trials: Sequence[TrialScore]) -> float:
     """How much likelier the held-out feedback is if the candidate is better than if it is only different.
 
-    What a candidate has come to find likelier than the current one did, it would rather say: among rated
-    replies this should go with the stars, and of two replies with the one that was preferred. Every pair
-    of rated replies is looked at, and the sum scaled as if each reply had been used once.
+    A reply that the candidate finds likelier than the current LoRA did is a reply that it would rather
+    give. Among rated replies this should go with the stars, and of two replies with the preferred one.
+    Every pair of rated replies counts, and the sum is scaled as if each reply had been used once.
     """
-    moved = [(one.rating, one.candidate - one.current) for one in trials if one.rating is not None]
+    moved = [(trial.rating, trial.candidate - trial.current) for trial in trials if trial.rating is not None]
     signs = [_evidence(gain - other) for rating, gain in moved for worse, other in moved if rating > worse]
-    told = {rating for rating, _ in moved}
-    value = sum(signs) / len(signs) * (len(moved) - 1) if len(told) > 1 else 0.0
-    for one in trials:
-        if one.candidate_against is not None and one.current_against is not None:
-            value += _evidence((one.candidate - one.candidate_against) - (one.current - one.current_against))
+    ratings = {rating for rating, _ in moved}
+    value = sum(signs) / len(signs) * (len(moved) - 1) if len(ratings) > 1 else 0.0
+    for trial in trials:
+        if trial.candidate_against is not None and trial.current_against is not None:
+            after, before = trial.candidate - trial.candidate_against, trial.current - trial.current_against
+            value += _evidence(after - before)
     return value
 
 
 def exploit(evidence: Evidence, bounds: Bounds) -> str | None:
     """Whether a candidate wins by a trick: repeating itself, agreeing with all, saying one thing only."""
-    after = [one.text for one in (*evidence.candidate, *evidence.shared_candidate)]
-    before = [one.text for one in (*evidence.current, *evidence.shared_current)]
+    after = [sample.text for sample in (*evidence.candidate, *evidence.shared_candidate)]
+    before = [sample.text for sample in (*evidence.current, *evidence.shared_current)]
     if not after or not before:
         return "nothing that it says could be looked at"
     if any(not text.strip() for text in after):
@@ -215,13 +239,13 @@ class _Difference:
 def _difference(after: Sequence[float], before: Sequence[float]) -> _Difference:
     """The mean difference on the same requests, and its standard error.
 
-    Some requests are harder than others, for both: so each is compared with itself. The error is never quite
-    nought: few samples prove little.
+    Some requests are harder than others for both sides, so each request is compared with itself. The error
+    is never quite nought: few samples prove little.
     """
     if not after:
         return _Difference(0.0, 1.0)
-    told = [new - old for new, old in zip(after, before, strict=True)]
-    return _Difference(_mean(told), math.sqrt(_variance(told) / len(told)))
+    gains = [new - old for new, old in zip(after, before, strict=True)]
+    return _Difference(_mean(gains), math.sqrt(_variance(gains) / len(gains)))
 
 
 def _distance(evidence: Evidence, bounds: Bounds) -> str | None:
@@ -231,17 +255,17 @@ def _distance(evidence: Evidence, bounds: Bounds) -> str | None:
 
 
 def _shared(evidence: Evidence) -> _Difference:
-    """How much sounder it answers the shared requests than the base that is told the same.
+    """How much sounder the candidate answers the shared requests than the base with the notes in sight.
 
-    A judge finds one manner sounder than another, and to answer in the manner that was asked for is no fault
+    A judge finds some manners sounder than others. To answer in the manner that was asked for is no fault
     of a LoRA.
     """
-    before = [one.is_sound for one in evidence.shared_noted]
-    return _difference([one.is_sound for one in evidence.shared_candidate], before)
+    before = [sample.is_sound for sample in evidence.shared_noted]
+    return _difference([sample.is_sound for sample in evidence.shared_candidate], before)
 
 
 def _regression(shared: _Difference, bounds: Bounds, errors: float) -> str | None:
-    """Stops what is worse by more than the bound and so many standard errors."""
+    """Why a candidate is stopped that is worse by more than the bound and so many standard errors."""
     worse = -100 * (shared.mean + errors * shared.error)
     if worse <= bounds.max_regression_points:
         return None

@@ -15,9 +15,10 @@ from bot.answering.with_and_without import compare
 from bot.door.app import App
 from bot.errors import Refused, Unknown
 from bot.events import person_of
-from bot.nights.report import Curve
+from bot.figures import to_json
+from bot.nights.curve import Curve
 from bot.people import portability
-from bot.store.nights import NightState
+from bot.store.nights import Night, NightState
 from bot.store.people import KnownPerson
 from engine.ports import BackendState
 
@@ -110,11 +111,11 @@ class People:
         if given.wait:
             night = await self._app.night(night.id, wait_s=given.wait)
         status = 202 if night.state is NightState.RUNNING else 200
-        return shown(schema.Night.model_validate(night), status=status)
+        return shown(_night(night), status=status)
 
     async def night(self, request: web.Request, given: requests.OfId, body: None) -> web.StreamResponse:
         del request, body
-        return shown(schema.Night.model_validate(await self._app.night(given.id)))
+        return shown(_night(await self._app.night(given.id)))
 
     async def _known(self, key: str) -> KnownPerson:
         known = await self._context.store.people.get(key)
@@ -150,7 +151,7 @@ class People:
                     version=one.version,
                     state=one.state,
                     reason=one.reason,
-                    metrics=one.metrics,
+                    metrics=to_json(one.figures),
                     night=one.night,
                     at=one.promoted_at or one.created_at,
                 )
@@ -161,3 +162,22 @@ class People:
                 for point in Curve.of(await store.nights.of_person(key)).points
             ],
         )
+
+
+def _night(night: Night) -> schema.Night:
+    return schema.Night(
+        id=night.id,
+        state=night.state.value,
+        people=[
+            schema.NightPerson(
+                person=person.person,
+                outcome=None if person.outcome is None else person.outcome.value,
+                reason=person.reason,
+                version=person.version,
+                used=dict(person.used),
+                metrics=to_json(person.figures),
+            )
+            for person in night.people
+        ],
+        problem=night.problem,
+    )

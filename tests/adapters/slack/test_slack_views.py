@@ -19,6 +19,7 @@ from bot.events import Action, ActionKind, Notice, Outgoing, Person, Place, Plat
 from bot.store.feedback.notes import NewNote, NoteKind, Origin
 from bot.store.nights import NightOutcome, NightPerson
 from tests.adapters.slack.conftest import LATEST_S, Running, StartSlack
+from tests.bot.store.test_nights import FIGURES
 
 ANN = Person(key="slack:T1:UANN", platform=Platform.SLACK, name="ann")
 FULL = "<&>" * 3_000  # each character becomes an entity
@@ -72,13 +73,7 @@ async def a_night(bot: Running, night: str, *, is_promoted: bool) -> None:
         reason=FULL,
         version=version.version,
         used={"ratings": 9},
-        metrics={
-            "judge_sees": 1.0,
-            "wanted_before": 0.2,
-            "wanted_after": 0.9,
-            "wanted_low": 0.6,
-            "wanted_high": 0.8,
-        },
+        figures=FIGURES,
     )
     await bot.store.nights.settle(night, settled, lora=version.id)
     await bot.store.nights.end(night)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.nights.evaluate import FEW_SHARED, Evaluation
-from bot.nights.prepare import Material
+from bot.nights.material.prepare import GateMaterial
 from engine.backends.scripted import ScriptedBackend
 from engine.errors import RequestError
 from engine.learning.gate import Bounds, Evidence
@@ -38,18 +38,9 @@ class CountingBackend(ScriptedBackend):
         return await super().sample(prefix, n=n, sampling=sampling, lora=lora)
 
 
-def studied(person: str) -> Material:
+def material_of(person: str) -> GateMaterial:
     own = Prompt(turns=(Turn(role=Role.USER, text=f"What does {person} like?"),))
-    return Material(
-        person=person,
-        notes=(NOTE,),
-        prior=0.9,
-        used={},
-        lessons=(),
-        asked=(),
-        trials=(),
-        held_out=(own,),
-    )
+    return GateMaterial(notes=(NOTE,), prior=0.9, held_out=(own,))
 
 
 async def test_both_answer_the_same_requests_and_the_base_answers_the_shared_ones_once(
@@ -57,14 +48,16 @@ async def test_both_answer_the_same_requests_and_the_base_answers_the_shared_one
 ) -> None:
     backend = CountingBackend()
     async with start_bot(backend=backend) as bot:
-        exam, result = Evaluation(bot.context), Result(key="p", is_trained=True)
+        evaluation, result = Evaluation(bot.context), Result(key="p", is_trained=True)
         for person in ("ann", "ben"):
-            _, found = await exam.decision(studied(person), result, candidate=CANDIDATE, current=None)
-            assert [one.request for one in found.candidate] == [one.request for one in found.current]
+            _, found = await evaluation.decide(material_of(person), result, candidate=CANDIDATE, current=None)
+            assert [sample.request for sample in found.candidate] == [
+                sample.request for sample in found.current
+            ]
             assert len(found.candidate) == FEW_SHARED + 1
-            shared = [one.request for one in found.shared_current]
-            assert [one.request for one in found.shared_candidate] == shared
-            assert [one.request for one in found.shared_noted] == shared
+            shared = [sample.request for sample in found.shared_current]
+            assert [sample.request for sample in found.shared_candidate] == shared
+            assert [sample.request for sample in found.shared_noted] == shared
             assert len(shared) == FEW_SHARED
     assert backend.asked.count(CANDIDATE) == 2 * (FEW_SHARED + 1)
     assert backend.told == 2 * FEW_SHARED
@@ -87,30 +80,30 @@ async def test_what_an_error_hid_speaks_neither_for_nor_against(start_bot: Start
 
     async with start_bot(backend=Stumbling()) as bot:
         result = Result(key="p", is_trained=True)
-        _, found = await Evaluation(bot.context).decision(
-            studied("ann"), result, candidate=CANDIDATE, current=None
+        _, found = await Evaluation(bot.context).decide(
+            material_of("ann"), result, candidate=CANDIDATE, current=None
         )
     assert len(found.candidate) == len(found.current) == FEW_SHARED
-    assert [one.request for one in found.candidate] == [one.request for one in found.current]
+    assert [sample.request for sample in found.candidate] == [sample.request for sample in found.current]
 
 
 async def test_a_reply_is_measured_by_the_notes_that_are_for_its_request(start_bot: StartBot) -> None:
     poem = Prompt(turns=(Turn(role=Role.USER, text="A poem about rain, please."),))
-    limited = replace(studied("ann"), notes=(POEMS,), held_out=(poem,))
+    limited = replace(material_of("ann"), notes=(POEMS,), held_out=(poem,))
     async with start_bot(backend=OccasionBackend()) as bot:
         result = Result(key="p", is_trained=True)
-        _, found = await Evaluation(bot.context).decision(limited, result, candidate=CANDIDATE, current=None)
+        _, found = await Evaluation(bot.context).decide(limited, result, candidate=CANDIDATE, current=None)
     sides = zip(found.candidate, found.current, strict=True)
-    measured = {one.request for side in sides for one in side if one.wanted != 0.5}
+    measured = {sample.request for side in sides for sample in side if sample.wanted != 0.5}
     assert "A poem about rain, please." in measured
     assert all("poem" in request for request in measured)
 
 
 async def test_without_notes_the_measure_is_what_answers_now(start_bot: StartBot) -> None:
     async with start_bot() as bot:
-        unnoted = replace(studied("ann"), notes=())
+        unnoted = replace(material_of("ann"), notes=())
         result = Result(key="p", is_trained=True)
-        _, found = await Evaluation(bot.context).decision(unnoted, result, candidate=CANDIDATE, current=None)
+        _, found = await Evaluation(bot.context).decide(unnoted, result, candidate=CANDIDATE, current=None)
     assert found.shared_noted == found.shared_current
 
 
@@ -124,10 +117,10 @@ async def test_who_looks_worse_is_asked_more(start_bot: StartBot, monkeypatch: p
     monkeypatch.setattr("bot.nights.evaluate.looks_worse", looks_worse)
     async with start_bot() as bot:
         result = Result(key="p", is_trained=True)
-        _, found = await Evaluation(bot.context).decision(
-            studied("ann"), result, candidate=CANDIDATE, current=None
+        _, found = await Evaluation(bot.context).decide(
+            material_of("ann"), result, candidate=CANDIDATE, current=None
         )
     assert looked_at == [FEW_SHARED]
-    asked = [one.request for one in found.shared_candidate]
-    assert asked == [one.request for one in found.shared_noted] == list(bot.context.everyday.shared)
-    assert [one.request for one in found.candidate] == ["What does ann like?", *asked]
+    asked = [sample.request for sample in found.shared_candidate]
+    assert asked == [sample.request for sample in found.shared_noted] == list(bot.context.everyday.shared)
+    assert [sample.request for sample in found.candidate] == ["What does ann like?", *asked]

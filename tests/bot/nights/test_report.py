@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bot.events import ActionKind
-from bot.nights.report import (
-    Curve,
-    Point,
-    draw,
-    more,
-    morning_note,
-)
+from bot.figures import BeforeAndAfter, NightFigures, of_json, to_json
+from bot.nights.curve import Curve, Point, draw
+from bot.nights.report import more, morning_note
 from bot.store.nights import Night, NightOutcome, NightPerson, NightState
+from engine.learning.gate import GateFigures
+
+
+def gate_figures(*, judge_sees: bool) -> GateFigures:
+    return GateFigures(
+        judge_sees=judge_sees,
+        probability_better=0.97,
+        held_out=4,
+        wanted_before=0.12,
+        wanted_after=0.91,
+        wanted_low=0.7,
+        wanted_high=0.88,
+        regression_points=0.2,
+        divergence=0.4,
+    )
+
 
 NOW = datetime(2026, 5, 4, 7, tzinfo=UTC)
 PROMOTED = NightPerson(
@@ -24,20 +37,15 @@ PROMOTED = NightPerson(
     reason="better with a probability of 0.97",
     version=3,
     used={"ratings": 18, "revisions": 1, "corrections": 2, "held_out": 4},
-    metrics={
-        "judge_sees": 1.0,
-        "probability_better": 0.97,
-        "wanted_before": 0.12,
-        "wanted_after": 0.91,
-        "wanted_low": 0.7,
-        "wanted_high": 0.88,
-        "example": {"request": "Tell me about tea", "before": "Tea is…", "after": "Tea, matey!"},
-    },
+    figures=NightFigures(
+        gate=gate_figures(judge_sees=True),
+        example=BeforeAndAfter(request="Tell me about tea", before="Tea is…", after="Tea, matey!"),
+    ),
 )
 KEPT = NightPerson(person="ada", outcome=NightOutcome.KEPT, reason="the judge sees no gain")
 
 
-def night(one: NightPerson, at: datetime = NOW) -> tuple[Night, NightPerson]:
+def night(person: NightPerson, at: datetime = NOW) -> tuple[Night, NightPerson]:
     made = Night(
         id="n",
         state=NightState.DONE,
@@ -45,9 +53,9 @@ def night(one: NightPerson, at: datetime = NOW) -> tuple[Night, NightPerson]:
         started_at=at,
         ended_at=at,
         problem=None,
-        people=(one,),
+        people=(person,),
     )
-    return made, one
+    return made, person
 
 
 def test_it_says_what_was_learned_from_and_what_it_brought() -> None:
@@ -63,7 +71,7 @@ def test_it_says_what_was_learned_from_and_what_it_brought() -> None:
 
 
 def test_where_the_judge_sees_nothing_the_feedback_held_back_is_told() -> None:
-    blind = replace(PROMOTED, metrics={**PROMOTED.metrics, "judge_sees": 0.0})
+    blind = replace(PROMOTED, figures=NightFigures(gate=gate_figures(judge_sees=False)))
     notice = morning_note(blind, "n", Curve.of([night(blind)]), told_at=None, now=NOW)
     assert notice is not None
     assert "probability of 97%" in notice.text
@@ -87,10 +95,26 @@ def test_the_curve_holds_the_nights_that_measured_something() -> None:
 
 
 def test_more_gives_every_figure_and_no_text_of_the_example() -> None:
-    told = more(PROMOTED)
-    assert "- wanted after: 0.91" in told
-    assert "- held out: 4" in told
-    assert "matey" not in told
+    text = more(PROMOTED)
+    assert "- wanted after: 0.91" in text
+    assert "- held out: 4" in text
+    assert "matey" not in text
+
+
+def test_more_says_why_the_live_lora_was_not_compared_with() -> None:
+    assert PROMOTED.figures is not None
+    large = replace(PROMOTED, figures=replace(PROMOTED.figures, set_aside="the LoRA has rank 64"))
+    assert "- not compared with what answered before: the LoRA has rank 64" in more(large)
+
+
+def test_figures_are_stored_as_one_table_and_come_back() -> None:
+    assert PROMOTED.figures is not None
+    stored = json.loads(json.dumps(to_json(PROMOTED.figures)))
+    assert stored["wanted_after"] == 0.91
+    assert of_json(stored) == PROMOTED.figures
+    assert to_json(None) == {}
+    assert of_json({}) is None
+    assert of_json({"wanted_after": 0.9}) is None
 
 
 def test_a_long_row_of_nights_can_be_drawn() -> None:

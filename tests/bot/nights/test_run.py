@@ -17,9 +17,9 @@ from apscheduler.triggers.interval import IntervalTrigger
 from bot.context import Context
 from bot.events import NightProgress, Notice, Outcome, Person, Reaction, Ref
 from bot.nights import report
-from bot.nights.prepare import Material, study
-from bot.nights.run import Nights, run_night
-from bot.nights.ticks import Schedule
+from bot.nights.material.prepare import Material, prepare
+from bot.nights.nights import Nights, run_night
+from bot.nights.ticks import ticking
 from bot.people import portability
 from bot.people.forget import Forgetting
 from bot.store.feedback.notes import NewNote, NoteKind, Origin
@@ -84,14 +84,14 @@ class Happening:
             self.notes.append((person.key, notice))
         return not self.is_away
 
-    def hear(self, person: str, progress: NightProgress) -> None:
+    def listen(self, person: str, progress: NightProgress) -> None:
         self.progress.append(progress)
 
 
 def nights_of(bot: Bot, heard: Happening, **changes: object) -> Nights:
     values: Mapping[str, object] = {
         "model_path": "none",
-        "hear": heard.hear,
+        "listen": heard.listen,
         "tell": heard.tell,
         "may_learn": lambda known: known.learning is True,
         "trainer": ScriptedTrainer(),
@@ -134,7 +134,7 @@ async def teach(bot: Bot, person: str, *, count: int = 6) -> None:
 
 @asynccontextmanager
 async def carried(nights: Nights) -> AsyncIterator[None]:
-    running = asyncio.create_task(nights.run())
+    running = asyncio.create_task(nights.run(starts_due=False))
     try:
         yield
     finally:
@@ -164,13 +164,13 @@ async def test_after_a_night_the_persons_lora_is_live_loaded_and_told_of(start_b
         live = await bot.store.loras.live("ann")
         assert live is not None
         assert live.state is LoraState.READY
-        check(nights.candidates.library.path("ann", live.version))
+        check(nights.promotion.library.path("ann", live.version))
         assert live.name in bot.context.backend.loaded  # type: ignore[attr-defined]  # the scripted one's
         ((person, note),) = heard.notes
         assert person == "ann"
         assert f"{ann.used['ratings']} rating" in note.text
         assert note.image_png == PICTURE
-        assert {one.phase for one in heard.progress} >= {"practising", "examining", "done"}
+        assert {one.phase for one in heard.progress} >= {"preparing", "evaluating", "done"}
         assert not list((bot.context.settings.data / "nights").glob("*"))
 
 
@@ -207,16 +207,14 @@ async def test_a_training_that_fails_is_told_and_leaves_the_next_night_free(
 async def test_what_fails_for_one_person_fails_for_nobody_else(
     start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fragile(
-        context: Context, person: KnownPerson, *given: object, **more: object
-    ) -> Material | str:
+    async def fragile(context: Context, person: KnownPerson, *given: object, **more: object) -> Material:
         if person.key == "ann":
             raise RequestError("a prompt of hers is too long")
         if person.key == "cid":
             raise ValueError("his data are odd")
-        return await study(context, person, *given, **more)  # type: ignore[arg-type]  # handed on as they are
+        return await prepare(context, person, *given, **more)  # type: ignore[arg-type]  # handed on as they are
 
-    monkeypatch.setattr("bot.nights.run.study", fragile)
+    monkeypatch.setattr("bot.nights.run.prepare", fragile)
     async with _taught(start_bot, "ann", "bob", "cid") as bot:
         heard = Happening()
         night = await run_night(nights_of(bot, heard), ["ann", "bob", "cid"])
@@ -234,7 +232,7 @@ async def test_an_evaluation_that_fails_leaves_no_version_that_is_never_judged_a
     async def fail(*given: object, **more: object) -> None:
         raise RequestError("the judge is silent")
 
-    monkeypatch.setattr("bot.nights.evaluate.Evaluation.decision", fail)
+    monkeypatch.setattr("bot.nights.evaluate.Evaluation.decide", fail)
     backend = TeachableBackend()
     async with _taught(start_bot, "ann", backend=backend) as bot:
         await run_night(nights_of(bot, Happening()), ["ann"])
@@ -259,10 +257,8 @@ async def test_who_is_forgotten_while_a_training_runs_takes_nobody_with_them(sta
 async def test_who_is_forgotten_while_they_are_studied_is_not_written_down_after_it(
     start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def forgetting(
-        context: Context, person: KnownPerson, *given: object, **more: object
-    ) -> Material | str:
-        made = await study(context, person, *given, **more)  # type: ignore[arg-type]  # handed on as they are
+    async def forgetting(context: Context, person: KnownPerson, *given: object, **more: object) -> Material:
+        made = await prepare(context, person, *given, **more)  # type: ignore[arg-type]  # handed on as they are
         if person.key == "ann":
             await bot.app.erase("ann")
         return made
@@ -273,7 +269,7 @@ async def test_who_is_forgotten_while_they_are_studied_is_not_written_down_after
             await super().run(folder, on_progress)
 
     written: list[Path] = []
-    monkeypatch.setattr("bot.nights.run.study", forgetting)
+    monkeypatch.setattr("bot.nights.run.prepare", forgetting)
     async with _taught(start_bot, "ann", "bob") as bot:
         nights = nights_of(bot, Happening(), trainer=Watchful())
         night = await run_night(nights, ["ann", "bob"])
@@ -294,7 +290,7 @@ async def test_what_a_night_writes_of_somebody_while_they_are_forgotten_goes_aft
     was_there: list[bool] = []
     heard = Happening()
     nights = Watched(
-        bot.context, model_path="none", hear=heard.hear, tell=heard.tell, may_learn=lambda known: True
+        bot.context, model_path="none", listen=heard.listen, tell=heard.tell, may_learn=lambda known: True
     )
     await Forgetting(bot.context, nights, drop_work=nothing).forget("ann")
     assert was_there == [True, False]
@@ -372,24 +368,55 @@ async def test_a_morning_note_that_waits_for_its_platform_delays_no_night(start_
 
 
 async def test_one_tick_at_a_time_in_a_process_the_first_included(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Slow:
-        at_once = most_at_once = ticks = 0
+    at_once = most_at_once = ticks = 0
 
-        async def tick(self) -> None:
-            self.ticks += 1
-            self.at_once += 1
-            self.most_at_once = max(self.most_at_once, self.at_once)
-            await asyncio.sleep(0.1)
-            self.at_once -= 1
+    async def slow_tick() -> None:
+        nonlocal at_once, most_at_once, ticks
+        ticks, at_once = ticks + 1, at_once + 1
+        most_at_once = max(most_at_once, at_once)
+        await asyncio.sleep(0.1)
+        at_once -= 1
 
     monkeypatch.setattr("bot.nights.ticks.CronTrigger", lambda **_: IntervalTrigger(seconds=0.02))
-    nights = Slow()
-    ticking = asyncio.create_task(Schedule(nights).run())  # type: ignore[arg-type]  # all that it uses
-    async with asyncio.timeout(10.0):
-        while nights.ticks < 3:
+    async with asyncio.timeout(10.0), ticking(look=lambda: None, look_every_s=60.0, tick=slow_tick):
+        while ticks < 3:
             await asyncio.sleep(0.01)
-    ticking.cancel()
-    assert nights.most_at_once == 1
+    assert most_at_once == 1
+
+
+async def test_a_tick_that_fails_is_followed_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = 0
+
+    async def failing_tick() -> None:
+        nonlocal ticks
+        ticks += 1
+        raise OSError("the database is away")
+
+    monkeypatch.setattr("bot.nights.ticks.CronTrigger", lambda **_: IntervalTrigger(seconds=0.02))
+    async with asyncio.timeout(10.0), ticking(look=lambda: None, look_every_s=60.0, tick=failing_tick):
+        while ticks < 3:
+            await asyncio.sleep(0.01)
+
+
+async def test_the_clock_is_the_only_thing_that_looks_for_nights_that_a_dead_process_left(
+    start_bot: StartBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _taught(start_bot, "ann") as bot:
+        nights, looks = nights_of(bot, Happening(), lease_s=60.0), 0
+        running = bot.store.nights.running
+
+        async def counted() -> Sequence[Night]:
+            nonlocal looks
+            looks += 1
+            return await running()
+
+        monkeypatch.setattr(bot.store.nights, "running", counted)
+        monkeypatch.setattr("bot.nights.ticks.IntervalTrigger", lambda **_: IntervalTrigger(seconds=3600))
+        async with carried(nights):
+            while not looks:  # at once when it starts
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.5)
+        assert looks == 1
 
 
 async def test_a_night_whose_lease_ran_out_is_left_to_whoever_takes_it_up(
@@ -456,7 +483,7 @@ async def test_who_waits_for_a_night_looks_seldom_and_hears_of_its_end_at_once(
             assert (await nights.wait(night, timeout_s=1.2)).state is NightState.RUNNING
         assert looks <= 3
         waiting = asyncio.create_task(nights.wait(night, timeout_s=30))
-        carrying = asyncio.create_task(nights.run())
+        carrying = asyncio.create_task(nights.run(starts_due=False))
         assert (await waiting).state is NightState.DONE
         carrying.cancel()
 
@@ -518,7 +545,7 @@ async def test_a_judge_with_a_lora_of_its_own_shares_all_that_becomes_of_its_per
         await run_night(nights, ["ann"])
         live = await bot.store.loras.live("ann")
         assert live is not None
-        check(nights.candidates.library.path("ann", live.version) / JUDGE_FOLDER)
+        check(nights.promotion.library.path("ann", live.version) / JUDGE_FOLDER)
         assert {live.name, f"{live.name}-judge"} <= set(backend.loaded)
         backend.used.clear()
         await bot.ask("Which otter?", mode=Mode.BEST)
@@ -608,7 +635,7 @@ async def test_two_processes_never_train_the_same_person_at_once(start_bot: Star
         heard = Happening()
         mine = nights_of(bot, heard)
         theirs = Nights(
-            other, model_path="none", hear=heard.hear, tell=heard.tell,
+            other, model_path="none", listen=heard.listen, tell=heard.tell,
             may_learn=lambda known: True, trainer=ScriptedTrainer(), lease_s=0.3,
         )  # fmt: skip
         first, second = await mine.start(["ann"]), await mine.start(["ann"])
@@ -654,5 +681,5 @@ async def test_cut_off_at_twenty_random_moments_a_night_ends_promoted_and_never_
                 assert len(versions) == trained
                 assert live is not None
                 assert live.version == versions[-1].version
-                check(last.candidates.library.path(one.person, live.version))
+                check(last.promotion.library.path(one.person, live.version))
         assert list(trainings.values()) == [1] * (2 * trained)

@@ -11,14 +11,29 @@ import pytest
 
 from bot.errors import Unknown
 from bot.events import Person, Platform
+from bot.figures import NightFigures
 from bot.store import Store
 from bot.store.database import DatabaseConnection
 from bot.store.loras import LoraState, Version
 from bot.store.nights import NightOutcome, NightPerson, NightState
+from engine.learning.gate import GateFigures
 from tests.bot.store.conftest import Clock
 from tests.bot.store.making import answered, posted, reaction
 
 MODEL = "tiny@1"
+FIGURES = NightFigures(
+    gate=GateFigures(
+        judge_sees=True,
+        probability_better=0.9,
+        held_out=3,
+        wanted_before=0.2,
+        wanted_after=0.9,
+        wanted_low=0.6,
+        wanted_high=0.8,
+        regression_points=0.0,
+        divergence=0.3,
+    )
+)
 _events = count(1)
 
 
@@ -37,7 +52,7 @@ async def settle(store: Store, night: str, version: Version, outcome: NightOutco
         outcome=outcome,
         reason="because",
         version=version.version,
-        metrics={"wanted_after": 0.9},
+        figures=FIGURES,
     )
     await store.nights.settle(night, settled, lora=version.id)
 
@@ -74,7 +89,7 @@ async def test_going_live_and_the_outcome_are_one_and_happen_once(store: Store) 
     version = await promoted(store, "ann", "n1")
     live = await store.loras.live("ann")
     assert live is not None
-    assert (live.id, live.state, live.metrics) == (version.id, LoraState.READY, {"wanted_after": 0.9})
+    assert (live.id, live.state, live.figures) == (version.id, LoraState.READY, FIGURES)
     await settle(store, "n1", version, NightOutcome.KEPT)  # as after a crash: it stands already
     assert (await store.nights.get("n1")).people[0].outcome is NightOutcome.PROMOTED
     assert await store.loras.live("ann") == live

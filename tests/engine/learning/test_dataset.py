@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.learning.dataset import (
+    Dataset,
     Feedback,
     Flaw,
     Source,
     as_rated,
     balanced,
     distilled,
-    gather,
     is_held_out,
     is_honest_gain,
     is_unreadable,
@@ -103,11 +103,11 @@ def test_lessons_never_see_the_memory_that_the_answer_saw() -> None:
 
 
 def test_distilled_lessons_are_asked_bare_and_taught_under_the_notes() -> None:
-    (one,) = distilled(prompt("Tell me", notes=("Old.",)), ["Be short."], [(7, 8)], encode=encode)
-    assert one.kind is Kind.DISTIL
-    assert one.prefix == encode(prompt("Tell me"))
-    assert one.teacher == encode(prompt("Tell me", notes=("Be short.",)))
-    assert one.reply == (7, 8)
+    lesson = distilled(prompt("Tell me", notes=("Old.",)), ["Be short."], (7, 8), encode=encode)
+    assert lesson.kind is Kind.DISTIL
+    assert lesson.prefix == encode(prompt("Tell me"))
+    assert lesson.teacher == encode(prompt("Tell me", notes=("Be short.",)))
+    assert lesson.reply == (7, 8)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_distilled_lessons_are_asked_bare_and_taught_under_the_notes() -> None:
     ],
 )
 def test_flawed_feedback_is_dropped_with_its_reason(feedback: Feedback, flaw: Flaw) -> None:
-    told = gather([feedback, rating(9, 5, reply="A sound one.")])
+    told = Dataset.of([feedback, rating(9, 5, reply="A sound one.")])
     assert told.dropped == {feedback.id: flaw}
     assert told.counts()[f"dropped: {flaw}"] == 1
 
@@ -131,12 +131,12 @@ def test_of_repeats_the_newest_stays_and_of_contradictions_none() -> None:
     repeats = [
         replace(rating(1, 5), id=name, at=NOON + timedelta(hours=hour)) for hour, name in enumerate("abc")
     ]
-    assert gather(repeats).dropped == {"a": Flaw.REPEAT, "b": Flaw.REPEAT}
+    assert Dataset.of(repeats).dropped == {"a": Flaw.REPEAT, "b": Flaw.REPEAT}
     both = [replace(rating(1, 5), id="up"), replace(rating(1, 1), id="down")]
-    assert set(gather(both).dropped.values()) == {Flaw.CONTRADICTORY}
+    assert set(Dataset.of(both).dropped.values()) == {Flaw.CONTRADICTORY}
     one = better(Source.CHOICE, "Otters sleep.")
     back = replace(one, id="back", reply="Otters sleep.", better=one.reply)
-    assert set(gather([one, back]).dropped) == {one.id, "back"}
+    assert set(Dataset.of([one, back]).dropped) == {one.id, "back"}
 
 
 @pytest.mark.parametrize(
@@ -170,21 +170,21 @@ feedbacks = st.lists(
 def test_nothing_is_lost_and_the_order_does_not_matter(
     given_feedback: list[Feedback], source: random.Random
 ) -> None:
-    told = gather(given_feedback)
+    told = Dataset.of(given_feedback)
     kept = [one.id for one in (*told.train, *told.held_out)]
     assert sorted([*kept, *told.dropped]) == sorted(one.id for one in given_feedback)
     shuffled = list(given_feedback)
     source.shuffle(shuffled)
-    assert gather(shuffled) == told
+    assert Dataset.of(shuffled) == told
 
 
 @given(feedbacks, feedbacks)
 def test_more_feedback_never_moves_a_thread_over_the_split(
     first: list[Feedback], second: list[Feedback]
 ) -> None:
-    early = gather(first)
+    early = Dataset.of(first)
     known = {one.id for one in first}
-    later = gather(first + [one for one in second if one.id not in known])
+    later = Dataset.of(first + [one for one in second if one.id not in known])
     assert not {one.thread for one in early.held_out} & {one.thread for one in later.train}
     assert not {one.thread for one in later.held_out} & {one.thread for one in early.train}
 

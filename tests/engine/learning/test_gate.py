@@ -72,7 +72,7 @@ def test_a_better_candidate_goes_live_and_says_by_how_much() -> None:
     decision = decide(GOOD, BOUNDS)
     assert decision.is_promoted
     assert "+70 points" in decision.reason
-    assert decision.metrics["wanted_low"] < 0.7 < decision.metrics["wanted_high"]
+    assert decision.figures.wanted_low < 0.7 < decision.figures.wanted_high
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import update
 
 from bot.events import Edit
-from bot.nights.history import gather
+from bot.nights.material.history import feedback_of
 from bot.store import tables
 from bot.store.database import DatabaseConnection
 from engine.learning.dataset import Feedback, Source
@@ -20,7 +20,7 @@ FRIDAY = datetime(2026, 3, 6, 20, 0, tzinfo=UTC)
 async def gathered(bot: Bot) -> list[Feedback]:
     ann = await bot.store.people.get("ann")
     assert ann is not None
-    return await gather(bot.context, ann)
+    return await feedback_of(bot.context, ann)
 
 
 async def asked_at(bot: Bot, text: str, at: datetime, *, conversation: str = "c") -> str:

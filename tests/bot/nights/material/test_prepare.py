@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bot.nights.prepare import Material, Recipe, study
+from bot.nights.material.prepare import TrainingMaterial, prepare
+from bot.nights.material.teacher import LessonMix
 from bot.store.feedback.notes import NewNote, NoteKind, Origin
 from engine.learning.lessons import Kind
 from tests.bot.conftest import Bot, StartBot
@@ -10,7 +11,7 @@ from tests.bot.taught import react
 from tests.fakes.occasion_backend import POEMS, OccasionBackend
 
 
-async def _studied(bot: Bot) -> Material:
+async def _prepared(bot: Bot) -> TrainingMaterial:
     for number in range(6):
         for text in (f"A poem about {number}, please.", f"What is {number}?"):
             asked = await bot.ask(text, conversation=text)
@@ -22,11 +23,10 @@ async def _studied(bot: Bot) -> Material:
     await bot.store.people.change("ann", learning=True)
     known = await bot.store.people.get("ann")
     assert known is not None
-    made = await study(
-        bot.context, known, Recipe(judged_pairs=0), seed=1, on_progress=lambda done, total: None
+    material = await prepare(
+        bot.context, known, LessonMix(judged_pairs=0), seed=1, on_progress=lambda done, total: None
     )
-    assert isinstance(made, Material), made
-    return made
+    return material.training
 
 
 async def test_a_note_for_one_kind_teaches_that_kind_and_holds_the_others_to_the_base(
@@ -34,12 +34,12 @@ async def test_a_note_for_one_kind_teaches_that_kind_and_holds_the_others_to_the
 ) -> None:
     backend = OccasionBackend()
     async with start_bot(backend=backend) as bot:
-        made = await _studied(bot)
-    taught = [one for one in made.lessons if one.kind is Kind.DISTIL]
-    poems = [one for one in taught if POEMS in backend.decode(one.teacher)]
-    others = [one for one in taught if one not in poems]
+        made = await _prepared(bot)
+    distilled = [lesson for lesson in made.lessons if lesson.kind is Kind.DISTIL]
+    poems = [lesson for lesson in distilled if POEMS in backend.decode(lesson.teacher)]
+    others = [lesson for lesson in distilled if lesson not in poems]
     assert poems
     assert others
-    assert all("poem" in backend.decode(one.prefix) for one in poems)
-    assert all(one.teacher == one.prefix for one in others)
-    assert all("poem" in backend.decode(one.prefix) for one in made.asked)
+    assert all("poem" in backend.decode(lesson.prefix) for lesson in poems)
+    assert all(lesson.teacher == lesson.prefix for lesson in others)
+    assert all("poem" in backend.decode(lesson.prefix) for lesson in made.judge_lessons)
