@@ -16,7 +16,7 @@ help: ## this list
 setup: ## make .venv from the locks (GPU=1: CUDA build, GPU=0: CPU build)
 	@deploy/setup.sh
 
-demo: setup ## the web chat on the practice model, in the browser
+demo: setup ## the web chat on SmolLM2, in the browser (NIGHTLOOM_MODEL=practice: on the toy)
 	@.venv/bin/nightloom demo $(ARGS)
 
 run: setup ## the platforms that nightloom.toml names

@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import aiohttp
 
+from engine.models import cache
+
 TOKEN: Final = "load"
 START_TIMEOUT_S: Final = 300.0
 ROOT: Final = Path(__file__).parents[1]
@@ -64,7 +66,7 @@ class Running:
     async def begin(self) -> None:
         """Start, and wait until it can be reached. Its model may still be loading."""
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("NIGHTLOOM_")},
+            **{name: value for name, value in os.environ.items() if not _is_setting(name)},
             "NIGHTLOOM_DATA": str(self._data),
             "NIGHTLOOM_BACKEND__KIND": "scripted",
             "NIGHTLOOM_WEB__PORT": str(self.port),
@@ -134,3 +136,8 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _is_setting(variable: str) -> bool:
+    """Where the models are kept is the machine's."""
+    return variable.startswith("NIGHTLOOM_") and variable != cache.VARIABLE

@@ -32,6 +32,8 @@ from adapters.cli.terminal import (
 from bot.ports import ChatError
 from bot.settings import Settings
 from bot.store.database import schema
+from engine.errors import ModelError
+from engine.models import smollm2
 
 app = typer.Typer(
     name="nightloom",
@@ -69,8 +71,8 @@ def demo(
         bool, typer.Option("--browser/--no-browser", help="Open the page in a browser, if there is one.")
     ] = True,
 ) -> None:
-    """Chat in the browser with the practice model: no token, no GPU, no network."""
-    settings = settings_or_exit(model="practice")
+    """Chat in the browser: no token, no GPU. Without a network the practice model, a toy, answers."""
+    settings = with_a_model(settings_or_exit())
     carry_out(lambda: _served(settings, is_demo=True, opens_browser=opens_browser))
 
 
@@ -111,6 +113,18 @@ app.command()(cli_person.undo)
 app.command()(cli_person.block)
 app.command()(cli_person.unblock)
 app.command()(cli_night.compare)
+
+
+def with_a_model(settings: Settings) -> Settings:
+    """Make the real model that comes along, if it is wanted and missing; else take the practice model."""
+    if settings.model != "smollm2" or settings.backend.kind != "vllm":
+        return settings
+    try:
+        smollm2.make(lambda text: console.print(text, soft_wrap=True))
+    except ModelError as error:
+        console.print(f"{error} The practice model, a toy, answers instead.", soft_wrap=True)
+        return settings_or_exit(model="practice")
+    return settings
 
 
 async def _served(settings: Settings, *, is_demo: bool, opens_browser: bool = False) -> None:

@@ -51,7 +51,10 @@ class Settings(BaseSettings):
     data: Path = Field(
         default=Path("nightloom-data"), description="folder of the database, the LoRAs and the token"
     )
-    model: str = Field(default="practice", description="`practice`, a folder, or a name on the hub")
+    model: str = Field(
+        default="smollm2",
+        description="`smollm2`, `practice` (a toy), a folder, a GGUF file, or a name on the hub",
+    )
     persona: str = Field(default="", description="how the bot is told to be; default: `You are Nightloom.`")
     rubric: Path | None = Field(
         default=None, description="file of the judge's questions; default: the one that ships"

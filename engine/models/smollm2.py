@@ -118,7 +118,7 @@ def main() -> int:
     try:
         make(report)
     except ModelError as error:
-        report(f"{error} The demo will answer with the practice model, a toy; `make demo` tries again.")
+        report(f"{error} `make demo` tries again, and answers with the practice model, a toy, until then.")
         return 1
     return 0
 

@@ -24,6 +24,7 @@ KEPT_OUT: Final = "Last night changed nothing: "
 GOOD, BAD = "❤️", "👎"
 SETTINGS: Final = {
     "NIGHTLOOM_BACKEND__KIND": "vllm",
+    "NIGHTLOOM_MODEL": "practice",
     "NIGHTLOOM_LIMITS__MODE": "fast",
     "NIGHTLOOM_COMPARISON__ONE_IN": "0",
 }

@@ -22,10 +22,10 @@ def problems() -> tuple[str, ...]:
     return refused.value.problems
 
 
-def test_without_any_setting_the_web_chat_runs_on_the_practice_model() -> None:
+def test_without_any_setting_the_web_chat_runs_on_the_real_model_that_comes_along() -> None:
     read = load()
     assert (read.model, read.backend.kind, read.web.enabled, read.web.host) == (
-        "practice",
+        "smollm2",
         "vllm",
         True,
         "127.0.0.1",

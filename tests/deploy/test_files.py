@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from adapters.cli.main import app
 from bot.settings import Settings
-from engine.models import cache
+from engine.models import cache, smollm2
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -88,9 +88,15 @@ def test_the_compose_file_builds_from_here_and_publishes_to_this_machine_only() 
             assert "healthcheck" in COMPOSE["services"][other]
 
 
-def test_the_compose_files_weights_are_in_the_image() -> None:
-    (model,) = re.findall(r":-(/app/\S+)}", COMPOSE["services"]["vllm"]["command"][0])
-    assert (ROOT / Path(model).relative_to("/app")).is_dir()
+def test_the_image_brings_the_model_and_the_compose_file_serves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, kept = re.findall(rf"{cache.VARIABLE}=(\S+)", DOCKERFILE)
+    assert made == kept
+    assert f"COPY --from=build --chown=nightloom {kept} {kept}" in DOCKERFILE
+    assert re.search(r"NIGHTLOOM_MODEL=smollm2\b", DOCKERFILE)
+    monkeypatch.setenv(cache.VARIABLE, kept)
+    (model,) = re.findall(r":-(/\S+)}", COMPOSE["services"]["vllm"]["command"][0])
+    assert Path(model) == smollm2.folder()
+    assert all(f"cache:{kept}" in COMPOSE["services"][name]["volumes"] for name in ("bot", "vllm"))
 
 
 @pytest.mark.real

@@ -9,6 +9,8 @@ import pytest
 from aiohttp import web
 
 from adapters.cli import check as checks
+from engine.errors import ModelError
+from engine.models.catalogue import open_model
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +60,42 @@ async def test_every_server_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     await runner.cleanup()
     assert [text.split()[1] for text in found] == ["http://127.0.0.1:1", f"{up}/else", "gpu1"]
     assert all("NIGHTLOOM_BACKEND__URLS" in text for text in found)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("practise", "Did you mean practice?"),
+        ("./nowhere", "There is no model folder ./nowhere."),
+        ("nowhere.gguf", "There is no model file nowhere.gguf."),
+        ("nobody/nothing", "There is no model folder nobody/nothing here, and HF_HUB_OFFLINE keeps it"),
+    ],
+)
+async def test_a_model_that_is_not_there_is_the_same_error_as_at_a_start(
+    monkeypatch: pytest.MonkeyPatch, model: str, said: str
+) -> None:
+    monkeypatch.setenv("NIGHTLOOM_BACKEND__KIND", "vllm")
+    monkeypatch.setenv("NIGHTLOOM_MODEL", model)
+    (found,) = await wrong()
+    assert said in found
+    with pytest.raises(ModelError) as refused:
+        open_model(model, print)
+    assert found == f"model: {refused.value}"
+
+
+async def test_a_model_is_told_by_its_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTLOOM_BACKEND__KIND", "vllm")
+    monkeypatch.setenv("NIGHTLOOM_MODEL", "practice")
+    (said,) = [finding.text for finding in await checks.all_findings() if finding.text.startswith("model:")]
+    assert "3.0 million parameters, 6 MB, reads 768 tokens; a toy" in said
+
+
+async def test_the_real_model_is_made_at_the_first_start_and_not_by_a_check(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NIGHTLOOM_BACKEND__KIND", "vllm")
+    monkeypatch.setenv("NIGHTLOOM_CACHE", str(tmp_path / "cache"))
+    said = [finding.text for finding in await checks.all_findings() if finding.text.startswith("model:")]
+    assert "made at the first start: 93 MB are fetched, 273 MB are kept in" in said[0]
+    assert said[0].endswith(f"{tmp_path}/cache/models/smollm2-135m-instruct")
+    assert not (tmp_path / "cache").exists()

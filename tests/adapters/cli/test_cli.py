@@ -95,7 +95,12 @@ def test_a_model_folder_without_weights_is_one_line_and_exit_code_2(tmp_path: Pa
 
 
 def test_too_little_memory_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    wanted = {"BACKEND__KIND": "vllm", "BACKEND__CPU_CACHE_GIB": "1000000", "WEB__PORT": "0"}
+    wanted = {
+        "BACKEND__KIND": "vllm",
+        "MODEL": "practice",
+        "BACKEND__CPU_CACHE_GIB": "1000000",
+        "WEB__PORT": "0",
+    }
     said = refusal(nightloom(tmp_path, "run", **wanted))
     assert re.search(r"needs about 1000\d+\.\d GiB of memory .* lower `cpu_cache_gib`", said)
 
