@@ -134,11 +134,14 @@ class App:
         self._workers.stop_search(item.id)
 
     async def delete(self, deletion: Deletion) -> None:
-        """What was said was withdrawn: cancelled, never learned from. Raises Unknown."""
+        """What was said was withdrawn: cancelled, erased, never learned from. Raises Unknown."""
         item = await self._item_at(deletion.ref)
-        if await self.store.withdrawals.take(deletion, item.id):
-            self._workers.cancel(item.person.key, item.id)
-            self._listeners.settled(item.id)
+        cancelled = await self.store.withdrawals.take(deletion, item.id)
+        for item_id in cancelled:
+            self._workers.cancel(item.person.key, item_id)
+            self._listeners.settled(item_id)
+        if cancelled:
+            await self.store.withdrawals.wipe()
 
     async def reaction(self, reaction: Reaction) -> int | None:
         """An emoji was put on or taken off: the rating (1..5) that the person's set now amounts to.

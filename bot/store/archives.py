@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, Table, select, update
+from sqlalchemy import Row, Table, or_, select, update
 
 from bot.ratings import normal
 from bot.records import (
@@ -272,13 +272,22 @@ _TABLES: Final = {
     "choices": tables.choices,
     "documents": tables.documents,
 }
+_WORDS: Final = {
+    "replies": ("request", "text"),
+    "teachings": ("text", "wanted"),
+    "notes": ("text", "source"),
+    "choices": ("chosen_text", "rejected_text"),
+    "documents": ("title", "text"),
+}
 _ORDER: Final = {"replies": "seq", "notes": "created_at"}
 
 
 async def _all(connection: DatabaseConnection, table: Table, person: str) -> Sequence[Row[Any]]:
     # Any: a row described by columns
     order = table.c[_ORDER.get(table.name, "at")]
-    query = select(table).where(table.c.person == person).order_by(order, table.c.id)
+    has_words = or_(*(table.c[name] != "" for name in _WORDS[table.name]))
+    is_kept = has_words | table.c.import_key.is_not(None)  # else it was withdrawn, and is erased
+    query = select(table).where(table.c.person == person, is_kept).order_by(order, table.c.id)
     if table is tables.replies:
         searches = tables.searches
         query = query.join(searches, searches.c.reply == table.c.id)

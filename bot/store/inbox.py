@@ -224,12 +224,16 @@ class InboxStore:
     async def of_conversation(
         self, person: str, conversation: str, *, kind: ItemKind = ItemKind.MESSAGE, limit: int = 500
     ) -> Sequence[Item]:
-        """What the person said of this kind in a conversation, oldest first, at most the newest `limit`."""
+        """What the person said of this kind in a conversation, oldest first, at most the newest `limit`.
+
+        What was withdrawn is not there any more.
+        """
         newest = (
             _ITEMS.where(
                 inbox.c.person == person,
                 inbox.c.conversation == conversation,
                 inbox.c.kind == kind,
+                inbox.c.state != MessageState.CANCELLED,
             )
             .order_by(inbox.c.seq.desc())
             .limit(limit)
@@ -245,7 +249,11 @@ class InboxStore:
                 func.min(inbox.c.seq).label("first"),
                 func.max(inbox.c.seq).label("last"),
             )
-            .where(inbox.c.person == person, inbox.c.kind == ItemKind.MESSAGE)
+            .where(
+                inbox.c.person == person,
+                inbox.c.kind == ItemKind.MESSAGE,
+                inbox.c.state != MessageState.CANCELLED,
+            )
             .group_by(inbox.c.conversation)
             .subquery()
         )

@@ -104,6 +104,8 @@ _LORA_NAME = select(tables.loras.c.name).where(tables.loras.c.id == replies.c.lo
 SEEN: Final = select(replies, searches.c.alternatives, _LORA_NAME.label("lora_name")).join(
     searches, searches.c.reply == replies.c.id
 )
+# Else what it answered was withdrawn, and all its words are erased.
+HAS_WORDS: Final = (replies.c.request != "") | (replies.c.text != "") | replies.c.import_key.is_not(None)
 RECORDED: Final = SEEN.add_columns(searches.c.prompt, searches.c.tree)
 RATED: Final = (
     select(reactions.c.reply, reactions.c.emoji)

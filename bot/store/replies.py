@@ -18,6 +18,7 @@ from bot.store.database import Database, DatabaseConnection
 from bot.store.deliveries import is_ref
 from bot.store.inbox import SETTLED
 from bot.store.recorded_replies import (
+    HAS_WORDS,
     RECORDED,
     SEEN,
     Draft,
@@ -29,6 +30,7 @@ from bot.store.recorded_replies import (
     search_row,
     seen,
 )
+from bot.store.withdrawals import without_withdrawn
 
 replies, searches, refs = tables.replies, tables.searches, tables.reply_refs
 inbox, reactions = tables.inbox, tables.reactions
@@ -53,8 +55,9 @@ class ReplyStore:
                 statement, made_for["as_of"] = SETTLED_AS_OF, draft.revision
             if (await connection.execute(statement, made_for)).rowcount == 0:
                 return False
-            await connection.execute(replies.insert(), reply_row(draft, owner, self._clock()))
-            await connection.execute(searches.insert(), search_row(draft))
+            kept = await without_withdrawn(connection, draft)
+            await connection.execute(replies.insert(), reply_row(kept, owner, self._clock()))
+            await connection.execute(searches.insert(), search_row(kept))
             return True
 
         return await self._database.write(work)
@@ -102,7 +105,8 @@ class ReplyStore:
 
     async def of_person(self, person: str, *, limit: int = 1000) -> Sequence[RecordedReply]:
         """A person's replies with all that is kept of them, the newest first."""
-        query = RECORDED.where(replies.c.person == person).order_by(replies.c.seq.desc()).limit(limit)
+        query = RECORDED.where(replies.c.person == person, HAS_WORDS)
+        query = query.order_by(replies.c.seq.desc()).limit(limit)
         async with self._database.reading() as connection:
             rows = (await connection.execute(query)).all()
             ratings = await ratings_of(connection, rows, self._rate)

@@ -89,6 +89,7 @@ people = Table(
     Column("live_lora", Integer),  # loras.id; going live is this one pointer
     Column("taste", Json),  # engine.judging.taste.Taste
     Column("night_told_at", UtcTime),  # the last morning note
+    Column("withdrew_at", UtcTime),  # when the person last took back something that they had said
 )
 
 # Every platform delivery that was taken. A repeated one finds its row and changes nothing.

@@ -21,7 +21,10 @@ teachings, inbox, replies = tables.teachings, tables.inbox, tables.replies
 # Made once, as every answer asks for them: making a statement costs as much as running it.
 OF_PERSON: Final = (
     select(teachings)
-    .where(teachings.c.person == bindparam("of_person"))
+    .where(
+        teachings.c.person == bindparam("of_person"),
+        (teachings.c.text != "") | teachings.c.import_key.is_not(None),  # else it was withdrawn
+    )
     .order_by(teachings.c.at, teachings.c.id)
 )
 
@@ -122,7 +125,7 @@ class TeachingStore:
         return await self._one(teachings.c.id == made_by)
 
     async def of_person(self, person: str) -> Sequence[Teaching]:
-        """Everything that a person taught, oldest first."""
+        """Everything that a person taught and did not withdraw, oldest first."""
         async with self._database.reading() as connection:
             return [_teaching(row) for row in await connection.execute(OF_PERSON, {"of_person": person})]
 

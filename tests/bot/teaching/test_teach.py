@@ -123,8 +123,8 @@ async def test_a_withdrawn_remark_is_taken_back_and_nothing_is_learned_from_it(s
         taught = await say_under(bot, "Answer at length.", asked.replies[0].id)
         await _withdraw(bot, taught.message)
         assert await notes_of(bot) == ["Answer in one sentence."]
-        first, second = await bot.store.teachings.of_person("ann")
-        assert (first.never_learn, second.never_learn) == (False, True)
+        (teaching,) = await bot.store.teachings.of_person("ann")
+        assert (teaching.text, teaching.never_learn) == ("Answer in one sentence.", False)
         revision = taught.replies[0].id
         await react(bot, "👍", revision)
         assert (await bot.store.replies.recorded(revision)).never_learn
