@@ -38,11 +38,14 @@ class ChatTokens:
         specials = [re.escape(token) for token in self._tokenizer.all_special_tokens if token]
         self._special = re.compile("|".join(sorted(specials, key=len, reverse=True)) or r"(?!)")
         self._has_system = self._takes_system()
+        self._own_system = self._system_of_template() if self._has_system else ""
         self.yes_ids = self._spellings("yes")
         self.no_ids = self._spellings("no")
 
     def encode(self, prompt: Prompt, layout: Layout) -> TokenIds:
-        return self._ids(self._render(wording.messages(prompt, layout)))
+        messages = wording.messages(prompt, layout)
+        has_persona = bool(prompt.persona or layout.persona)
+        return self._ids(self._render(messages if has_persona else self._introduced(messages)))
 
     def encode_text(self, text: str) -> TokenIds:
         return self._ids(self._plain(text))
@@ -67,8 +70,15 @@ class ChatTokens:
         )
         return text.replace(_WORD_JOINER, "")
 
+    def _introduced(self, messages: list[_Message]) -> list[_Message]:
+        """The template's own system message before ours, which would take its place."""
+        first, *rest = messages
+        if first["role"] != "system" or not self._own_system:
+            return messages
+        return [{**first, "content": f"{self._own_system}\n{first['content']}"}, *rest]
+
     def _render(self, messages: Sequence[_Message]) -> str:
-        cleaned = [{"role": one["role"], "content": self._plain(one["content"])} for one in messages]
+        cleaned = [{**message, "content": self._plain(message["content"])} for message in messages]
         rendered: str = self._tokenizer.apply_chat_template(
             cleaned if self._has_system else _folded(cleaned),
             tokenize=False,
@@ -91,6 +101,17 @@ class ChatTokens:
             return _SENTINEL in self._tokenizer.apply_chat_template(messages, tokenize=False)
         except Exception:  # noqa: BLE001 - a template is a program of its own and raises what it likes
             return False
+
+    def _system_of_template(self) -> str:
+        """The system message that the template writes where it is given none; empty where it writes none."""
+        asked = [{"role": "user", "content": "?"}]
+        told: str = self._tokenizer.apply_chat_template(
+            [{"role": "system", "content": _SENTINEL}, *asked], tokenize=False
+        )
+        untold: str = self._tokenizer.apply_chat_template(asked, tokenize=False)
+        before, _, after = told.partition(_SENTINEL)
+        is_between = untold.startswith(before) and untold.endswith(after)
+        return untold[len(before) : len(untold) - len(after)].strip() if is_between else ""
 
     def _spellings(self, word: str) -> tuple[int, ...]:
         """Every single token that reads as the word, with a space before it or not, in any case."""

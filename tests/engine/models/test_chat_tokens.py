@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from engine import wording
 from engine.errors import ModelError
 from engine.models.chat_tokens import ChatTokens
-from engine.types import Prompt, Role, Turn
+from engine.types import Layout, NotesAt, Prompt, Role, Turn
 from tests.engine.tiny_chat_model import TEMPLATE, save_tokenizer
 
 REFUSES_SYSTEM = (
@@ -54,6 +55,24 @@ def test_a_template_without_a_system_role_gets_it_in_the_first_turn(tmp_path: Pa
     tokens = ChatTokens(tmp_path)
     text = raw(tokens, tokens.encode(ASKING, wording.CLASSIC))
     assert text.startswith("<|user|>You are Nightloom.\nNotes:\n- Be brief.\n\nTell me.<|end|>")
+
+
+def test_the_templates_own_system_message_stays_unless_there_is_a_persona(tmp_path: Path) -> None:
+    own = "<|system|>You are Tiny, a small model.<|end|>"
+    save_tokenizer(tmp_path, f"{{% if messages[0]['role'] != 'system' %}}{own}{{% endif %}}" + TEMPLATE)
+    tokens = ChatTokens(tmp_path)
+    plain = replace(ASKING, notes=())
+    in_system = Layout(notes=NotesAt.SYSTEM)
+    assert raw(tokens, tokens.encode(plain, Layout())).startswith(f"{own}<|user|>Tell me.")
+    noted = raw(tokens, tokens.encode(ASKING, in_system))
+    assert noted.startswith("<|system|>You are Tiny, a small model.\nNotes:\n- Be brief.<|end|>")
+    persona = raw(tokens, tokens.encode(replace(ASKING, persona="You are a pirate."), in_system))
+    assert persona.startswith("<|system|>You are a pirate.\nNotes:\n- Be brief.<|end|>")
+
+
+def test_where_nobody_says_anything_there_is_no_system_message(tokens: ChatTokens) -> None:
+    plain = replace(ASKING, notes=())
+    assert raw(tokens, tokens.encode(plain, Layout())) == "<|user|>Tell me.<|end|><|assistant|>"
 
 
 def test_a_special_token_in_a_persons_text_does_not_end_their_turn(tokens: ChatTokens) -> None:

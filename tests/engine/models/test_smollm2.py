@@ -12,7 +12,7 @@ from engine.errors import ModelError
 from engine.models import smollm2
 from engine.models.catalogue import look_at, open_model
 from engine.models.chat_tokens import ChatTokens
-from engine.types import Layout, Prompt, Role, Turn
+from engine.types import Layout, NotesAt, Prompt, Role, Turn
 
 
 @pytest.fixture
@@ -83,3 +83,13 @@ def test_numbers_are_read_digit_by_digit_also_behind_an_indent(smollm2_folder: P
     tokens = ChatTokens(smollm2_folder)
     indent = tokens.encode_text("a   ")[1:]
     assert tokens.encode_text("a   12")[1:] == (*indent, *tokens.encode_text("1"), *tokens.encode_text("2"))
+
+
+@pytest.mark.real
+def test_its_own_system_message_stays_when_nobody_sets_a_persona(smollm2_folder: Path) -> None:
+    tokens = ChatTokens(smollm2_folder)
+    asked = Prompt(turns=(Turn(role=Role.USER, text="Hi."),), notes=("Be brief.",))
+    for layout in (Layout(), Layout(notes=NotesAt.BOTH)):
+        text = tokens.decode(tokens.encode(asked, layout))
+        assert text.count("You are a helpful AI assistant named SmolLM, trained by Hugging Face") == 1
+        assert "Be brief." in text
