@@ -151,10 +151,10 @@ async def _nights(
 
 
 def _outcomes(bench: Bench, night: Mapping[str, Any]) -> dict[str, int]:
-    for one in night["people"]:
-        if one["outcome"] != "promoted":
-            bench.say(f"   {one['person']}: {one['outcome']}, {one['reason']}")
-    return outcomes((one["outcome"], one["reason"]) for one in night["people"])
+    for person in night["people"]:
+        if person["outcome"] != "promoted":
+            bench.say(f"   {person['person']}: {person['outcome']}, {person['reason']}")
+    return outcomes((person["outcome"], person["reason"]) for person in night["people"])
 
 
 async def _conditions(
@@ -179,13 +179,13 @@ async def _measured(
 ) -> list[Measured]:
     """Everybody on unseen requests under this condition; for one person always the same requests."""
 
-    async def one(person: SimulatedPerson) -> Measured:
+    async def measure_person(person: SimulatedPerson) -> Measured:
         await api.set(person.name, memory=switched.memory, lora=switched.lora)
         seed = EVALUATION_SEED + bench.seed + _number(person.name)
         count, tokens, mode = bench.requests, bench.tokens, switched.mode
         return await measure(api, person, label, count=count, seed=seed, tokens=tokens, mode=mode)
 
-    return await together(people, one)
+    return await together(people, measure_person)
 
 
 def snapshot(data: Path, copy: Path) -> None:
@@ -229,10 +229,10 @@ async def _flipped(bench: Bench, api: Api, people: Sequence[SimulatedPerson]) ->
 
 def summed(measured: Sequence[Measured]) -> dict[str, float]:
     """The share of answers that comply with everything, with a bootstrap interval over people."""
-    shares = [sum(one.complied) / len(one.complied) for one in measured]
+    shares = [sum(person.complied) / len(person.complied) for person in measured]
     rng = random.Random(0)
     means = sorted(sum(rng.choices(shares, k=len(shares))) / len(shares) for _ in range(2000))
-    coherent = [value for one in measured for value in one.coherent]
+    coherent = [value for person in measured for value in person.coherent]
     return {
         "share": round(sum(shares) / len(shares), 4),
         "low": round(means[50], 4),
@@ -242,8 +242,8 @@ def summed(measured: Sequence[Measured]) -> dict[str, float]:
 
 
 def cost(measured: Sequence[Measured]) -> dict[str, float]:
-    seconds = sorted(value for one in measured for value in one.seconds)
-    tokens = [value for one in measured for value in one.prompt_tokens]
+    seconds = sorted(value for person in measured for value in person.seconds)
+    tokens = [value for person in measured for value in person.prompt_tokens]
     return {
         "seconds_median": round(seconds[len(seconds) // 2], 3),
         "prompt_tokens_mean": round(sum(tokens) / len(tokens), 1),

@@ -160,13 +160,13 @@ def trained(tuned: Any, recipe: Recipe, lessons: Sequence[Lesson], *, seed: int)
 def step_on(tuned: Any, lessons: Sequence[Lesson]) -> None:  # Any: as above
     """The usual padded batch with labels; the mean over lessons of the loss per token."""
     device = next(tuned.parameters()).device
-    rows = [one.prefix + one.reply for one in lessons]
+    rows = [lesson.prefix + lesson.reply for lesson in lessons]
     longest = max(map(len, rows))
     tokens = torch.zeros(len(rows), longest, dtype=torch.long)
     wanted = torch.zeros(len(rows), longest - 1)
-    for index, (one, row) in enumerate(zip(lessons, rows, strict=True)):
+    for index, (lesson, row) in enumerate(zip(lessons, rows, strict=True)):
         tokens[index, : len(row)] = torch.tensor(row)
-        wanted[index, len(one.prefix) - 1 : len(row) - 1] = 1 / (len(one.reply) * len(lessons))
+        wanted[index, len(lesson.prefix) - 1 : len(row) - 1] = 1 / (len(lesson.reply) * len(lessons))
     tokens, wanted = tokens.to(device), wanted.to(device)
     mask = torch.zeros_like(tokens)
     for index, row in enumerate(rows):

@@ -39,7 +39,7 @@ async def pool_of(context: Context, seed: int) -> list[Answer]:
     """The base's own replies to everyday requests, each described once."""
     judge = Judge(context.backend, manner_questions(context.rubric.manners))
 
-    async def one(number: int) -> Answer | None:
+    async def answer(number: int) -> Answer | None:
         asked = world.request(random.Random(seed + number), held_out=False)
         prompt = Prompt(turns=(Turn(role=Role.USER, text=asked.text),))
         prefix = context.backend.encode(prompt)
@@ -52,7 +52,7 @@ async def pool_of(context: Context, seed: int) -> list[Answer]:
 
     made: list[Answer] = []
     for start in range(0, POOL, 40):
-        found = await asyncio.gather(*(one(number) for number in range(start, start + 40)))
+        found = await asyncio.gather(*(answer(number) for number in range(start, start + 40)))
         made += [answer for answer in found if answer is not None]
     return made
 

@@ -81,14 +81,14 @@ class Lab:
     ) -> tuple[Reply, ...]:
         """One whole reply to each request, as far as the model ends them."""
 
-        async def one(number: int, asked: Request) -> Reply | None:
+        async def reply(number: int, asked: Request) -> Reply | None:
             sampling = Sampling(max_tokens=MAX_TOKENS, seed=seed + number)
             prefix = self.backend.encode(prompt(asked.text, notes))
             (made,) = await self.backend.sample(prefix, n=1, sampling=sampling, lora=lora)
             text = self.backend.decode(made.token_ids)
             return Reply(asked, made.token_ids, text) if made.finished else None
 
-        made = await asyncio.gather(*(one(number, asked) for number, asked in enumerate(requests)))
+        made = await asyncio.gather(*(reply(number, asked) for number, asked in enumerate(requests)))
         return tuple(reply for reply in made if reply is not None)
 
     async def trained(
@@ -111,24 +111,24 @@ class Lab:
 # --- the arms ---
 
 
-def say(lab: Lab, one: Learner) -> list[Lesson]:
-    return [Lesson(kind=Kind.SAY, prefix=bare(lab, reply), reply=reply.tokens) for reply in one.noted]
+def say(lab: Lab, learner: Learner) -> list[Lesson]:
+    return [Lesson(kind=Kind.SAY, prefix=bare(lab, reply), reply=reply.tokens) for reply in learner.noted]
 
 
-def distil(lab: Lab, one: Learner) -> list[Lesson]:
+def distil(lab: Lab, learner: Learner) -> list[Lesson]:
     return [
         Lesson(
             kind=Kind.DISTIL,
             prefix=bare(lab, reply),
-            teacher=lab.backend.encode(prompt(reply.request.text, one.notes)),
+            teacher=lab.backend.encode(prompt(reply.request.text, learner.notes)),
             reply=reply.tokens,
         )
-        for reply in one.noted
+        for reply in learner.noted
     ]
 
 
-def pairs(lab: Lab, one: Learner) -> list[Lesson]:
-    rejected = {reply.request.text: reply for reply in one.bare}
+def pairs(lab: Lab, learner: Learner) -> list[Lesson]:
+    rejected = {reply.request.text: reply for reply in learner.bare}
     return [
         Lesson(
             kind=Kind.PAIR,
@@ -136,37 +136,38 @@ def pairs(lab: Lab, one: Learner) -> list[Lesson]:
             reply=reply.tokens,
             against=rejected[reply.request.text].tokens,
         )
-        for reply in one.noted
+        for reply in learner.noted
         if reply.request.text in rejected and reply.tokens != rejected[reply.request.text].tokens
     ]
 
 
-def rated(lab: Lab, one: Learner) -> list[Lesson]:
-    good = [Lesson(kind=Kind.RATED, prefix=bare(lab, each), reply=each.tokens) for each in one.noted]
+def rated(lab: Lab, learner: Learner) -> list[Lesson]:
+    good = [Lesson(kind=Kind.RATED, prefix=bare(lab, each), reply=each.tokens) for each in learner.noted]
     bad = [
-        Lesson(kind=Kind.RATED, prefix=bare(lab, each), reply=each.tokens, wanted=0.0) for each in one.bare
+        Lesson(kind=Kind.RATED, prefix=bare(lab, each), reply=each.tokens, wanted=0.0)
+        for each in learner.bare
     ]
     return good + bad
 
 
-def held(lab: Lab, one: Learner) -> list[Lesson]:
+def held(lab: Lab, learner: Learner) -> list[Lesson]:
     """Every fifth reply with the notes in sight."""
     return [
         Lesson(
             kind=Kind.HOLD,
-            prefix=lab.backend.encode(prompt(reply.request.text, one.notes)),
+            prefix=lab.backend.encode(prompt(reply.request.text, learner.notes)),
             reply=reply.tokens,
         )
-        for reply in one.noted[::5]
+        for reply in learner.noted[::5]
     ]
 
 
 def half(lessons: Callable[[Lab, Learner], list[Lesson]]) -> Callable[[Lab, Learner], list[Lesson]]:
-    return lambda lab, one: lessons(lab, one)[::2]
+    return lambda lab, learner: lessons(lab, learner)[::2]
 
 
 def both(*makers: Callable[[Lab, Learner], list[Lesson]]) -> Callable[[Lab, Learner], list[Lesson]]:
-    return lambda lab, one: [lesson for maker in makers for lesson in maker(lab, one)]
+    return lambda lab, learner: [lesson for maker in makers for lesson in maker(lab, learner)]
 
 
 ARMS: Final = {
@@ -193,7 +194,7 @@ async def ablation(lab: Lab, *, people: int, replies: int, requests: int, seed: 
     learners = [await learner(lab, f"p{number}", replies, seed + number) for number in range(people)]
     table: dict[str, Any] = {"untaught": await measured(lab, learners, {}, requests, seed)}
     for name, arm in ARMS.items():
-        lessons = {one.key: arm.lessons(lab, one) for one in learners}
+        lessons = {learner.key: arm.lessons(lab, learner) for learner in learners}
         began = time.monotonic()
         loras = await lab.trained(lessons, arm.changes)
         seconds = time.monotonic() - began
@@ -220,16 +221,16 @@ async def measured(
     with_notes: list[bool] = []
     coherent: list[bool] = []
     right: list[bool] = []
-    for number, one in enumerate(learners):
+    for number, learner in enumerate(learners):
         rng = random.Random(seed + 7000 + number)
         asked = [world.request(rng, held_out=True) for _ in range(requests)]
-        lora = loras.get(one.key)
+        lora = loras.get(learner.key)
         alone = await lab.replies(asked, lora=lora, seed=seed + 100)
-        reminded = await lab.replies(asked, one.notes, lora=lora, seed=seed + 200)
-        without.append(sum(world.complies(each.text, one.preference) for each in alone) / len(asked))
-        with_notes += [world.complies(each.text, one.preference) for each in reminded]
+        reminded = await lab.replies(asked, learner.notes, lora=lora, seed=seed + 200)
+        without.append(sum(world.complies(each.text, learner.preference) for each in alone) / len(asked))
+        with_notes += [world.complies(each.text, learner.preference) for each in reminded]
         coherent += [world.is_coherent(each.text, each.request) for each in alone]
-        right += await judged(lab, one, lora)
+        right += await judged(lab, learner, lora)
     return {
         "without_notes": share(without),
         "ci": interval(without, seed=seed),
@@ -239,15 +240,17 @@ async def measured(
     }
 
 
-async def judged(lab: Lab, one: Learner, lora: LoraRef | None) -> list[bool]:
+async def judged(lab: Lab, learner: Learner, lora: LoraRef | None) -> list[bool]:
     """Whether the judge under this LoRA answers rightly if a reply keeps to each note."""
-    replies = [*one.noted[:8], *one.bare[:8]]
+    replies = [*learner.noted[:8], *learner.bare[:8]]
     prompts, truth = [], []
     for reply in replies:
         manner = world.manner_of(reply.text)
-        for note, (dimension, value) in zip(one.notes, one.preference.wanted, strict=True):
+        for note, (dimension, value) in zip(learner.notes, learner.preference.wanted, strict=True):
             ending = lab.backend.encode_question(wording.question(wording.note_question(note)))
-            prompts.append(lab.backend.encode(prompt(reply.request.text, one.notes)) + reply.tokens + ending)
+            prompts.append(
+                lab.backend.encode(prompt(reply.request.text, learner.notes)) + reply.tokens + ending
+            )
             truth.append(manner[dimension] == value)
     answers = await lab.backend.ask(prompts, lora=lora)
     return [(probability(odds) > 0.5) == is_so for odds, is_so in zip(answers, truth, strict=True)]
@@ -268,9 +271,9 @@ async def scope(lab: Lab, *, people: int, replies: int, requests: int, seed: int
         inside = [world.request(rng, held_out=False, kind=kind) for _ in range(SCOPE_ITEMS)]
         anything = [world.request(rng, held_out=False) for _ in range(replies)]
         revised = await lab.replies(inside, (note,), seed=seed)
-        one = Learner(key, Preference.of(**{dimension: value}), (note,), revised, ())
-        plain[key] = say(lab, one)
-        ours[key] = await around(lab, one, [*inside, *anything], seed + 50)
+        learner = Learner(key, Preference.of(**{dimension: value}), (note,), revised, ())
+        plain[key] = say(lab, learner)
+        ours[key] = await around(lab, learner, [*inside, *anything], seed + 50)
     told = {"base": await spread(lab, wanted, {}, requests, seed)}
     told["plain_sft"] = await spread(lab, wanted, await lab.trained(plain, {"passes": 6}), requests, seed)
     told["ours"] = await spread(lab, wanted, await lab.trained(ours, {}), requests, seed)
@@ -282,21 +285,21 @@ async def scope(lab: Lab, *, people: int, replies: int, requests: int, seed: int
     }
 
 
-async def around(lab: Lab, one: Learner, requests: Sequence[Request], seed: int) -> list[Lesson]:
+async def around(lab: Lab, learner: Learner, requests: Sequence[Request], seed: int) -> list[Lesson]:
     """A night's lessons on requests of every kind: the model teaches under the note where that is meant."""
-    understood = await asyncio.gather(*(meant(lab.backend, one.notes, asked.text) for asked in requests))
+    understood = await asyncio.gather(*(meant(lab.backend, learner.notes, asked.text) for asked in requests))
     lessons: list[Lesson] = []
-    for notes in (one.notes, ()):
+    for notes in (learner.notes, ()):
         chosen = [asked for asked, those in zip(requests, understood, strict=True) if those == notes]
         noted = await lab.replies(chosen, notes, seed=seed)
-        lessons += distil(lab, replace(one, notes=notes, noted=noted))
+        lessons += distil(lab, replace(learner, notes=notes, noted=noted))
     return lessons
 
 
 def over(told: Mapping[str, Mapping[str, Sequence[float]]], name: str, chosen: Sequence[int]) -> float:
     """How much more often than before these people's answers of other kinds are in the noted manner."""
     before, after = told["base"]["outside"], told[name]["outside"]
-    return share([after[one] - before[one] for one in chosen])
+    return share([after[number] - before[number] for number in chosen])
 
 
 def reduction(told: Mapping[str, Mapping[str, Sequence[float]]], chosen: Sequence[int]) -> float:

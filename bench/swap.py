@@ -193,7 +193,7 @@ async def run(model: Path, answers: int) -> dict[str, Any]:
 
 def _ratio(shaken: Tally, calm: Tally, chosen: Sequence[int]) -> float:
     """How much longer the slowest in a hundred takes with promotions, of the chosen answers."""
-    after, before = ([one.seconds[n] for n in chosen] for one in (shaken, calm))
+    after, before = ([tally.seconds[n] for n in chosen] for tally in (shaken, calm))
     return quantile(after, 0.99) / quantile(before, 0.99)
 
 

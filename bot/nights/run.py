@@ -28,7 +28,7 @@ from bot.nights.promotion import Promotion
 from bot.store.nights import NightOutcome, NightPerson
 from engine.errors import EngineDownError, EngineError
 from engine.learning.job_folder import clean
-from engine.training.runner import Step, Trainer
+from engine.training.runner import JobProgress, Trainer
 
 log = structlog.get_logger(__name__)
 
@@ -191,9 +191,9 @@ class NightRun:
             return
         people = await self._waiting()
 
-        def report(step: Step) -> None:
+        def report(job: JobProgress) -> None:
             for person in people:
-                self._progress.report(person, Phase.TRAINING, step.done, step.total)
+                self._progress.report(person, Phase.TRAINING, job.done, job.total)
 
         # On a GPU the two may not fit beside each other: then messages wait for the end of the training.
         may_sleep = self._context.settings.learning.gpu == "sleep"

@@ -1,7 +1,7 @@
-"""Everyday requests that a person might make next: what a night asks the model besides their own.
+"""Everyday requests that a person might make next. A night asks the model these beside the person's own.
 
-A model has to be asked about many things to learn a manner of answering and not an answer. Knows no
-person. A model that knows one small world only brings requests of its own.
+A model has to answer about many things to learn a manner of answering and not an answer. Knows no person. A
+model that knows only one small world brings requests of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a job folder holds: the recipe, each person's lessons and trials, and the results.
+"""The files of a training job: the recipe, each person's lessons and trials, and the results.
 
     job.json                     the recipe and who is trained
     people/KEY/lessons.jsonl     what is learned, as token ids
@@ -55,7 +55,7 @@ class JobFolder:
         return self.path / "people" / key
 
     def has(self, key: str) -> bool:
-        """Whether a person's part lies there. It goes when they are forgotten, even during a training."""
+        """Whether a person's files are there. They vanish when the person is forgotten, even half-way."""
         return (self.person(key) / "trials.jsonl").is_file()
 
     def lora(self, key: str) -> Path:
@@ -101,12 +101,12 @@ class JobFolder:
 
 
 def clean(path: Path) -> None:
-    """Delete a job folder whose results have been taken. It holds people's words."""
+    """Deletes a job folder, which holds people's words. Also a folder of a single person in it."""
     shutil.rmtree(path, ignore_errors=True)
 
 
 def write_whole(path: Path, text: str) -> None:
-    """The file is there whole or not at all, whenever the machine dies."""
+    """Writes the file so that it is there whole or not at all, whenever the machine dies."""
     part = path.with_name(path.name + ".part")
     with part.open("w", encoding="utf-8") as file:
         file.write(text)

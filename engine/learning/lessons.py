@@ -21,8 +21,8 @@ class Kind(StrEnum):
     DISTIL = "distil"  # answer without the notes as the base does with them
     PAIR = "pair"  # this rather than that
     RATED = "rated"  # a single good or bad reply
-    HOLD = "hold"  # stay with the base on its own sample
-    ASK = "ask"  # the judge's side: the answer to a question about a reply
+    HOLD = "hold"  # stay with the base on a reply of its own
+    ASK = "ask"  # answer a judge's question about a reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trainee:
-    """One person in a job. `key` is fit for a folder name. `current` is the LoRA that answers now."""
+    """One person in a job. `key` is fit for a folder name. `current` is the folder of the live LoRA."""
 
     key: str
     seed: int
@@ -117,6 +117,6 @@ class Result:
 
 
 def with_ends(row: Row, end_ids: TokenIds) -> Row:
-    """The same with its replies whole: what ends a reply is part of what is learned."""
+    """The same with the end of each reply: it is learned as part of the reply."""
     against = row.against and row.against + end_ids
     return replace(row, reply=row.reply and row.reply + end_ids, against=against)

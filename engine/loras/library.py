@@ -1,7 +1,7 @@
-"""The library of LoRAs on disk: `loras/<person>/<version>/`, whole or not there, never written twice.
+"""The library of LoRAs on disk: `loras/<person>/<version>/`. A version never changes.
 
-A person's folder is a hash of their key, so that the disk names nobody. Which version is live is not
-known here: that is one pointer in the store, and so are the ids that no two LoRAs ever share.
+A person's folder is a hash of their key, so that the disk names nobody. A version is whole or not there.
+Which version is live is not known here: that is a pointer in the store. The ids come from there too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from engine.errors import LoraError
 from engine.loras.format import FILES, check, sync
 
 PART_SUFFIX = ".part"
-JUDGE_FOLDER = "judge"  # in a version: the LoRA that the judge is asked under, where it has its own
+JUDGE_FOLDER = "judge"  # in a version's folder: the judge's own LoRA, where it has one
 
 
 class Library:
@@ -29,11 +29,10 @@ class Library:
         return self.folder(person) / str(version)
 
     def put(self, person: str, version: int, source: Path, *, judge: Path | None = None) -> Path:
-        """A LoRA's files under a new version, on the disk for good when this returns. Raises LoraError.
+        """Copies a LoRA under a new version; the files are on the disk when this returns. Raises LoraError.
 
-        `judge`: the judge's own, which comes and goes with it.
-
-        Called again for the same version with the same weights, as after a crash, it changes nothing.
+        `judge`: the judge's own LoRA, which comes and goes with the version. Called again for the same
+        version with the same weights, as after a crash, it changes nothing.
         """
         check(source)
         if judge is not None:
@@ -96,7 +95,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _digest(folder: Path, judge: Path | None) -> str:
-    """What tells a version's files from others'."""
+    """Differs for different files."""
     digest = hashlib.sha256()
     for part in [folder, *([judge] if judge is not None else [])]:
         for name in FILES:

@@ -1,7 +1,7 @@
 """Many LoRAs side by side over one frozen base: each row of a batch under the LoRA of its slot.
 
-A person trained in company gets the LoRA they would have got alone: nothing in here mixes slots. The
-optimiser keeps its step, its moments and its clipping per slot. Knows no losses, no files but a LoRA's.
+A person trained in company gets the LoRA that they would have got alone: nothing in here mixes slots. Knows
+no losses and no files.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Bank:
 
     @contextmanager
     def in_slots(self, rows: Tensor | None) -> Iterator[None]:
-        """Inside, row i of a batch runs under the LoRA in slot rows[i]; with None, on the bare base."""
+        """While inside, row i of a batch runs under the LoRA in slot rows[i]; with None, on the bare base."""
         before, self._switch.rows = self._switch.rows, rows
         try:
             yield
@@ -51,7 +51,7 @@ class Bank:
 
     @torch.no_grad()
     def start_slot(self, slot: int, seed: int) -> None:
-        """A new LoRA in a slot: it changes nothing yet, and its seed alone says where it starts from."""
+        """Puts a new LoRA into a slot. It changes nothing yet, and its start depends on the seed alone."""
         generator = torch.Generator().manual_seed(seed)
         for layer in self.layers.values():
             bound = 1 / math.sqrt(layer.down.shape[-1])
@@ -120,13 +120,13 @@ class BankLinear(nn.Module):
 
 
 class _InSlots(torch.autograd.Function):
-    """The layer with each row's own update, by hand: the gradients go straight to the rows' own slots.
+    """The layer with each row's own update. Gradients are computed by hand, straight into the rows' slots.
 
-    Left to autograd every pass would fill gradients for all slots with zeros and add them up, and keep
-    what no backward pass needs; on a CPU that takes longer than the products.
+    Autograd alone would fill gradients of all slots with zeros in every pass, add them up, and keep tensors
+    that no backward pass needs. On a CPU that takes longer than the products.
     """
 
-    # Any: autograd's context, whose type has no names for what is put there.
+    # Any: autograd's context, which takes any attribute.
     @staticmethod
     def forward(
         context: Any, inputs: Tensor, down: Tensor, up: Tensor, base: nn.Linear, rows: Tensor, scale: float
@@ -155,12 +155,12 @@ class _InSlots(torch.autograd.Function):
 
 
 def _add_to_slots(part: nn.Parameter, rows: Tensor, gradients: Tensor) -> None:
-    assert part.grad is not None, "the bank makes room for them"
+    assert part.grad is not None, "the bank allocates gradients"
     part.grad.index_add_(0, rows, gradients.to(part.dtype))
 
 
 class _Switch(threading.local):
-    """Which slot each row of the batch under way belongs to; shared by all layers, each thread's own."""
+    """The slot of each row in this thread's batch. All layers share it."""
 
     rows: Tensor | None = None
 

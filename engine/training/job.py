@@ -1,8 +1,8 @@
 """One training job in a process of its own: `python -m engine.training.job FOLDER`.
 
-Reads a job folder, trains everybody in it in one bank, and writes each person's LoRA and result as they
-finish. Runs at low priority, says on standard output how far it is (one JSON object a line), keeps a
-deadline and a memory bound, and goes on from its checkpoint after a kill. Knows no chat and no database.
+Reads a job folder, trains everybody in it in one bank, and writes each person's LoRA and result when that
+person is done. Runs at low priority and prints its progress, one JSON object a line. Keeps a deadline and a
+memory bound, and goes on from its checkpoint after a kill. Knows no chat and no database.
 """
 
 from __future__ import annotations
@@ -25,45 +25,45 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Say = Callable[[dict[str, object]], None]
-Teach = Callable[[JobFolder, Recipe, Sequence[Trainee], Say], None]
+Train = Callable[[JobFolder, Recipe, Sequence[Trainee], Say], None]
 
 
-def main(arguments: list[str], teach: Teach | None = None) -> int:
-    """0 when everybody in the job has a result, 2 with one line of what went wrong otherwise.
+def main(arguments: list[str], train: Train | None = None) -> int:
+    """0 when everybody in the job has a result; otherwise 2, and a line with the reason.
 
-    `teach`: who trains them, instead of the bank.
+    `train`: what trains them instead of the bank.
     """
     if len(arguments) != 1:
         sys.stderr.write("Name one thing: the job's folder.\n")
         return 2
     os.nice(10)
     try:
-        run(Path(arguments[0]), say=_say, teach=teach)
+        run(Path(arguments[0]), say=_say, train=train)
     except EngineError as error:
         _say({"phase": "failed", "reason": str(error)})
         return 2
     except BrokenPipeError:
-        # Whoever listened is gone. The checkpoint stays for the one that comes after; what is left in the
-        # buffer goes nowhere, or Python would complain at the end.
+        # The process that read the lines is gone. The checkpoint stays for the next job process. What is
+        # left in the buffer is dropped, or Python would complain at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     return 0
 
 
-def run(path: Path, *, say: Say, teach: Teach | None = None) -> None:
-    """Train everybody in the folder who has no result yet."""
+def run(path: Path, *, say: Say, train: Train | None = None) -> None:
+    """Trains everybody in the folder who has no result yet."""
     folder = JobFolder(path)
     recipe, trainees = folder.job()
     with _alone(path):
         waiting = [trainee for trainee in trainees if folder.result(trainee.key) is None]
         if waiting:
             say({"phase": "loading", "people": len(trainees)})
-            (teach or _in_a_bank)(folder, recipe, trainees, say)
+            (train or _train_in_bank)(folder, recipe, trainees, say)
         folder.checkpoint.unlink(missing_ok=True)
     say({"phase": "done", "people": len(trainees)})
 
 
-def _in_a_bank(folder: JobFolder, recipe: Recipe, trainees: Sequence[Trainee], say: Say) -> None:
+def _train_in_bank(folder: JobFolder, recipe: Recipe, trainees: Sequence[Trainee], say: Say) -> None:
     # torch and transformers take seconds to import: not before there is something to train.
     from engine.training.loop import TrainingLoop
 
@@ -77,7 +77,7 @@ def _say(line: dict[str, object]) -> None:
 
 @contextmanager
 def _alone(path: Path, *, wait_s: float = 120.0) -> Iterator[IO[bytes]]:
-    """One process per folder. One that outlived its bot ends at its next line of progress: wait for it."""
+    """One process per folder. A process that outlived its bot ends at its next line of progress."""
     with (path / "lock").open("wb") as lock:
         until = time.monotonic() + wait_s
         while True:

@@ -1,4 +1,4 @@
-"""The losses of the night, by hand and named. Knows tensors of log-probabilities; no model, no people.
+"""The losses that a night trains with. Knows tensors of log-probabilities; no model and no people.
 
 Every function gives one value per item, so that each can be weighted and belongs to one person alone.
 """

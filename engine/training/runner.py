@@ -1,4 +1,4 @@
-"""Starts a training job as a process of its own, hands on its progress, and ends it when asked.
+"""Runs a training job in a process of its own, passes its progress on, and ends it when asked.
 
 Knows job folders and processes; no torch, no chat, no database.
 """
@@ -17,15 +17,15 @@ from engine.errors import TrainingError
 from engine.learning.job_folder import JobFolder
 
 GRACE_S = 5.0
-KILLED_AT_MOST = 3  # by whatever is short of memory, say
-# Where the cores are shared with what answers, threads that spin while they wait for each other starve both.
+MAX_STARTS = 3  # a process may be killed when the machine is short of memory
+# The cores are shared with the engine. Threads that spin while they wait for each other starve both.
 SHARING_CORES = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 LINE_BYTES = 2**20
 KEPT_ERROR_LINES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class JobProgress:
     """How far a job is, in lessons over all people."""
 
     phase: str
@@ -34,9 +34,9 @@ class Step:
 
 
 class Trainer:
-    """Runs job folders. Cancelling `run` ends the process; its checkpoint stays for the next.
+    """Runs job folders. Cancelling `run` ends the process; its checkpoint stays for the next process.
 
-    `module`: what is run, with the job's folder.
+    `module`: the Python module that is run with the job's folder.
     """
 
     def __init__(
@@ -50,19 +50,19 @@ class Trainer:
         self._python = python
         self._silence_s = silence_s
 
-    async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
-        """Train what the folder asks for. Raises TrainingError when the process fails or falls silent.
+    async def run(self, folder: Path, on_progress: Callable[[JobProgress], None]) -> None:
+        """Trains what the folder asks for. Raises TrainingError when the process fails or falls silent.
 
-        One that was killed goes on from its checkpoint in another.
+        When the process is killed, another one goes on from its checkpoint.
         """
-        for _ in range(KILLED_AT_MOST):
+        for _ in range(MAX_STARTS):
             reason = await self._once(folder, on_progress)
             if reason is None:
                 return
         raise TrainingError(reason)
 
-    async def _once(self, folder: Path, on_progress: Callable[[Step], None]) -> str | None:
-        """None when it is through; else by what it was killed."""
+    async def _once(self, folder: Path, on_progress: Callable[[JobProgress], None]) -> str | None:
+        """None when the job is done; else why the process was killed."""
         process = await asyncio.create_subprocess_exec(
             self._python,
             "-m",
@@ -77,7 +77,7 @@ class Trainer:
         try:
             async with asyncio.TaskGroup() as tasks:
                 errors = tasks.create_task(_last_lines(process.stderr))
-                heard = tasks.create_task(self._listen(process, on_progress))
+                reason = tasks.create_task(self._listen(process, on_progress))
             code = await process.wait()
         except* TrainingError as group:
             raise group.exceptions[0] from None
@@ -86,14 +86,14 @@ class Trainer:
         if code < 0:
             return f"the training process was killed again and again, last by signal {-code}"
         if code != 0:
-            reason = heard.result() or " / ".join(errors.result()) or "it gave no reason"
-            raise TrainingError(f"the training process ended with {code}: {reason}")
+            why = reason.result() or " / ".join(errors.result()) or "it gave no reason"
+            raise TrainingError(f"the training process ended with {code}: {why}")
         return None
 
     async def _listen(
-        self, process: asyncio.subprocess.Process, on_progress: Callable[[Step], None]
+        self, process: asyncio.subprocess.Process, on_progress: Callable[[JobProgress], None]
     ) -> str | None:
-        """Reads the job's lines to the end; the reason, if it said that it failed."""
+        """Reads the job's lines to the end. The reason, if a line says that the job failed."""
         assert process.stdout is not None, "it was started with a pipe"
         reason = None
         while True:
@@ -101,23 +101,24 @@ class Trainer:
                 async with asyncio.timeout(self._silence_s):
                     line = await process.stdout.readline()
             except TimeoutError as error:
-                said = f"the training process has said nothing for {self._silence_s:.0f} s"
-                raise TrainingError(said) from error
+                silence = f"the training process has said nothing for {self._silence_s:.0f} s"
+                raise TrainingError(silence) from error
             if not line:
                 return reason
             try:
-                told = json.loads(line)
+                report = json.loads(line)
             except ValueError:
                 continue  # a library printed something of its own
-            if not isinstance(told, dict) or "phase" not in told:
+            if not isinstance(report, dict) or "phase" not in report:
                 continue
-            if told["phase"] == "failed":
-                reason = str(told.get("reason"))
-            on_progress(Step(phase=told["phase"], done=told.get("done", 0), total=told.get("total", 0)))
+            if report["phase"] == "failed":
+                reason = str(report.get("reason"))
+            done, total = report.get("done", 0), report.get("total", 0)
+            on_progress(JobProgress(phase=report["phase"], done=done, total=total))
 
 
 def is_begun(folder: Path) -> bool:
-    """Whether the job was written whole, so that running it again goes on with it."""
+    """Whether a whole job lies there, so that running it again goes on with it."""
     return (JobFolder(folder).path / "job.json").is_file()
 
 

@@ -1,7 +1,8 @@
 """A training without a model, for the scripted backend: everybody gets a LoRA that holds next to nothing.
 
-It reads the same job folders and leaves the same results, so a whole night can be driven in a second: in this
-process, or in one of its own (`python -m engine.training.scripted FOLDER`) as the real one.
+It reads the same job folders and leaves the same results, so that a whole night takes a second. It runs in
+this process, or in a process of its own (`python -m engine.training.scripted FOLDER`) like the real
+training.
 """
 
 from __future__ import annotations
@@ -15,29 +16,29 @@ from engine.learning.job_folder import JobFolder
 from engine.learning.lessons import Recipe, Result, Trainee, TrialScore
 from engine.loras.format import write_blank
 from engine.training import job
-from engine.training.runner import Step, Trainer
+from engine.training.runner import JobProgress, Trainer
 
 MODULE = "engine.training.scripted"
-GAIN_NATS = 3.0  # what every wanted reply is said to have become likelier by
+GAIN_NATS = 3.0  # by so much every wanted reply becomes likelier, as the results say
 PAUSE_S = 0.1  # for each person, so that the process can be seen, and killed
 
 
 class ScriptedTrainer(Trainer):
-    """Always trains in the same way: whatever was preferred has become likelier, by the same amount."""
+    """Trains in this process. In its results every preferred reply is likelier by the same amount."""
 
-    async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
+    async def run(self, folder: Path, on_progress: Callable[[JobProgress], None]) -> None:
         made = JobFolder(folder)
         _, trainees = made.job()
-        on_progress(Step(phase="loading"))
+        on_progress(JobProgress(phase="loading"))
         for number, trainee in enumerate(trainees, start=1):
             if made.has(trainee.key) and made.result(trainee.key) is None:
                 _train(made, trainee)
-            on_progress(Step(phase="training", done=number, total=len(trainees)))
-        on_progress(Step(phase="done", done=len(trainees), total=len(trainees)))
+            on_progress(JobProgress(phase="training", done=number, total=len(trainees)))
+        on_progress(JobProgress(phase="done", done=len(trainees), total=len(trainees)))
 
 
-def teach(folder: JobFolder, recipe: Recipe, trainees: Sequence[Trainee], say: job.Say) -> None:
-    """The same as a job, a moment for each person."""
+def train(folder: JobFolder, recipe: Recipe, trainees: Sequence[Trainee], say: job.Say) -> None:
+    """The same for a job process, with a pause for each person."""
     del recipe
     for number, trainee in enumerate(trainees, start=1):
         if folder.has(trainee.key) and folder.result(trainee.key) is None:
@@ -76,4 +77,4 @@ def _train(made: JobFolder, trainee: Trainee) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(job.main(sys.argv[1:], teach))
+    sys.exit(job.main(sys.argv[1:], train))

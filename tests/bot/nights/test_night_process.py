@@ -40,7 +40,7 @@ async def ended(client: Client, night: str) -> list[str]:
         while True:
             _, told = await client.call("GET", f"/api/nights/{night}")
             if told["state"] != "running":
-                return [one["outcome"] for one in told["people"]]
+                return [person["outcome"] for person in told["people"]]
             await asyncio.sleep(0.2)
 
 
@@ -80,7 +80,7 @@ async def test_nights_killed_at_twenty_random_moments_end_whole_and_train_nobody
         async with service.client() as client:
             outcomes[night["id"]] = await ended(client, night["id"])
     await service.stop()
-    assert {one for told in outcomes.values() for one in told} <= {"promoted", "kept"}
+    assert {outcome for told in outcomes.values() for outcome in told} <= {"promoted", "kept"}
     with sqlite3.connect(tmp_path / "nightloom.db") as database:
         versions = database.execute("SELECT id, person, night, path, state FROM loras").fetchall()
         live = database.execute("SELECT key, live_lora FROM people").fetchall()

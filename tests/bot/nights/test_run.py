@@ -33,7 +33,7 @@ from engine.learning.lessons import Result
 from engine.loras.format import check
 from engine.loras.library import JUDGE_FOLDER, person_folder
 from engine.ports import BackendState
-from engine.training.runner import Step
+from engine.training.runner import JobProgress
 from engine.training.scripted import ScriptedTrainer
 from engine.types import Completion, LoraRef, Mode, Sampling, TokenIds
 from tests.bot.conftest import Bot, StartBot, is_answered, message
@@ -57,7 +57,7 @@ class TeachableBackend(ScriptedBackend):
         if lora is not None or "Notes:" in self.decode(prefix):
             return made
         worse = self.encode_text(self.decode(made[0].token_ids) + " #9")
-        return [replace(one, token_ids=worse) for one in made]
+        return [replace(completion, token_ids=worse) for completion in made]
 
 
 class StubbornTrainer(ScriptedTrainer):
@@ -65,7 +65,7 @@ class StubbornTrainer(ScriptedTrainer):
 
     is_failing = True
 
-    async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
+    async def run(self, folder: Path, on_progress: Callable[[JobProgress], None]) -> None:
         if self.is_failing:
             raise TrainingError("the disk is full")
         await super().run(folder, on_progress)
@@ -170,7 +170,7 @@ async def test_after_a_night_the_persons_lora_is_live_loaded_and_told_of(start_b
         assert person == "ann"
         assert f"{ann.used['ratings']} rating" in note.text
         assert note.image_png == PICTURE
-        assert {one.phase for one in heard.progress} >= {"preparing", "evaluating", "done"}
+        assert {progress.phase for progress in heard.progress} >= {"preparing", "evaluating", "done"}
         assert not list((bot.context.settings.data / "nights").glob("*"))
 
 
@@ -180,7 +180,7 @@ async def test_who_did_not_agree_or_said_nothing_is_skipped_with_the_reason(star
         await bot.ask("Hello", person="bob")
         await bot.store.people.change("bob", learning=True)
         night = await run_night(nights_of(bot, Happening()), ["ann", "bob"])
-        assert [one.outcome for one in night.people] == [NightOutcome.SKIPPED] * 2
+        assert [settled.outcome for settled in night.people] == [NightOutcome.SKIPPED] * 2
         assert "agreed" in (night.people[0].reason or "")
         assert "nothing clear enough" in (night.people[1].reason or "")
 
@@ -218,7 +218,7 @@ async def test_what_fails_for_one_person_fails_for_nobody_else(
     async with _taught(start_bot, "ann", "bob", "cid") as bot:
         heard = Happening()
         night = await run_night(nights_of(bot, heard), ["ann", "bob", "cid"])
-        outcomes = [one.outcome for one in night.people]
+        outcomes = [settled.outcome for settled in night.people]
         assert outcomes == [NightOutcome.FAILED, NightOutcome.PROMOTED, NightOutcome.FAILED]
         assert night.state is NightState.DONE
         assert "too long" in (night.people[0].reason or "")
@@ -243,7 +243,7 @@ async def test_an_evaluation_that_fails_leaves_no_version_that_is_never_judged_a
 
 async def test_who_is_forgotten_while_a_training_runs_takes_nobody_with_them(start_bot: StartBot) -> None:
     class ForgettingTrainer(ScriptedTrainer):
-        async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
+        async def run(self, folder: Path, on_progress: Callable[[JobProgress], None]) -> None:
             await nights.erase("ann")
             await bot.store.people.erase("ann")
             await super().run(folder, on_progress)
@@ -251,7 +251,9 @@ async def test_who_is_forgotten_while_a_training_runs_takes_nobody_with_them(sta
     async with _taught(start_bot, "ann", "bob") as bot:
         nights = nights_of(bot, Happening(), trainer=ForgettingTrainer())
         night = await run_night(nights, ["ann", "bob"])
-        assert [(one.person, one.outcome) for one in night.people] == [("bob", NightOutcome.PROMOTED)]
+        assert [(settled.person, settled.outcome) for settled in night.people] == [
+            ("bob", NightOutcome.PROMOTED)
+        ]
 
 
 async def test_who_is_forgotten_while_they_are_studied_is_not_written_down_after_it(
@@ -264,7 +266,7 @@ async def test_who_is_forgotten_while_they_are_studied_is_not_written_down_after
         return made
 
     class Watchful(ScriptedTrainer):
-        async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
+        async def run(self, folder: Path, on_progress: Callable[[JobProgress], None]) -> None:
             written.extend(path for path in folder.rglob("*") if person_folder("ann") in str(path))
             await super().run(folder, on_progress)
 
@@ -273,7 +275,9 @@ async def test_who_is_forgotten_while_they_are_studied_is_not_written_down_after
     async with _taught(start_bot, "ann", "bob") as bot:
         nights = nights_of(bot, Happening(), trainer=Watchful())
         night = await run_night(nights, ["ann", "bob"])
-        assert [(one.person, one.outcome) for one in night.people] == [("bob", NightOutcome.PROMOTED)]
+        assert [(settled.person, settled.outcome) for settled in night.people] == [
+            ("bob", NightOutcome.PROMOTED)
+        ]
         assert not written
 
 
@@ -360,7 +364,7 @@ async def test_a_morning_note_that_waits_for_its_platform_delays_no_night(start_
         ticking = asyncio.create_task(nights.tick())
         await waits.wait()
         (night,) = await bot.store.nights.running()
-        assert [one.person for one in night.people] == ["bob"]
+        assert [settled.person for settled in night.people] == ["bob"]
         ticking.cancel()
         await asyncio.gather(
             ticking, return_exceptions=True
@@ -425,7 +429,7 @@ async def test_a_night_whose_lease_ran_out_is_left_to_whoever_takes_it_up(
     class Endless(ScriptedTrainer):
         is_broken_off = False
 
-        async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
+        async def run(self, folder: Path, on_progress: Callable[[JobProgress], None]) -> None:
             monkeypatch.setattr(bot.store.leases, "take", never)
             try:
                 await asyncio.sleep(30.0)
@@ -568,7 +572,7 @@ async def test_while_a_training_has_the_gpu_messages_wait_and_are_answered_then(
     states: list[tuple[BackendState, bool]] = []
 
     class WatchfulTrainer(ScriptedTrainer):
-        async def run(self, folder: Path, on_progress: Callable[[Step], None]) -> None:
+        async def run(self, folder: Path, on_progress: Callable[[JobProgress], None]) -> None:
             asked.append(asyncio.create_task(bot.ask("Are you there?")))
             await asyncio.sleep(0.2)
             states.append((backend.state, asked[0].done()))
@@ -643,7 +647,9 @@ async def test_two_processes_never_train_the_same_person_at_once(start_bot: Star
             ended = [await mine.wait(first), await mine.wait(second)]
         outcomes = [night.people[0].outcome for night in ended]
         assert outcomes.count(NightOutcome.PROMOTED) == 1
-        assert len([one for one in await bot.store.loras.of_person("ann") if one.promoted_at]) == 1
+        assert (
+            len([version for version in await bot.store.loras.of_person("ann") if version.promoted_at]) == 1
+        )
 
 
 async def test_cut_off_at_twenty_random_moments_a_night_ends_promoted_and_never_half(
@@ -674,12 +680,12 @@ async def test_cut_off_at_twenty_random_moments_a_night_ends_promoted_and_never_
             last = nights_of(bot, heard)
             async with carried(last), asyncio.timeout(20):
                 night = await last.wait(night_id)
-            for one in night.people:
-                versions = await bot.store.loras.of_person(one.person)
-                live = await bot.store.loras.live(one.person)
-                assert one.outcome is NightOutcome.PROMOTED
+            for settled in night.people:
+                versions = await bot.store.loras.of_person(settled.person)
+                live = await bot.store.loras.live(settled.person)
+                assert settled.outcome is NightOutcome.PROMOTED
                 assert len(versions) == trained
                 assert live is not None
                 assert live.version == versions[-1].version
-                check(last.promotion.library.path(one.person, live.version))
+                check(last.promotion.library.path(settled.person, live.version))
         assert list(trainings.values()) == [1] * (2 * trained)

@@ -80,7 +80,7 @@ def test_what_is_preferred_becomes_a_pair_and_the_judges_own_weigh_least(source:
 
 def test_clear_ratings_are_single_lessons_and_middling_ones_none() -> None:
     made = made_of(*(rating(stars, stars) for stars in range(1, 6)))
-    assert [(one.kind, one.wanted) for one in made] == [
+    assert [(lesson.kind, lesson.wanted) for lesson in made] == [
         (Kind.RATED, wanted) for wanted in (0.0, 0.0, 1.0, 1.0)
     ]
 
@@ -91,8 +91,10 @@ def test_siblings_with_different_stars_become_best_over_worst() -> None:
         replace(rating(number, stars, reply=f"Reply {stars}"), prompt=same)
         for number, stars in enumerate((2, 5, 1))
     ]
-    pairs = [one for one in made_of(*group) if one.kind is Kind.PAIR]
-    assert [(one.reply, one.against) for one in pairs] == [(encode_text("Reply 5"), encode_text("Reply 1"))]
+    pairs = [lesson for lesson in made_of(*group) if lesson.kind is Kind.PAIR]
+    assert [(lesson.reply, lesson.against) for lesson in pairs] == [
+        (encode_text("Reply 5"), encode_text("Reply 1"))
+    ]
 
 
 def test_lessons_never_see_the_memory_that_the_answer_saw() -> None:
@@ -134,9 +136,9 @@ def test_of_repeats_the_newest_stays_and_of_contradictions_none() -> None:
     assert Dataset.of(repeats).dropped == {"a": Flaw.REPEAT, "b": Flaw.REPEAT}
     both = [replace(rating(1, 5), id="up"), replace(rating(1, 1), id="down")]
     assert set(Dataset.of(both).dropped.values()) == {Flaw.CONTRADICTORY}
-    one = better(Source.CHOICE, "Otters sleep.")
-    back = replace(one, id="back", reply="Otters sleep.", better=one.reply)
-    assert set(Dataset.of([one, back]).dropped) == {one.id, "back"}
+    choice = better(Source.CHOICE, "Otters sleep.")
+    back = replace(choice, id="back", reply="Otters sleep.", better=choice.reply)
+    assert set(Dataset.of([choice, back]).dropped) == {choice.id, "back"}
 
 
 @pytest.mark.parametrize(
@@ -161,7 +163,7 @@ feedbacks = st.lists(
         st.integers(1, 5),
         st.integers(0, 12),
     ),
-    unique_by=lambda one: one.id,
+    unique_by=lambda piece: piece.id,
     max_size=40,
 )
 
@@ -171,8 +173,8 @@ def test_nothing_is_lost_and_the_order_does_not_matter(
     given_feedback: list[Feedback], source: random.Random
 ) -> None:
     told = Dataset.of(given_feedback)
-    kept = [one.id for one in (*told.train, *told.held_out)]
-    assert sorted([*kept, *told.dropped]) == sorted(one.id for one in given_feedback)
+    kept = [piece.id for piece in (*told.train, *told.held_out)]
+    assert sorted([*kept, *told.dropped]) == sorted(piece.id for piece in given_feedback)
     shuffled = list(given_feedback)
     source.shuffle(shuffled)
     assert Dataset.of(shuffled) == told
@@ -183,10 +185,10 @@ def test_more_feedback_never_moves_a_thread_over_the_split(
     first: list[Feedback], second: list[Feedback]
 ) -> None:
     early = Dataset.of(first)
-    known = {one.id for one in first}
-    later = Dataset.of(first + [one for one in second if one.id not in known])
-    assert not {one.thread for one in early.held_out} & {one.thread for one in later.train}
-    assert not {one.thread for one in later.held_out} & {one.thread for one in early.train}
+    known = {piece.id for piece in first}
+    later = Dataset.of(first + [piece for piece in second if piece.id not in known])
+    assert not {piece.thread for piece in early.held_out} & {piece.thread for piece in later.train}
+    assert not {piece.thread for piece in later.held_out} & {piece.thread for piece in early.train}
 
 
 def test_a_fifth_is_held_out_and_the_first_of_few_never() -> None:
@@ -197,9 +199,9 @@ def test_a_fifth_is_held_out_and_the_first_of_few_never() -> None:
 
 @given(st.lists(st.booleans(), max_size=40))
 def test_good_and_bad_ratings_stay_near_each_other_in_number(wanted: Sequence[bool]) -> None:
-    made = [Lesson(kind=Kind.RATED, prefix=(1,), reply=(2,), wanted=float(one)) for one in wanted]
+    made = [Lesson(kind=Kind.RATED, prefix=(1,), reply=(2,), wanted=float(share)) for share in wanted]
     kept = balanced(made)
-    good = sum(one.wanted > 0.5 for one in kept)
+    good = sum(lesson.wanted > 0.5 for lesson in kept)
     bad = len(kept) - good
     assert max(good, bad) <= min(good, bad) * 4 / 3
     assert min(good, bad) == min(sum(wanted), len(wanted) - sum(wanted))
@@ -212,9 +214,9 @@ def test_answers_moved_to_the_stars_say_what_they_say_and_keep_their_order(
     answers = {str(number): p for number, p in enumerate(found)}
     told = as_rated(answers, stars)
     assert sum(told.values()) / len(told) == pytest.approx(0.05 + 0.9 * (stars - 1) / 4, abs=1e-6)
-    for one in answers:
+    for name in answers:
         for other in answers:
-            assert answers[one] < answers[other] or told[one] >= told[other]
+            assert answers[name] < answers[other] or told[name] >= told[other]
 
 
 @pytest.mark.parametrize(

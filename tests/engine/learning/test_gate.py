@@ -85,14 +85,19 @@ def test_a_better_candidate_goes_live_and_says_by_how_much() -> None:
         ({"divergence": 3.0}, "nats per token"),
         ({"shared_candidate": samples(0.9, sound=0.6)}, "worse on the shared requests"),
         ({"candidate": samples(0.99, opening="Yes! ")}, "agrees"),
-        ({"candidate": [replace(one, text="so it is " * 9) for one in samples(0.99)]}, "repeat themselves"),
-        ({"candidate": [replace(one, text=" ") for one in samples(0.99)]}, "unanswered"),
+        (
+            {"candidate": [replace(sample, text="so it is " * 9) for sample in samples(0.99)]},
+            "repeat themselves",
+        ),
+        ({"candidate": [replace(sample, text=" ") for sample in samples(0.99)]}, "unanswered"),
         ({"candidate": samples(0.99, words=900)}, "times as long"),
         ({"candidate": (), "shared_candidate": (), "shared_noted": ()}, "could be looked at"),
         (
             {
-                "candidate": [replace(one, text="All things are fine here today") for one in samples(0.99)],
-                "shared_candidate": [replace(one, text="All things are fine") for one in samples(0.9)],
+                "candidate": [
+                    replace(sample, text="All things are fine here today") for sample in samples(0.99)
+                ],
+                "shared_candidate": [replace(sample, text="All things are fine") for sample in samples(0.9)],
             },
             "says the same",
         ),

@@ -65,9 +65,9 @@ def lessons_of_all_kinds(seed: int, count: int) -> list[Lesson]:
     return [lesson(list(Kind)[index % len(Kind)], source) for index in range(count)]
 
 
-def difference(one: LoraWeights, other: LoraWeights) -> float:
-    assert one.keys() == other.keys()
-    pairs = [(mine, theirs) for name in other for mine, theirs in zip(one[name], other[name], strict=True)]
+def difference(first: LoraWeights, other: LoraWeights) -> float:
+    assert first.keys() == other.keys()
+    pairs = [(mine, theirs) for name in other for mine, theirs in zip(first[name], other[name], strict=True)]
     squares = sum(float((mine - theirs).square().sum()) for mine, theirs in pairs)
     return (squares / sum(float(theirs.square().sum()) for _, theirs in pairs)) ** 0.5
 
@@ -385,12 +385,12 @@ def test_batches_hold_every_lesson_once_a_pass_and_are_even(count: int, size: in
 
 
 def test_packed_chunks_keep_the_bound_and_lose_nothing() -> None:
-    items = [(index % 3, one) for index, one in enumerate(lessons_of_all_kinds(4, 60))]
+    items = [(index % 3, lesson) for index, lesson in enumerate(lessons_of_all_kinds(4, 60))]
     for kind in (Kind.SAY, Kind.PAIR):
         mine = [item for item in items if item[1].kind is kind]
         chunks = list(packed(mine, 80))
-        assert sorted(map(id, (one for chunk in chunks for _, one in chunk))) == sorted(
-            id(one) for _, one in mine
+        assert sorted(map(id, (lesson for chunk in chunks for _, lesson in chunk))) == sorted(
+            id(lesson) for _, lesson in mine
         )
         assert all(_padded(chunk) <= 80 for chunk in chunks if len(chunk) > 1)
 
@@ -398,5 +398,7 @@ def test_packed_chunks_keep_the_bound_and_lose_nothing() -> None:
 def _padded(chunk: Sequence[tuple[int, Lesson]]) -> int:
     rows = 2 if chunk[0][1].kind is Kind.PAIR else 1
     return (
-        rows * len(chunk) * max(len(one.prefix) + max(len(one.reply), len(one.against)) for _, one in chunk)
+        rows
+        * len(chunk)
+        * max(len(lesson.prefix) + max(len(lesson.reply), len(lesson.against)) for _, lesson in chunk)
     )

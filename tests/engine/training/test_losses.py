@@ -46,12 +46,12 @@ def test_ratings_pull_good_replies_up_and_push_bad_ones_down() -> None:
 
 
 def test_divergence_is_nought_only_from_oneself_and_differs_by_direction() -> None:
-    one, other = torch.tensor([[2.0, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, 1.0]])
-    forward = losses.divergence(one, other).item()
-    p, q = one.softmax(-1), other.softmax(-1)
-    assert losses.divergence(one, one).item() == pytest.approx(0.0, abs=1e-6)
+    teacher, other = torch.tensor([[2.0, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, 1.0]])
+    forward = losses.divergence(teacher, other).item()
+    p, q = teacher.softmax(-1), other.softmax(-1)
+    assert losses.divergence(teacher, teacher).item() == pytest.approx(0.0, abs=1e-6)
     assert forward == pytest.approx((p * (p / q).log()).sum().item(), rel=1e-5)
-    assert losses.divergence(one, other, is_reverse=True).item() == pytest.approx(
+    assert losses.divergence(teacher, other, is_reverse=True).item() == pytest.approx(
         (q * (q / p).log()).sum().item(), rel=1e-5
     )
 

@@ -16,7 +16,7 @@ from engine.errors import TrainingError
 from engine.learning.job_folder import JobFolder
 from engine.learning.lessons import Kind, Lesson, Recipe, Trainee
 from engine.loras import format as lora_format
-from engine.training.runner import Step, Trainer
+from engine.training.runner import JobProgress, Trainer
 from tests.engine.training.tiny import VOCABULARY, save_tiny_model
 
 pytestmark = pytest.mark.real
@@ -37,7 +37,7 @@ def make_job(folder: Path, model: Path, *, passes: int = 2) -> JobFolder:
 
 async def test_a_job_reports_its_progress_and_leaves_everybody_a_lora(tmp_path: Path) -> None:
     made = make_job(tmp_path / "job", save_tiny_model(tmp_path / "model"))
-    steps: list[Step] = []
+    steps: list[JobProgress] = []
     await Trainer().run(made.path, steps.append)
     assert steps[-1].phase == "done"
     assert max(step.done for step in steps) == 144
@@ -63,7 +63,7 @@ async def test_killed_at_random_moments_it_ends_with_the_same_loras_as_undisturb
 
 async def test_a_second_process_waits_for_the_folder_to_be_free(tmp_path: Path) -> None:
     made = make_job(tmp_path / "job", save_tiny_model(tmp_path / "model"))
-    lines: list[Step] = []
+    lines: list[JobProgress] = []
     await asyncio.gather(Trainer().run(made.path, lines.append), Trainer().run(made.path, lines.append))
     assert [step.phase for step in lines].count("done") == 2
     assert [step.phase for step in lines].count("loading") == 1

@@ -40,15 +40,15 @@ async def test_all_that_is_said_of_one_thread_lies_on_one_side_whenever_it_is_sa
         await react(bot, "👍", reply)
     await say_under(bot, "Better: A short answer.", reply)  # weeks later
     told = await gathered(bot)
-    assert {one.source for one in told} == {Source.RATING, Source.CORRECTION}
-    assert len({one.thread for one in told}) == 1
+    assert {piece.source for piece in told} == {Source.RATING, Source.CORRECTION}
+    assert len({piece.thread for piece in told}) == 1
 
 
 async def test_a_conversation_that_never_ends_is_split_by_days(bot: Bot) -> None:
     for day in range(4):
         reply = await asked_at(bot, f"Question {day}", FRIDAY + timedelta(days=day))
         await react(bot, "👍", reply)
-    assert sorted(one.thread for one in await gathered(bot)) == [0, 1, 2, 3]
+    assert sorted(piece.thread for piece in await gathered(bot)) == [0, 1, 2, 3]
 
 
 async def test_a_thread_keeps_its_number_whatever_comes_later(bot: Bot) -> None:
@@ -56,11 +56,11 @@ async def test_a_thread_keeps_its_number_whatever_comes_later(bot: Bot) -> None:
     for number, name in enumerate("cab"):
         reply = await asked_at(bot, f"About {name}", FRIDAY + timedelta(hours=number), conversation=name)
         await react(bot, "👍", reply)
-    before = {one.id: one.thread for one in await gathered(bot)}
+    before = {piece.id: piece.thread for piece in await gathered(bot)}
     assert sorted(before.values()) == [0, 1, 2]
     reply = await asked_at(bot, "Later", FRIDAY + timedelta(hours=9), conversation="aa")
     await react(bot, "👍", reply)
-    after = {one.id: one.thread for one in await gathered(bot)}
+    after = {piece.id: piece.thread for piece in await gathered(bot)}
     assert after == {**before, reply: 3}
 
 
