@@ -16,7 +16,7 @@ from bot.nights.material.prepare import GateMaterial
 from engine.errors import EngineDownError, EngineError
 from engine.judging import scope
 from engine.judging.judge import UNASKED, Judge, Verdict, combined, note_questions, probability, suffices
-from engine.learning.gate import Bounds, Decision, Evidence, Sample, decide, looks_worse
+from engine.learning.gate import Decision, Evidence, GateBounds, Sample, decide, looks_worse
 from engine.learning.lessons import Result
 from engine.types import Completion, LoraRef, Prompt, Role, Turn
 from engine.wording import last_request
@@ -54,7 +54,7 @@ class Evaluation:
         self, material: GateMaterial, result: Result, *, candidate: LoraRef, current: LoraRef | None
     ) -> tuple[Decision, Evidence]:
         """Whether the candidate goes live, and why. A candidate that looks worse is asked more first."""
-        bounds = Bounds(promote_at=self._context.settings.learning.promote_at)
+        bounds = GateBounds(promote_at=self._context.settings.learning.promote_at)
         few, others = self._shared[:FEW_SHARED], self._shared[FEW_SHARED:]
         own = tuple(prompt.bare() for prompt in material.held_out[:MAX_HELD_OUT])
         evidence = await self._evidence(material, result, candidate, current, shared=few, own=own)

@@ -23,8 +23,8 @@ class Phase(StrEnum):
     DONE = "done"
 
 
-class Progress:
-    """The progress of one night."""
+class NightReporter:
+    """Reports the progress of one night."""
 
     def __init__(self, night: str, listen: Listen) -> None:
         self._night, self._listen = night, listen

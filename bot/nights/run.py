@@ -23,7 +23,7 @@ from bot.nights.leases import LeaseLostError, NightLeases
 from bot.nights.material.prepare import Material, NothingToLearn, prepare
 from bot.nights.material.teacher import LessonMix
 from bot.nights.morning_notes import MorningNotes
-from bot.nights.progress import Listen, Phase, Progress
+from bot.nights.progress import Listen, NightReporter, Phase
 from bot.nights.promotion import Promotion
 from bot.store.nights import NightOutcome, NightPerson
 from engine.errors import EngineDownError, EngineError
@@ -88,7 +88,7 @@ class NightRun:
         self._parts, self._night_id = parts, night_id
         self._context, self._store = parts.context, parts.context.store.nights
         self._folder = jobs_folder(parts.context) / night_id
-        self._progress = Progress(night_id, parts.listen)
+        self._progress = NightReporter(night_id, parts.listen)
 
     async def through(self) -> str | None:
         """All steps. The problem, if the night got nobody anywhere."""

@@ -23,7 +23,7 @@ SUSPICION, PROOF = 1.0, 1.645
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class GateBounds:
     """What a candidate must keep to."""
 
     promote_at: float  # the probability that it is better
@@ -106,7 +106,7 @@ class Decision:
     figures: GateFigures
 
 
-def decide(evidence: Evidence, bounds: Bounds) -> Decision:
+def decide(evidence: Evidence, bounds: GateBounds) -> Decision:
     """Promoted only if nothing speaks against it and it is probably better."""
     after = [sample.wanted for sample in evidence.candidate]
     before = [sample.wanted for sample in evidence.current]
@@ -141,7 +141,7 @@ def decide(evidence: Evidence, bounds: Bounds) -> Decision:
     return Decision(is_promoted=True, reason=reason, figures=figures)
 
 
-def looks_worse(evidence: Evidence, bounds: Bounds) -> bool:
+def looks_worse(evidence: Evidence, bounds: GateBounds) -> bool:
     """Whether to ask more shared requests before the decision: it may be a regression, or chance."""
     return _regression(_shared(evidence), bounds, SUSPICION) is not None
 
@@ -176,7 +176,7 @@ def log_bayes_factor(trials: Sequence[TrialScore]) -> float:
     return value
 
 
-def exploit(evidence: Evidence, bounds: Bounds) -> str | None:
+def exploit(evidence: Evidence, bounds: GateBounds) -> str | None:
     """Whether a candidate wins by a trick: repeating itself, agreeing with all, saying one thing only."""
     after = [sample.text for sample in (*evidence.candidate, *evidence.shared_candidate)]
     before = [sample.text for sample in (*evidence.current, *evidence.shared_current)]
@@ -248,7 +248,7 @@ def _difference(after: Sequence[float], before: Sequence[float]) -> _Difference:
     return _Difference(_mean(gains), math.sqrt(_variance(gains) / len(gains)))
 
 
-def _distance(evidence: Evidence, bounds: Bounds) -> str | None:
+def _distance(evidence: Evidence, bounds: GateBounds) -> str | None:
     if evidence.divergence <= bounds.max_divergence:
         return None
     return f"it is {evidence.divergence:.1f} nats per token from the base, over {bounds.max_divergence:.1f}"
@@ -264,7 +264,7 @@ def _shared(evidence: Evidence) -> _Difference:
     return _difference([sample.is_sound for sample in evidence.shared_candidate], before)
 
 
-def _regression(shared: _Difference, bounds: Bounds, errors: float) -> str | None:
+def _regression(shared: _Difference, bounds: GateBounds, errors: float) -> str | None:
     """Why a candidate is stopped that is worse by more than the bound and so many standard errors."""
     worse = -100 * (shared.mean + errors * shared.error)
     if worse <= bounds.max_regression_points:
@@ -280,7 +280,7 @@ def _no_gain(better: _Difference) -> str | None:
     return None
 
 
-def _unlikely(probability: float, bounds: Bounds) -> str | None:
+def _unlikely(probability: float, bounds: GateBounds) -> str | None:
     if probability >= bounds.promote_at:
         return None
     return f"held-back feedback makes it better with a probability of only {probability:.2f}"

@@ -12,7 +12,7 @@ from bot.nights.evaluate import FEW_SHARED, Evaluation
 from bot.nights.material.prepare import GateMaterial
 from engine.backends.scripted import ScriptedBackend
 from engine.errors import RequestError
-from engine.learning.gate import Bounds, Evidence
+from engine.learning.gate import Evidence, GateBounds
 from engine.learning.lessons import Result
 from engine.types import Completion, LoraRef, Prompt, Role, Sampling, TokenIds, Turn
 from tests.bot.conftest import StartBot
@@ -110,7 +110,7 @@ async def test_without_notes_the_measure_is_what_answers_now(start_bot: StartBot
 async def test_who_looks_worse_is_asked_more(start_bot: StartBot, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at: list[int] = []
 
-    def looks_worse(evidence: Evidence, _: Bounds) -> bool:
+    def looks_worse(evidence: Evidence, _: GateBounds) -> bool:
         looked_at.append(len(evidence.shared_candidate))
         return True
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from engine.learning.gate import (
-    Bounds,
     Evidence,
+    GateBounds,
     Sample,
     decide,
     is_affirmation,
@@ -20,7 +20,7 @@ from engine.learning.gate import (
 )
 from engine.learning.lessons import TrialScore
 
-BOUNDS = Bounds(promote_at=0.8)
+BOUNDS = GateBounds(promote_at=0.8)
 THINGS = ["otters", "kettles", "violins", "glaciers", "hammers", "tulips", "bridges", "comets", "walnuts"]
 
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import random
-import resource
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
-from engine.errors import LoraError, ModelError, TrainingError
+from engine.errors import ModelError, TrainingError
 from engine.learning.job_folder import JobFolder, clean
 from engine.learning.lessons import Kind, Lesson, Recipe, Trainee, Trial
 from engine.loras import format as lora_format
-from engine.loras.format import Factors, LoraWeights
+from engine.loras.format import LoraWeights
 from engine.training import bank, job
 from engine.training.loop import batches
-from engine.training.memory import peak_bytes
 from engine.training.step import (
     TrainingStep,
     load_model,
@@ -299,24 +297,6 @@ def test_past_the_deadline_everybody_gets_a_reason(tmp_path: Path, model: Path) 
     assert "deadline" in result.reason
 
 
-def test_the_peak_is_that_of_the_last_pass_and_is_seen_after_it() -> None:
-    peak_bytes()
-    before = peak_bytes()
-    torch.ones(64 * 2**20 // 4)  # 64 MiB, which are gone at once
-    assert peak_bytes() - before > 48 * 2**20
-    assert peak_bytes() - before < 48 * 2**20
-
-
-def test_where_the_peak_cannot_be_forgotten_what_is_held_now_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(file: Path, *given: object, **more: object) -> int:
-        raise PermissionError(file)
-
-    monkeypatch.setattr(Path, "write_text", refused)
-    torch.ones(64 * 2**20 // 4)  # 64 MiB, which are gone at once
-    since_it_began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    assert 0 < peak_bytes() < since_it_began - 48 * 2**20
-
-
 def test_over_the_memory_bound_it_ends_with_what_to_do(tmp_path: Path, model: Path) -> None:
     with pytest.raises(TrainingError, match="allow more memory"):
         train(tmp_path, recipe_for(model, memory_gib=0.001), {"p1": lessons_of_all_kinds(1, 40)})
@@ -339,40 +319,6 @@ def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_folder_without_a_job_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="cannot be read"):
         job.run(tmp_path, say=lambda line: None)
-
-
-def test_a_lora_of_another_model_gets_no_slot(model: Path) -> None:
-    shelf = bank.Bank(AutoModelForCausalLM.from_pretrained(model), slots=1, rank=8, alpha=16.0)
-    with pytest.raises(LoraError, match="another model"):
-        shelf.load_slot(0, {"some.layer": Factors(torch.zeros(8, 32), torch.zeros(32, 8))}, scale=2.0)
-
-
-def test_a_lora_of_a_larger_rank_gets_no_slot(model: Path) -> None:
-    shelf = bank.Bank(AutoModelForCausalLM.from_pretrained(model), slots=1, rank=2, alpha=16.0)
-    name, layer = next(iter(shelf.layers.items()))
-    large = Factors(torch.zeros(4, layer.base.in_features), torch.zeros(layer.base.out_features, 4))
-    with pytest.raises(LoraError, match="rank 4"):
-        shelf.load_slot(0, {name: large}, scale=2.0)
-
-
-@pytest.mark.parametrize("is_rank_stabilized", [False, True])
-def test_a_lora_made_elsewhere_counts_in_a_slot_as_peft_counts_it(
-    tmp_path: Path, model: Path, is_rank_stabilized: bool
-) -> None:
-    config = LoraConfig(
-        r=4, lora_alpha=32, target_modules=["up_proj"], init_lora_weights=False, use_rslora=is_rank_stabilized
-    )
-    tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(model), config)
-    tuned.save_pretrained(tmp_path)
-    plain = AutoModelForCausalLM.from_pretrained(model)
-    shelf = bank.Bank(plain, slots=1, rank=8, alpha=16.0)
-    shelf.load_slot(0, lora_format.read(tmp_path), scale=lora_format.read_config(tmp_path).scale)
-    tokens = torch.tensor([[9, 10, 11, 12]])
-    with torch.no_grad(), shelf.in_slots(torch.tensor([0])):
-        mine = plain(input_ids=tokens).logits
-    with torch.no_grad():
-        theirs = tuned(input_ids=tokens).logits
-    torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("count", "size", "passes"), [(1, 16, 1), (16, 16, 2), (17, 16, 2), (150, 16, 3)])
