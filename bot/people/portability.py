@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from bot.answering import live_lora
 from bot.context import Context
 from bot.errors import Refused, Unknown
@@ -26,6 +28,9 @@ from engine.loras import format as lora_format
 from engine.loras.library import JUDGE_FOLDER, Library, person_folder
 
 MAX_REASONS: Final = 20
+RECORDS_PER_LINE: Final = 5_000  # of the log
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +64,17 @@ async def export(context: Context, person: str) -> bytes:
 
 
 async def take_in(context: Context, person: str, data: bytes) -> Imported:
-    """Take an archive or a foreign file in. Raises Refused before anything is changed; Unknown."""
+    """Take an archive or a foreign file in. Raises Refused before anything is changed; Unknown.
+
+    The log says how far a long archive is.
+    """
     known = await context.store.people.get(person)
     if known is None:
         raise Unknown("unknown_person", "I do not know you yet: say something to me first.")
     if not data:
         raise Refused("archive_empty", "The file is empty. Send an archive, a JSON file or a text.")
     unpacked = await asyncio.to_thread(understood, data)
-    taken, left = await context.store.archives.take_in(person, unpacked.archive)
+    taken, left = await context.store.archives.take_in(person, unpacked.archive, _Progress())
     left = [*unpacked.left, *left]
     if unpacked.archive.lora is not None:
         reason = await _take_lora(context, known, unpacked.archive.lora)
@@ -86,6 +94,18 @@ def understood(data: bytes) -> Unpacked:
         return foreign.read_one("file", data)
     files = archive.unzip(data)
     return archive.read(files) if archive.is_own(files) else foreign.read_many(files)
+
+
+class _Progress:
+    """Tells the log, once in a while, how far an import is."""
+
+    def __init__(self) -> None:
+        self._told = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        if done - self._told >= RECORDS_PER_LINE:
+            self._told = done
+            log.info("an archive comes in", done=done, total=total)
 
 
 async def _live_lora(context: Context, person: KnownPerson) -> LoraRecord | None:

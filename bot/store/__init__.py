@@ -48,7 +48,7 @@ class Store:
         self.choices = ChoiceStore(database, clock, new_id)
         self.teachings = TeachingStore(database, clock)
         self.notes = NoteStore(database, clock)
-        self.archives = ArchiveStore(database, clock, new_id)
+        self.archives = ArchiveStore(database, new_id)
         self.leases = LeaseStore(database, clock)
         self.installations = InstallationStore(database, clock)
         self.loras = LoraStore(database, clock)
