@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
@@ -20,13 +20,18 @@ CALL_TIMEOUT_S = 100.0  # discord.py waits out rate limits inside a call
 
 CANNOT_DIRECT = 50007
 UNKNOWN_MESSAGE = 10008
+MISSING_ACCESS = 50001
+THREAD_ARCHIVED = 50083
+THREAD_LOCKED = 160005
 CANNOT_REPLY = {50013, 160002}  # a reply needs the permission to read the history
 _ADVICE = {
     10003: "the channel is gone",
     40005: "the file is larger than Discord takes",
-    50001: "the bot cannot see the channel: give it View Channel",
+    MISSING_ACCESS: "the bot cannot see the channel: give it View Channel",
     50013: "a permission is missing: Send Messages, Read Message History, Attach Files",
     50007: "direct messages from the bot are closed",
+    THREAD_ARCHIVED: "the thread is archived, and the bot may not reopen it: reopen it",
+    THREAD_LOCKED: "the thread is locked: a moderator can unlock it",
 }
 
 
@@ -38,6 +43,24 @@ async def call(calling: Awaitable[T]) -> T:
     except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, RuntimeError) as error:
         # RuntimeError: the session was closed under the call while the adapter stops.
         raise chat_error(error) from error
+
+
+async def call_in_open_thread(client: discord.Client, channel_id: int, make: Callable[[], Awaitable[T]]) -> T:
+    """A call that Discord refuses in an archived thread. The thread is reopened first. Raises ChatError."""
+    try:
+        return await call(make())
+    except Undeliverable as error:
+        if code_of(error) != THREAD_ARCHIVED:
+            raise
+        await _reopen(client, channel_id, error)
+    return await call(make())
+
+
+async def _reopen(client: discord.Client, channel_id: int, archived: Undeliverable) -> None:
+    try:
+        await call(client.http.edit_channel(channel_id, archived=False))
+    except Undeliverable:  # it is locked, or the bot may not send messages in it
+        raise archived from archived.__cause__
 
 
 def post(

@@ -131,6 +131,9 @@ class DiscordChat:
         """Discord replays the missed events, most of the time."""
         self._catch_up_runs.missed()
 
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        log.warning("the bot was removed from a server", server=guild.name, id=guild.id)
+
     async def on_message(self, message: discord.Message) -> None:
         async with self._lane(message.channel.id):
             await self._hear(message)
@@ -328,6 +331,7 @@ class DiscordChat:
             # Where one of several shards connects anew, only `on_shard_ready` is called.
             self.on_shard_ready if isinstance(client, discord.AutoShardedClient) else self.on_ready,
             self.on_resumed,
+            self.on_guild_remove,
             self.on_message,
             self.on_raw_message_edit,
             self.on_raw_message_delete,

@@ -7,7 +7,10 @@ some minutes. After that the channel is searched for the message first.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
@@ -19,8 +22,11 @@ from adapters.discord.calls import (
     CALL_TIMEOUT_S,
     CANNOT_DIRECT,
     CANNOT_REPLY,
+    MISSING_ACCESS,
+    THREAD_ARCHIVED,
     UNKNOWN_MESSAGE,
     call,
+    call_in_open_thread,
     code_of,
     files,
     make_nonce,
@@ -42,6 +48,7 @@ LOGIN_MAY_TAKE_S = 5.0  # a notice to one person keeps the others waiting
 LOOK_BACK_MESSAGES = 1000
 CLOCK_SKEW = timedelta(seconds=5)  # between this machine and Discord
 MAX_REMEMBERED = 2000
+TELL_CLOSED_AGAIN_S = 3600.0
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +66,7 @@ class Sender:
         self._asked: BoundedDict[str, int] = BoundedDict(
             MAX_REMEMBERED
         )  # a slash command's question → message
-        self._told_closed: BoundedDict[str, None] = BoundedDict(MAX_REMEMBERED)  # people
+        self._told_closed: BoundedDict[str, float] = BoundedDict(MAX_REMEMBERED)  # by person, when
         self.tasks: asyncio.TaskGroup | None = None
 
     # Answers
@@ -76,6 +83,11 @@ class Sender:
             if is_unsure:
                 slots += [found for found in await self._look_back(outgoing, texts) if found not in slots]
             refs = await self._fill(outgoing, self._channel(outgoing.place), texts, slots)
+        except Undeliverable as error:
+            _count(error)
+            if code_of(error) == MISSING_ACCESS and not self._is_member(outgoing.place):
+                raise Undeliverable("The bot was removed from this server: invite it again.") from error
+            raise
         except ChatError as error:
             _count(error)
             raise
@@ -125,19 +137,23 @@ class Sender:
     async def _rewrite(
         self, place: discord.PartialMessageable, message_id: int, text: str, view: discord.ui.View | None
     ) -> int | None:
-        """Edit a message of the bot. None: somebody deleted the message."""
-        message = place.get_partial_message(message_id)
+        """Edit a message of the bot. None: somebody deleted the message, or its thread stays archived."""
+        message, none = place.get_partial_message(message_id), discord.AllowedMentions.none()
+        client = self._connection.client
         try:
-            await call(message.edit(content=text, view=view, allowed_mentions=discord.AllowedMentions.none()))
+            await call_in_open_thread(
+                client, place.id, lambda: message.edit(content=text, view=view, allowed_mentions=none)
+            )
         except Undeliverable as error:
-            if code_of(error) == UNKNOWN_MESSAGE:
+            if code_of(error) in (UNKNOWN_MESSAGE, THREAD_ARCHIVED):
                 return None
             raise
         return message_id
 
     async def _remove(self, place: discord.PartialMessageable, message_id: int) -> None:
+        message, client = place.get_partial_message(message_id), self._connection.client
         try:
-            await call(place.get_partial_message(message_id).delete())
+            await call_in_open_thread(client, place.id, message.delete)
         except Undeliverable as error:
             if code_of(error) != UNKNOWN_MESSAGE:
                 raise
@@ -268,18 +284,26 @@ class Sender:
         await self._send(self._channel(place), text, None, question, nonce)
 
     async def _tell_closed(self, person: Person, place: Place) -> None:
-        if person.key in self._told_closed:
+        """Say in the place that the direct messages are closed, at most once an hour."""
+        told_at = self._told_closed.get(person.key, -math.inf)
+        if time.monotonic() - told_at < TELL_CLOSED_AGAIN_S:
             return
-        self._told_closed[person.key] = None
+        self._told_closed[person.key] = time.monotonic()
         name = person.name or "you"
         text = (
             f"{name}, I have something to tell you alone, but your direct messages are closed to me. "
             "Open them for this server, or see `/nightloom me`."
         )
-        try:
-            await call(say(self._channel(place), text, None, []))
-        except ChatError as error:
-            log.info("nobody could be told", person=person.key, error=str(error))
+        channels = [self._channel(place)]
+        if place.thread:  # a thread may be locked; its channel is open
+            channels.append(self._channel(replace(place, thread=None)))
+        for channel in channels:
+            try:
+                await call(say(channel, text, None, []))
+            except ChatError as error:
+                log.info("the person could not be told there", person=person.key, error=str(error))
+            else:
+                return
 
     async def _direct(self, person: Person) -> discord.PartialMessageable:
         user = discord.Object(events.user_id(person.key))
@@ -292,6 +316,10 @@ class Sender:
     def asked(self, ref: Ref, message_id: int) -> None:
         """This message shows the question of a slash command. The answer replies to the message."""
         self._asked[ref.id] = message_id
+
+    def _is_member(self, place: Place) -> bool:
+        """Whether the bot is in the server of this place. Discord tells all channels of its servers."""
+        return place.is_private or self._connection.client.get_channel(int(place.channel)) is not None
 
     def _channel(self, place: Place) -> discord.PartialMessageable:
         return self._connection.client.get_partial_messageable(events.channel_id(place))

@@ -188,7 +188,10 @@ class Outbox:
         log.warning("reply cannot be delivered", problem=problem)
         person = Person(key=outgoing.reply.person, platform=outgoing.place.platform)
         said = Notice(text=f"My answer could not be posted: {problem}")
-        try:
-            await self._chat.tell(person, None, said)
-        except ChatError as error:
-            log.info("person could not be told", error=str(error))
+        for place in (None, outgoing.place):  # alone first; where that is closed the place may say so
+            try:
+                await self._chat.tell(person, place, said)
+            except ChatError as error:
+                log.info("person could not be told", error=str(error))
+            else:
+                return

@@ -221,6 +221,7 @@ class DiscordServer:
             ("POST", "/users/@me/channels", self._open_direct),
             ("GET", "/guilds/{guild}/members/{user}", self._member),
             ("GET", "/channels/{channel}", self._channel),
+            ("PATCH", "/channels/{channel}", self._edit_channel),
             ("POST", "/channels/{channel}/typing", self._typing),
             ("GET", "/channels/{channel}/messages", self._history),
             ("POST", "/channels/{channel}/messages", self._post),
@@ -302,6 +303,17 @@ class DiscordServer:
         self.world.require(channel)
         return reply(channel.payload())
 
+    async def _edit_channel(self, request: web.Request) -> web.Response:
+        """docs.discord.com, Threads: who may talk in a thread may reopen it, unless it is locked."""
+        thread, body = self._place(request), await request.json()
+        self._record(request, body)
+        if thread.kind != ChannelKind.THREAD or set(body) != {"archived"}:
+            raise Refusal(403, 50013, "Missing Permissions")
+        manages = [Permission.MANAGE_THREADS] if thread.is_locked else []
+        self.world.require(thread, Permission.SEND_MESSAGES_IN_THREADS, *manages)
+        thread.is_archived = bool(body["archived"])
+        return reply(thread.payload())
+
     async def _typing(self, request: web.Request) -> web.Response:
         channel = self._place(request)
         self.world.require(channel, Permission.SEND_MESSAGES)
@@ -336,6 +348,9 @@ class DiscordServer:
         self.world.require(channel, send, *([Permission.ATTACH_FILES] if attachments else []))
         if body.get("message_reference"):
             self.world.require(channel, Permission.READ_MESSAGE_HISTORY)
+        if channel.is_locked and not self.world.may(channel, Permission.MANAGE_THREADS):
+            raise Refusal(400, 160005, "Thread is locked")
+        channel.is_archived = False  # docs.discord.com, Threads: a message reopens a thread
         waits_s = self._bucket_wait_s(channel)
         if waits_s:
             return limited(waits_s)
@@ -349,7 +364,9 @@ class DiscordServer:
         return reply(self._payload(message))
 
     async def _patch(self, request: web.Request) -> web.Response:
-        _, message = self._find(request)
+        channel, message = self._find(request)
+        if channel.is_archived:
+            raise Refusal(400, 50083, "Thread is archived")
         body, _ = await read_body(request, self.world)
         self._record(request, body)
         return reply(self._payload(self.world.edit(message, body, by=self.world.bot)))

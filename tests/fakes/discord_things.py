@@ -22,12 +22,13 @@ class Permission(IntFlag):
     ADD_REACTIONS = 1 << 6
     USE_APPLICATION_COMMANDS = 1 << 31
     SEND_MESSAGES_IN_THREADS = 1 << 38
+    MANAGE_THREADS = 1 << 34
 
 
 EVERYTHING = Permission(0)
 for _permission in Permission:
     EVERYTHING |= _permission
-EVERYTHING &= ~Permission.MANAGE_MESSAGES
+EVERYTHING &= ~(Permission.MANAGE_MESSAGES | Permission.MANAGE_THREADS)
 
 
 class ChannelKind:
@@ -115,6 +116,8 @@ class Channel:
     denied: dict[int, Permission] = field(default_factory=dict)  # role (the server's id: everyone) or user
     messages: dict[int, Message] = field(default_factory=dict)
     typing: list[float] = field(default_factory=list)
+    is_archived: bool = False  # a thread
+    is_locked: bool = False
 
     @property
     def root(self) -> Channel:
@@ -147,10 +150,10 @@ class Channel:
             "member_count": 1,
             "rate_limit_per_user": 0,
             "thread_metadata": {
-                "archived": False,
+                "archived": self.is_archived,
                 "auto_archive_duration": 1440,
                 "archive_timestamp": "2024-01-01T00:00:00+00:00",
-                "locked": False,
+                "locked": self.is_locked,
             },
         }
 
@@ -163,6 +166,7 @@ class Guild:
     channels: list[Channel] = field(default_factory=list)
     threads: list[Channel] = field(default_factory=list)
     members: list[User] = field(default_factory=list)
+    has_bot: bool = True
     everyone: Permission = EVERYTHING
     roles: dict[int, str] = field(default_factory=dict)
 

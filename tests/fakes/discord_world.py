@@ -99,6 +99,11 @@ class World:
         self._announce("THREAD_CREATE", {**thread.payload(), "newly_created": True}, guild)
         return thread
 
+    def archive(self, thread: Channel, *, locked: bool = False) -> None:
+        """Nobody wrote there for a while, or a moderator locked it."""
+        thread.is_archived, thread.is_locked = True, locked
+        self._announce("THREAD_UPDATE", thread.payload(), thread.guild)
+
     def deny(self, channel: Channel, *permissions: Permission) -> None:
         """Take permissions in a channel from the bot."""
         for permission in permissions:
@@ -132,11 +137,23 @@ class World:
             channel.guild.id, Permission(0)
         )
         held = channel.guild.everyone & ~denied
-        if Permission.VIEW_CHANNEL not in held:
+        if Permission.VIEW_CHANNEL not in held or not channel.guild.has_bot:
             raise Refusal(403, 50001, "Missing Access")
         for permission in permissions:
             if permission not in held:
                 raise Refusal(403, 50013, "Missing Permissions")
+
+    def may(self, channel: Channel, permission: Permission) -> bool:
+        try:
+            self.require(channel, permission)
+        except Refusal:
+            return False
+        return True
+
+    def remove_bot(self, guild: Guild) -> None:
+        """Somebody takes the bot out of the server."""
+        guild.has_bot = False
+        self._announce("GUILD_DELETE", {"id": str(guild.id)}, guild)
 
     def keep_file(self, name: str, content: bytes) -> Payload:
         """A file, as a message or a command carries it."""
