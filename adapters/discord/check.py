@@ -12,7 +12,7 @@ from typing import Any  # Discord's answers are JSON
 import aiohttp
 import discord
 
-from adapters.discord.connection import BAD_TOKEN, NO_CONTENT, redirect
+from adapters.discord.connection import BAD_TOKEN, CONTENT_GRANTED, NO_CONTENT, redirect
 from adapters.shared.findings import Finding, bad, good
 from bot.settings import DiscordSettings
 
@@ -28,7 +28,6 @@ NEEDED = discord.Permissions(
     embed_links=True,
     add_reactions=True,
 )
-CONTENT_GRANTED = 1 << 18 | 1 << 19  # for a verified bot, and for one in few servers
 COMMANDS = ("ask", "nightloom", "Correct this")
 
 

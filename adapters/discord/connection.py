@@ -20,6 +20,8 @@ from bot.settings import DiscordSettings
 BACKOFF_FIRST_S = 1.0
 BACKOFF_LAST_S = 60.0
 REFUSED_AGAIN_S = 300.0
+CONTENT_AGAIN_S = 3600.0  # how often the portal is asked whether it grants the content by now
+CONTENT_GRANTED = 1 << 18 | 1 << 19  # for a verified bot, and for a bot in few servers
 LONGEST_RATE_LIMIT_S = 60.0
 
 LOGIN_TIMEOUT_S = 60.0
@@ -37,6 +39,20 @@ NO_CONTENT = (
     "Message Content Intent."
 )
 
+# Close codes after which only the operator can help: docs.discord.com, Gateway Close Event Codes.
+BAD_TOKEN_CODE, INTENT_CODES = 4004, (4013, 4014)
+_OPERATORS = {
+    BAD_TOKEN_CODE: BAD_TOKEN,
+    4010: "Discord refused the shard: NIGHTLOOM_DISCORD__SHARD_IDS must be below NIGHTLOOM_DISCORD__SHARDS.",
+    4011: "This bot is in too many servers for one connection: unset NIGHTLOOM_DISCORD__SHARDS, or raise it.",
+    4012: "Discord no longer speaks this version of its interface: upgrade discord.py.",
+    4013: "Discord refused the intents as unknown: upgrade discord.py.",
+    4014: (
+        "Discord refused the intents even without Message Content: Developer Portal, your application, Bot, "
+        "Privileged Gateway Intents."
+    ),
+}
+
 log = structlog.get_logger(__name__)
 
 
@@ -49,7 +65,9 @@ class Connection:
         self._stopping = asyncio.Event()
         self._logged_in = asyncio.Event()
         self._client: discord.Client | None = None
-        self._was_connected = False
+        self._was_ready = False
+        self._renewing = asyncio.Event()
+        self._complaint = ""
         self.has_content = True  # until Discord refuses the Message Content intent
 
     @property
@@ -77,17 +95,17 @@ class Connection:
             try:
                 await self._connect_until_stopped()
                 failures = 0
-            except discord.PrivilegedIntentsRequired:
-                if not self.has_content:
-                    raise
-                self.has_content = False
-                log.warning(NO_CONTENT)
-            except discord.LoginFailure as error:
-                if not self._was_connected:
-                    raise Undeliverable(BAD_TOKEN) from error
-                log.error(BAD_TOKEN)
-                await self._pause(REFUSED_AGAIN_S)
             except _PASSING as error:
+                code = _close_code(error)
+                if code in INTENT_CODES and self.has_content:
+                    self.has_content = False
+                    log.warning(NO_CONTENT)
+                    continue
+                if code == BAD_TOKEN_CODE and not self._was_ready:
+                    raise Undeliverable(BAD_TOKEN) from error
+                if code in _OPERATORS:
+                    await self._pause_for_operator(_OPERATORS[code])
+                    continue
                 failures += 1
                 pause_s = min(BACKOFF_LAST_S, BACKOFF_FIRST_S * 2 ** min(failures, 10)) * random.uniform(
                     0.5, 1
@@ -102,18 +120,20 @@ class Connection:
         self._stopping.set()
 
     async def _connect_until_stopped(self) -> None:
+        self._renewing.clear()
         connecting = asyncio.create_task(self._connect())
         stopping = asyncio.create_task(self._stopping.wait())
+        renewing = asyncio.create_task(self._renewing.wait())
         try:
-            await asyncio.wait((connecting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((connecting, stopping, renewing), return_when=asyncio.FIRST_COMPLETED)
             if not connecting.done():
                 if self.is_open:
                     _forget_ready(self.client)
                 connecting.cancel()
                 await asyncio.wait((connecting,))
         finally:
-            stopping.cancel()
-            connecting.cancel()
+            for task in (stopping, renewing, connecting):
+                task.cancel()
         if not connecting.cancelled():
             connecting.result()
 
@@ -127,15 +147,49 @@ class Connection:
                 await client.login(token.get_secret_value())
                 if self._settings.api_url and not self._settings.gateway_url:
                     await _take_gateway_of(client)
-            self._was_connected = True
             self._logged_in.set()
-            await client.connect(reconnect=True)
+            asking = asyncio.create_task(self._ask_for_content(client))
+            try:
+                await client.connect(reconnect=True)
+            finally:
+                asking.cancel()
+
+    async def _ask_for_content(self, client: discord.Client) -> None:
+        """Note that Discord took the token. Connect anew once the portal grants the missing intent."""
+        await client.wait_for("connect")
+        self._was_ready, self._complaint = True, ""
+        while not self.has_content:
+            await asyncio.sleep(CONTENT_AGAIN_S)
+            try:
+                application = await client.http.application_info()
+            except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+                log.debug("the portal could not be asked", error=repr(error))
+                continue
+            if int(application.get("flags", 0)) & CONTENT_GRANTED:
+                log.info("Discord grants the Message Content intent now")
+                self.has_content = True
+                self._renewing.set()
+
+    async def _pause_for_operator(self, complaint: str) -> None:
+        """Only the operator can help: say so, once, and try again from time to time."""
+        if complaint != self._complaint:
+            self._complaint = complaint
+            log.error(complaint, again_in_s=REFUSED_AGAIN_S)
+        await self._pause(REFUSED_AGAIN_S)
 
     async def _pause(self, seconds: float) -> None:
         try:
             await asyncio.wait_for(self._stopping.wait(), timeout=seconds)
         except TimeoutError:
             return
+
+
+def _close_code(error: Exception) -> int:
+    if isinstance(error, discord.LoginFailure):
+        return BAD_TOKEN_CODE
+    if isinstance(error, discord.PrivilegedIntentsRequired):
+        return 4014
+    return error.code if isinstance(error, discord.ConnectionClosed) else 0
 
 
 def redirect(api_url: str | None, gateway_url: str | None) -> None:

@@ -54,8 +54,10 @@ class Gateway:
         self.portal_intents = MESSAGE_CONTENT  # privileged intents that the developer portal grants
         self.sends_twice = False
         self.is_refusing = False
+        self.close_code: int | None = None  # every identification is refused with it
         self.sessions: dict[str, Session] = {}
         self.identified = 0
+        self.refused = 0
         self.resumed = 0
         self._ids = count(1)
 
@@ -101,6 +103,14 @@ class Gateway:
         for socket in sockets:
             await socket.close(code=4000)
 
+    async def take_content_away(self) -> None:
+        """Somebody switches the intent off in the portal: sessions that have it are ended."""
+        self.portal_intents = 0
+        sockets = [session.socket for session in self.sessions.values() if session.socket is not None]
+        self.sessions.clear()
+        for socket in sockets:
+            await socket.close(code=4014)
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if self.is_refusing:
             return web.Response(status=503)
@@ -131,11 +141,16 @@ class Gateway:
         return socket
 
     async def _identify(self, socket: web.WebSocketResponse, data: Payload) -> Session | None:
+        if self.close_code is not None:
+            self.refused += 1
+            await socket.close(code=self.close_code)
+            return None
         if data["token"] != self.token:
             await socket.close(code=4004)
             return None
         intents = int(data["intents"])
         if intents & PRIVILEGED & ~self.portal_intents:
+            self.refused += 1
             await socket.close(code=4014)
             return None
         shard = tuple(data.get("shard") or (0, 1))
