@@ -120,6 +120,11 @@ class Sent:
         await asyncio.sleep(self.seconds)
         self.values.append(value)
 
+    async def has(self, count: int) -> None:
+        async with asyncio.timeout(10.0):
+            while len(self.values) < count:
+                await asyncio.sleep(0.005)
+
 
 async def test_only_the_newest_value_is_sent() -> None:
     sent = Sent()
@@ -127,11 +132,10 @@ async def test_only_the_newest_value_is_sent() -> None:
     task = asyncio.create_task(pacer.run())
     for value in range(10):
         pacer.offer(value)
-    await asyncio.sleep(0.04)
-    assert sent.values == [9]
+    await sent.has(1)
     for value in range(10, 20):
         pacer.offer(value)
-    await asyncio.sleep(0.06)
+    await sent.has(2)
     assert sent.values == [9, 19]
     await pacer.stop()
     await task
