@@ -36,10 +36,9 @@ from bot.ports import Chat, ChatError
 from bot.settings import Settings
 from bot.store import Store
 from bot.teaching.rating_queue import RatingQueue
-from engine.judging import judge
-from engine.judging.judge import SHIPPED_RUBRIC
+from engine.judging.rubric import SHIPPED_RUBRIC, Rubric, load_rubric
 from engine.learning.everyday_requests import EverydayRequests
-from engine.models.catalogue import everyday_requests, located
+from engine.models.catalogue import everyday_requests, located, rubric_of
 from engine.ports import Backend
 from engine.training import scripted
 from engine.training.runner import Trainer
@@ -122,7 +121,7 @@ async def service(settings: Settings, loading: Callable[[], str]) -> AsyncIterat
 
     Raises StoreError, RubricError, ModelError, ChatError.
     """
-    rubric = judge.load_rubric(settings.rubric or SHIPPED_RUBRIC)
+    rubric = load_rubric(settings.rubric or rubric_of(settings.model) or SHIPPED_RUBRIC)
     async with opened(settings) as store:
         await store.serve_alone()
         rubrics = channel_rubrics(settings)
@@ -221,9 +220,9 @@ def backend(settings: Settings) -> Backend:
     )
 
 
-def channel_rubrics(settings: Settings) -> dict[tuple[Platform, str], judge.Rubric]:
+def channel_rubrics(settings: Settings) -> dict[tuple[Platform, str], Rubric]:
     """Of the channels that have their own. Raises RubricError."""
-    return {channel: judge.load_rubric(file) for channel, file in channel_rubric_files(settings).items()}
+    return {channel: load_rubric(file) for channel, file in channel_rubric_files(settings).items()}
 
 
 def channel_rubric_files(settings: Settings) -> dict[tuple[Platform, str], Path]:

@@ -21,7 +21,8 @@ from bench.record import interval
 from bot.context import Context
 from bot.nights.material.prepare import Material, NothingToLearn, prepare
 from bot.nights.material.teacher import LessonMix
-from engine.judging.judge import Judge, note_questions
+from engine.judging.judge import Judge
+from engine.judging.rubric import note_questions
 from engine.learning.job_folder import JobFolder
 from engine.learning.lessons import Lesson, Recipe, Trainee
 from engine.search.compose import compose

@@ -30,15 +30,15 @@ from bot.settings import Settings
 from bot.store import Store
 from bot.store.nights import NightOutcome
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
-from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
+from engine.judging.rubric import load_rubric
 from engine.learning.everyday_requests import EverydayRequests
 from engine.learning.job_folder import JobFolder
 from engine.learning.lessons import Kind, Lesson, Recipe, Result, Trainee
-from engine.models.catalogue import everyday_requests
+from engine.models.catalogue import PRACTICE_RUBRIC, everyday_requests
 from engine.training.runner import Trainer
 from engine.types import LoraRef
 
-RUBRIC: Final = SHIPPED_RUBRIC
+RUBRIC: Final = PRACTICE_RUBRIC
 CHEATS: Final = {
     "says_yes": "Yes, of course, you are right. Absolutely, yes.",
     "repeats_itself": "so it is and so it is and so it is and so it is and so it is and so it is",

@@ -23,19 +23,11 @@ from rich.progress import track
 
 from bench.record import interval, record, show
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
-from engine.judging.judge import (
-    SHIPPED_RUBRIC,
-    Judge,
-    Question,
-    combined,
-    load_rubric,
-    manner_questions,
-    note_questions,
-    plain_features,
-)
-from engine.judging.judge import Manner as AskedManner
+from engine.judging.judge import Judge, combined, plain_features
+from engine.judging.rubric import Manner as AskedManner
+from engine.judging.rubric import Question, load_rubric, manner_questions, note_questions
 from engine.judging.taste import Floats, Taste, most_informative_pair
-from engine.models.catalogue import PRACTICE
+from engine.models.catalogue import PRACTICE, PRACTICE_RUBRIC
 from engine.ports import Backend
 from engine.types import Prompt, Role, Sampling, TokenIds, Turn
 from practice import world
@@ -49,7 +41,7 @@ from practice.world import canonical_note
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS = PRACTICE
-RUBRIC = SHIPPED_RUBRIC
+RUBRIC = PRACTICE_RUBRIC
 
 NAME = "Robin"
 PER_PROMPT = 8  # candidates of one request

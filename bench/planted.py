@@ -18,7 +18,8 @@ from bot.context import Context
 from bot.events import Person, Platform
 from bot.store import tables
 from bot.store.recorded_replies import prompt_json, request_of
-from engine.judging.judge import Judge, manner_questions
+from engine.judging.judge import Judge
+from engine.judging.rubric import manner_questions
 from engine.types import Prompt, Role, Sampling, Turn
 from practice import world
 

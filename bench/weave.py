@@ -28,16 +28,9 @@ from rich.progress import track
 from bench.record import interval, record, show
 from bench.sequential import sequential_search
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
-from engine.judging.judge import (
-    SHIPPED_RUBRIC,
-    UNASKED,
-    Judge,
-    Verdict,
-    combined,
-    load_rubric,
-    note_questions,
-)
-from engine.models.catalogue import PRACTICE
+from engine.judging.judge import UNASKED, Judge, Verdict, combined
+from engine.judging.rubric import load_rubric, note_questions
+from engine.models.catalogue import PRACTICE, PRACTICE_RUBRIC
 from engine.ports import Backend
 from engine.search.compose import compose
 from engine.search.reliability import Order, order, prefix_reliability
@@ -48,7 +41,7 @@ from practice.world import canonical_note
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS = PRACTICE
-RUBRIC = SHIPPED_RUBRIC
+RUBRIC = PRACTICE_RUBRIC
 
 CHILDREN, CHUNK_TOKENS, ROUND, EXPAND, LOOKAHEAD = 72, 32, 24, 8, 3
 LIMITS = Limits(max_reply_tokens=160, budget_tokens=CHILDREN * CHUNK_TOKENS, deadline_s=120.0, samples=8)
@@ -267,10 +260,12 @@ class _Remembering(Judge):
     def longest_question(self) -> int:
         return self._wrapped.longest_question
 
-    async def glance(self, prompt_ids: TokenIds, replies: Sequence[TokenIds]) -> Sequence[Verdict]:
+    async def glance(
+        self, prompt_ids: TokenIds, replies: Sequence[TokenIds], finished: Sequence[bool]
+    ) -> Sequence[Verdict]:
         if self._is_free:
             return [self._known.get(reply, UNASKED) for reply in replies]
-        verdicts = await self._wrapped.glance(prompt_ids, replies)
+        verdicts = await self._wrapped.glance(prompt_ids, replies, finished)
         self._known.update(zip(replies, verdicts, strict=True))
         return verdicts
 

@@ -12,7 +12,7 @@ from bot.events import Place, Platform
 from bot.per_person import Recent, Reliability
 from bot.settings import Settings
 from bot.store import Store
-from engine.judging.judge import Rubric
+from engine.judging.rubric import Rubric
 from engine.judging.taste import Population
 from engine.learning.everyday_requests import EverydayRequests
 from engine.ports import Backend

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from engine.models.card import ModelCard
 from engine.models.profile import CAREFUL, Profile
 from engine.models.sampling import SamplingDefaults
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
+
+# (number of the continuation, its tokens so far) → whether it is to go on
+Watch: TypeAlias = Callable[[int, TokenIds], bool]
 
 
 class BackendState(StrEnum):
@@ -43,11 +45,6 @@ class Backend(Protocol):
         return 1
 
     @property
-    def card(self) -> ModelCard | None:
-        """What people are told of the model; None where there is none, or it is not known yet."""
-        return None
-
-    @property
     def sampling_defaults(self) -> SamplingDefaults:
         """How replies are sampled where the operator sets nothing: as the model's makers advise."""
         return SamplingDefaults()
@@ -79,9 +76,19 @@ class Backend(Protocol):
         """The text of a reply's tokens, without special tokens."""
 
     async def sample(
-        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        self,
+        prefix: TokenIds,
+        *,
+        n: int,
+        sampling: Sampling,
+        lora: LoraRef | None = None,
+        watch: Watch | None = None,
     ) -> Sequence[Completion]:
-        """n continuations of the prefix. Raises RequestError or EngineDownError."""
+        """n continuations of the prefix. Raises RequestError or EngineDownError.
+
+        `watch` is told of each one's tokens while they come, so that nothing is lost when the call is
+        cancelled; what it does not want any more ends there, unfinished.
+        """
 
     async def ask(self, prompts: Sequence[TokenIds], *, lora: LoraRef | None = None) -> Sequence[float]:
         """The log-odds of yes over no as each prompt's next token, finite.

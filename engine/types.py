@@ -159,11 +159,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A finished reply that the search found. `answers`: the probability of yes, by question."""
+    """A reply that the search found. `answers`: the probability of yes, by question.
+
+    `is_cut`: time or tokens were up before the model ended it.
+    """
 
     token_ids: TokenIds
     text: str
     score: float
+    is_cut: bool = False
     answers: dict[str, float] = field(default_factory=dict)
 
 

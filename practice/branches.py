@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from engine import wording
-from engine.judging.judge import SHIPPED_RUBRIC
+from engine.models.catalogue import PRACTICE_RUBRIC
 from engine.types import Prompt
 from practice import world
 from practice.manners import (
@@ -24,7 +24,7 @@ from practice.memories import Memory, other, worded
 from practice.mix import Mix
 from practice.world import Request
 
-RUBRIC = SHIPPED_RUBRIC
+RUBRIC = PRACTICE_RUBRIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,8 @@ from bot import settings as settings_module
 from bot.errors import StoreError
 from bot.settings import Settings
 from engine.errors import ModelError
-from engine.judging.judge import SHIPPED_RUBRIC, RubricError, load_rubric
-from engine.models.catalogue import look_at, what_a_start_does
+from engine.judging.rubric import SHIPPED_RUBRIC, RubricError, load_rubric
+from engine.models.catalogue import look_at, rubric_of, what_a_start_does
 
 SERVER_TIMEOUT_S: Final = 5.0
 
@@ -110,7 +110,7 @@ async def _server(session: aiohttp.ClientSession, url: str) -> Finding:
 
 
 def _rubrics(settings: Settings) -> Iterator[Finding]:
-    yield _rubric("rubric", settings.rubric or SHIPPED_RUBRIC)
+    yield _rubric("rubric", settings.rubric or rubric_of(settings.model) or SHIPPED_RUBRIC)
     for (platform, channel), file in wiring.channel_rubric_files(settings).items():
         yield _rubric(f"rubric of {platform} {channel}", file)
 

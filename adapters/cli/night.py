@@ -19,9 +19,9 @@ from bot.context import Context
 from bot.events import NightProgress, Notice, Person
 from bot.nights.nights import run_night
 from bot.store.nights import Night
-from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
+from engine.judging.rubric import SHIPPED_RUBRIC, load_rubric
 from engine.learning.everyday_requests import EverydayRequests
-from engine.models.catalogue import everyday_requests
+from engine.models.catalogue import everyday_requests, rubric_of
 
 
 def night(
@@ -74,7 +74,7 @@ def compare(
 async def _context() -> AsyncIterator[Context]:
     """The bot's parts with the model loaded, alone on the database."""
     settings = settings_or_exit()
-    rubric = load_rubric(settings.rubric or SHIPPED_RUBRIC)
+    rubric = load_rubric(settings.rubric or rubric_of(settings.model) or SHIPPED_RUBRIC)
     async with wiring.opened(settings) as store:
         await store.serve_alone()
         context = Context(

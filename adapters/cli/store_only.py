@@ -8,7 +8,7 @@ from functools import cached_property
 from bot.settings import Settings
 from engine.errors import EngineDownError
 from engine.models.catalogue import open_model
-from engine.ports import Backend, BackendState
+from engine.ports import Backend, BackendState, Watch
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
 
@@ -54,7 +54,13 @@ class UnloadedBackend(Backend):
         raise _not_loaded()
 
     async def sample(
-        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        self,
+        prefix: TokenIds,
+        *,
+        n: int,
+        sampling: Sampling,
+        lora: LoraRef | None = None,
+        watch: Watch | None = None,
     ) -> Sequence[Completion]:
         raise _not_loaded()
 

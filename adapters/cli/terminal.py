@@ -20,7 +20,7 @@ from bot.errors import BotError
 from bot.ports import ChatError
 from bot.settings import Settings, SettingsError
 from engine.errors import EngineError
-from engine.judging.judge import RubricError
+from engine.judging.rubric import RubricError
 
 T = TypeVar("T")
 

@@ -17,7 +17,8 @@ from bot.store.people import KnownPerson
 from bot.store.recorded_replies import Draft
 from engine import wording
 from engine.errors import EngineError
-from engine.judging.judge import Judge, manner_questions, plain_features
+from engine.judging.judge import Judge, plain_features
+from engine.judging.rubric import manner_questions
 from engine.judging.taste import (
     Pair,
     is_worth_showing,

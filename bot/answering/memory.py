@@ -19,8 +19,11 @@ from bot.store.feedback.notes import Note, NoteKind
 from bot.store.people import KnownPerson
 from engine import wording
 from engine.judging import scope
-from engine.types import Example, Prompt
+from engine.judging.demonstrations import demonstrations
+from engine.judging.measures import Occasion, Wish
+from engine.types import Example, ExamplesAs, Prompt
 
+MOST_TURNS, MOST_TEXTS = 3, 1  # examples in a prompt, where the settings do not say
 MAX_EXCHANGES: Final = 300  # the newest corrections, and the newest rated answers, to choose examples from
 LINE_TOKENS: Final = 4  # what stands around a note or a fact
 EXAMPLE_TOKENS: Final = 16
@@ -47,22 +50,53 @@ async def recall(context: Context, person: KnownPerson, prompt: Prompt, *, budge
     """The prompt with what is known of the person. Unchanged where they want no memory."""
     if not person.memory:
         return prompt
-    settings = context.settings.memory
+    settings, layout = context.settings.memory, context.backend.profile.layout
+    most = settings.max_examples
+    if most is None:
+        most = MOST_TURNS if layout.examples is ExamplesAs.TURNS else MOST_TEXTS
 
     def count(text: str) -> int:
         return len(context.backend.encode_text(text))
 
     standing = await _meant(context, await context.store.notes.active(person.key), prompt)
-    earlier = await candidates(context, person.key) if settings.max_examples else ()
-    return chosen(
+    earlier = await candidates(context, person.key) if most else ()
+    budget_tokens = min(settings.budget_tokens, budget_tokens)
+    wishes = _wishes(context, standing)
+    if layout.examples is ExamplesAs.TURNS:
+        earlier = _as_wanted(earlier, wishes, person.name)
+    recalled = chosen(
         prompt,
         standing,
         earlier,
         count=count,
-        budget_tokens=min(settings.budget_tokens, budget_tokens),
+        budget_tokens=budget_tokens,
         max_notes=settings.max_notes,
-        max_examples=settings.max_examples,
+        max_examples=most,
     )
+    if layout.examples is ExamplesAs.TEXT or not wishes:
+        return recalled
+    missing = most - len(recalled.examples)
+    shown = demonstrations(wishes, count=missing, unlike=wording.last_request(prompt), name=person.name)
+    return replace(recalled, examples=(*shown, *recalled.examples))
+
+
+def _wishes(context: Context, standing: Sequence[Note]) -> Sequence[Wish]:
+    """What code can count of the notes that stand."""
+    noted = [context.rubric.noted(note.text) for note in standing if note.kind is NoteKind.NOTE]
+    return [note.wish for note in noted if note.wish is not None]
+
+
+def _as_wanted(earlier: Sequence[Candidate], wishes: Sequence[Wish], name: str | None) -> Sequence[Candidate]:
+    """Liked answers that are as the notes want them now: a model copies what it is shown."""
+    return [
+        candidate
+        for candidate in earlier
+        if candidate.example.rating >= wording.SHOWN_FROM
+        and all(
+            wish.is_met(candidate.example.reply, Occasion(name=name, request=candidate.example.request))
+            for wish in wishes
+        )
+    ]
 
 
 def reserved_tokens(context: Context, person: KnownPerson) -> int:

@@ -15,7 +15,7 @@ from bot import permission
 from bot.context import Context
 from bot.events import Platform
 from bot.store.people import KnownPerson
-from engine.judging.judge import Manner
+from engine.judging.rubric import Manner
 from engine.judging.taste import Population, Taste
 
 LOOK_AGAIN: Final = timedelta(hours=6)

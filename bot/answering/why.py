@@ -9,7 +9,7 @@ from bot import permission
 from bot.context import Context
 from bot.errors import NotYours
 from bot.store.recorded_replies import RecordedReply
-from engine.judging.judge import text_of_note
+from engine.judging.rubric import text_of_note
 from engine.types import Layout, Prompt
 
 SHOWN_CHARS: Final = 300

@@ -15,7 +15,8 @@ from bot.context import Context
 from bot.nights.material.prepare import GateMaterial
 from engine.errors import EngineDownError, EngineError
 from engine.judging import scope
-from engine.judging.judge import UNASKED, Judge, Verdict, combined, note_questions, probability, suffices
+from engine.judging.judge import UNASKED, Judge, Verdict, combined, probability, suffices
+from engine.judging.rubric import note_questions
 from engine.learning.gate import Decision, Evidence, GateBounds, Sample, decide, looks_worse
 from engine.learning.lessons import Result
 from engine.types import Completion, LoraRef, Prompt, Role, Turn

@@ -55,9 +55,14 @@ class Settings(BaseSettings):
         default="smollm2",
         description="`smollm2`, `practice` (a toy), a folder, a GGUF file, or a name on the hub",
     )
-    persona: str = Field(default="", description="how the bot is told to be; default: `You are Nightloom.`")
+    persona: str = Field(
+        default="", description="how the bot is told to be; default: as the model says of itself"
+    )
     rubric: Path | None = Field(
-        default=None, description="file of the judge's questions; default: the one that ships"
+        default=None, description="file of what is looked for in replies; default: the one that ships"
+    )
+    lexicon: Path | None = Field(
+        default=None, description="file of what critiques mean, by language; default: the one that ships"
     )
     reactions: Annotated[Mapping[str, int], AfterValidator(_ratings)] = Field(
         default=dict(DEFAULT_RATINGS), description="the rating, 1 to 5, that each emoji stands for"

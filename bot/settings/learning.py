@@ -79,7 +79,11 @@ class MemorySettings(Section):
     max_notes: int = Field(
         default=24, ge=0, description="standing notes of one person that are active at once"
     )
-    max_examples: int = Field(default=1, ge=0, description="earlier answers that are shown to the model")
+    max_examples: int | None = Field(
+        default=None,
+        ge=0,
+        description="earlier answers that are shown to the model; default: as it follows best",
+    )
 
 
 class ComparisonSettings(Section):

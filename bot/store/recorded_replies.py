@@ -74,6 +74,7 @@ class Draft:
     seconds: float = 0.0
     heading: str | None = None
     duel: str | None = None
+    never_learn: bool = False
     actions: tuple[Action, ...] = ()
 
 
@@ -193,6 +194,7 @@ def reply_row(draft: Draft, owner: str, now: datetime) -> dict[str, Any]:  # Any
         "seconds": draft.seconds,
         "heading": draft.heading,
         "duel": draft.duel,
+        "never_learn": draft.never_learn,
         "actions": actions_json(draft.actions),
         "delivery": Delivery.STORED,
         "owner": owner,

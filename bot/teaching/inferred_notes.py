@@ -22,7 +22,8 @@ from bot.store.recorded_replies import RecordedReply
 from bot.teaching import note_wording
 from engine import wording
 from engine.errors import RequestError
-from engine.judging.judge import Judge, manner_questions, plain_features
+from engine.judging.judge import Judge, plain_features
+from engine.judging.rubric import manner_questions
 from engine.judging.taste import (
     Liking,
     Population,

@@ -6,17 +6,19 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 from bot.context import Context
 from bot.store.feedback.notes import Note, NoteKind
+from bot.teaching import lexicon
+from bot.teaching.lexicon import About, Lexicon, load_lexicon
+from bot.teaching.lexicon_file import SHIPPED as SHIPPED_LEXICON
 from engine import wording
-from engine.judging.judge import (
-    Judge,
-    Question,
-    Rubric,
-    probability,
-)
+from engine.judging.judge import Judge, probability
+from engine.judging.measures import parse
+from engine.judging.rubric import SHIPPED_RUBRIC, Question, Rubric, load_rubric
 from engine.types import Prompt, Sampling
 
 SAMPLES: Final = 6
@@ -25,6 +27,8 @@ MAX_CHARS: Final = 160
 MAX_WORDS: Final = 30
 # A model that is asked whether two notes exclude each other is believed only when it is sure.
 SURE: Final = 0.9
+FEWEST_WORDS: Final = 2  # of a note in somebody's own words: a single word says nothing
+ORDER_KIND: Final = "order of notes"  # as what a model's profile knows that question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +46,39 @@ class Placed:
 
 async def understand(
     context: Context, prompt: Prompt, reply: str, critique: str, standing: Sequence[Note]
-) -> Placed | None:
-    """The critique as a note; None where no sound note can be made of it. Raises EngineError."""
-    text = await _worded(context, prompt, reply, critique) or _sound(critique)
-    return None if text is None else await placed(context, text, standing)
+) -> Sequence[Placed]:
+    """The critique as notes; none where nothing that stands can be made of it. Raises EngineError."""
+    if context.backend.profile.lexicon:
+        texts: Sequence[str] = _looked_up(context, reply, critique)
+    else:
+        worded = await _worded(context, prompt, reply, critique) or _sound(critique)
+        texts = () if worded is None else (worded,)
+    return [await placed(context, text, standing) for text in texts]
+
+
+def _looked_up(context: Context, reply: str, critique: str) -> Sequence[str]:
+    """The notes of the manners that the lexicon finds in a critique; what else stands, in their own words."""
+    understood = lexicon.understand(critique, reply=reply, lexicon=_lexicon(context.settings.lexicon))
+    rubric = context.rubric
+    if understood.about is About.STANDING:
+        notes = [
+            rubric.note_of(meaning.manner, None if meaning.wish is None else parse(meaning.wish))
+            for meaning in understood.meanings
+            if rubric.manner(meaning.manner) is not None
+        ]
+        if notes or understood.meanings:
+            own = _sound(understood.rest) if understood.rest_about is About.STANDING else None
+            return [*dict.fromkeys(notes), *([own] if own and len(own.split()) >= FEWEST_WORDS else [])]
+        own = _sound(critique)
+        return [] if own is None or len(own.split()) < FEWEST_WORDS else [own]
+    return []
+
+
+@cache
+def _lexicon(path: Path | None) -> Lexicon:
+    """The lexicon of this service, read once."""
+    manners = [manner.name for manner in load_rubric(SHIPPED_RUBRIC).manners]
+    return load_lexicon(path or SHIPPED_LEXICON, known_manners=manners)
 
 
 async def placed(context: Context, text: str, standing: Sequence[Note]) -> Placed:
@@ -64,13 +97,7 @@ async def placed(context: Context, text: str, standing: Sequence[Note]) -> Place
 
 def manner_of(rubric: Rubric, text: str) -> str | None:
     """The rubric's manner that a note asks for, by its own words; with a "!" for its contrary."""
-    wanted = _bare(text)
-    for manner in rubric.manners:
-        if wanted == _bare(manner.note):
-            return manner.name
-        if manner.opposite and wanted == _bare(manner.opposite):
-            return f"!{manner.name}"
-    return None
+    return rubric.noted(_bare(text)).manner
 
 
 def told(made: Sequence[Note], everything: Iterable[Note]) -> str:
@@ -112,7 +139,7 @@ async def _followed(context: Context, prompt: Prompt, reply: str, notes: Sequenc
 
 async def _replaced(context: Context, text: str, notes: Sequence[Note]) -> list[Note]:
     """The notes whose place the model is sure that this one takes."""
-    if not notes:
+    if not notes or not context.backend.profile.tells(ORDER_KIND):
         return []
     asked = [context.backend.encode(wording.takes_the_place(text, note.text)) for note in notes]
     log_odds = await context.backend.ask(asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from bot.answering.respond import undo_button
+from bot.answering.drafting import undo_button
 from bot.context import Context
 from bot.store.feedback.notes import NewNote, Note, NoteKind, Origin
 from bot.store.inbox import Item

@@ -8,35 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
-from bot import ratings
-from bot.answering import memory
-from bot.answering.respond import (
-    QUESTION_TOKENS,
-    Woven,
-    actions,
-    limits_of,
-    mode_of,
-    undo_button,
-    weave,
-)
+from bot.answering.drafting import undo_button
 from bot.context import Context
 from bot.errors import NotYours, Refused, Unknown
-from bot.events import Action, ActionKind, MessageState, TeachingKind
+from bot.events import MessageState, TeachingKind
 from bot.store.feedback.notes import NewNote, Note, NoteKind, Origin
-from bot.store.feedback.teachings import Attempt, NewTeaching, Teaching
+from bot.store.feedback.teachings import NewTeaching, Teaching
 from bot.store.inbox import Item
-from bot.store.people import KnownPerson
-from bot.store.recorded_replies import Branch, Draft, RecordedReply
+from bot.store.recorded_replies import Draft, RecordedReply
 from bot.teaching import note_wording, notes_in_passing, said_in_passing, understanding
-from engine import wording
-from engine.judging.judge import Question, note_questions
-from engine.types import Mode, Prompt
-
-MAX_ATTEMPTS: Final = 3  # revisions that are made until the judge is content with one
-CONTENT: Final = 0.8
-OWN_WEIGHT: Final = 4.0  # the question about the critique itself, beside the notes' 2 and the rubric's 1
+from bot.teaching.revision import NOT_KEPT, revised, was_question_button
 
 OnProgress = Callable[[int, int], None]
 
@@ -59,7 +41,7 @@ async def teach(context: Context, item: Item, on_progress: OnProgress) -> Draft 
         return None
     if kept.wanted is not None:
         return _accepted(context, item, about, kept, kept.wanted)
-    return await _revised(context, item, about, kept, on_progress)
+    return await revised(context, item, about, kept, on_progress)
 
 
 async def undo(context: Context, person: str, target: str) -> str:
@@ -125,9 +107,9 @@ async def _keep(context: Context, item: Item, about: RecordedReply, said: unders
         never_learn=is_never,
         at=item.at,
     )
-    noted = _Noted()
+    noted = _NotesOfCritique()
     if said.kind is TeachingKind.CRITIQUE and not is_never:
-        noted = await _noted(context, item, about, teaching.id)
+        noted = await _notes_of(context, item, about, teaching.id)
     await context.store.teachings.keep(replace(teaching, note=noted.id), noted.new, note_text=noted.text)
     kept = await context.store.teachings.of_message(item.id)
     if kept is None:  # it was withdrawn, or the person erased, in this very moment
@@ -136,43 +118,49 @@ async def _keep(context: Context, item: Item, about: RecordedReply, said: unders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Noted:
-    """The notes to keep; `id` and `text` are of the one that holds now, new or not."""
+class _NotesOfCritique:
+    """The notes to keep; `id` and `text` are of the first that holds now, new or not."""
 
     new: tuple[NewNote, ...] = ()
     id: str | None = None
     text: str | None = None
 
 
-async def _noted(context: Context, item: Item, about: RecordedReply, teaching: str) -> _Noted:
-    """Every fact that the critique states, and the note that it is put into unless it states only facts."""
+async def _notes_of(context: Context, item: Item, about: RecordedReply, teaching: str) -> _NotesOfCritique:
+    """Every fact that the critique states, and the notes that it is put into unless it states only facts."""
     standing = await context.store.notes.active(item.person.key)
     facts = said_in_passing.facts(item.text)
-    new = tuple(
+    new = [
         notes_in_passing.fact_note(fact, item, standing, note_id=context.new_id(), teaching=teaching)
         for fact in facts
         if notes_in_passing.known(fact, standing) is None
-    )
+    ]
     if facts and said_in_passing.is_only_facts(item.text):
         last = notes_in_passing.known(facts[-1], standing) or new[-1]
-        return _Noted(new=new, id=last.id, text=last.text)
-    understood = await note_wording.understand(context, about.prompt, about.reply.text, item.text, standing)
-    if understood is None:
-        return _Noted(new=new)
-    if understood.same_as is not None:
-        return _Noted(new=new, id=understood.same_as.id, text=understood.text)
-    note = NewNote(
+        return _NotesOfCritique(new=tuple(new), id=last.id, text=last.text)
+    first: Note | NewNote | None = None
+    for placed in await note_wording.understand(context, about.prompt, about.reply.text, item.text, standing):
+        note = placed.same_as or _new_note(context, item, placed, teaching)
+        first = first or note
+        if isinstance(note, NewNote):
+            new.append(note)
+    if first is None:
+        return _NotesOfCritique(new=tuple(new))
+    return _NotesOfCritique(new=tuple(new), id=first.id, text=first.text)
+
+
+def _new_note(context: Context, item: Item, placed: note_wording.Placed, teaching: str) -> NewNote:
+    return NewNote(
         id=context.new_id(),
         person=item.person.key,
         kind=NoteKind.NOTE,
-        text=understood.text,
+        text=placed.text,
         source=item.text,
         origin=Origin.CRITIQUE,
-        manner=understood.manner,
+        manner=placed.manner,
         teaching=teaching,
-        instead_of=tuple(note.id for note in understood.instead_of),
+        instead_of=tuple(note.id for note in placed.instead_of),
     )
-    return _Noted(new=(*new, note), id=note.id, text=note.text)
 
 
 # --- the answer that follows ---
@@ -196,149 +184,6 @@ def _accepted(context: Context, item: Item, about: RecordedReply, kept: Teaching
         mode=about.reply.mode,
         score=None,
         answers={},
-        heading=NOT_KEPT if kept.never_learn else "Noted: your text is kept word for word.",
-        actions=() if kept.never_learn else (undo_button(revision), *_was_question(revision)),
+        heading=NOT_KEPT if kept.never_learn else "Taken as a correction, word for word.",
+        actions=() if kept.never_learn else (undo_button(revision), *was_question_button(revision)),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Try:
-    woven: Woven
-    contentment: float  # how sure the judge is that the critique was heeded
-
-
-async def _revised(
-    context: Context, item: Item, about: RecordedReply, kept: Teaching, on_progress: OnProgress
-) -> Draft:
-    person = await context.store.people.get(item.person.key)
-    if person is None:  # erased while this waited
-        raise LookupError(item.person.key)
-    note = None if kept.note is None else (await context.store.notes.get(kept.note)).text
-    prompt = await _revision_prompt(context, person, about, item.text)
-    wish = note or _shortened(item.text)
-    tries: list[_Try] = []
-    attempts: list[Attempt] = []
-    while not tries or _may_try_again(context, tries):
-        tries.append(await _try(context, item, person, prompt, about, wish, on_progress))
-        best = tries[-1].woven.composed.best
-        attempts.append(Attempt(text=best.text, score=best.score, answers=best.answers))
-        await context.store.teachings.tried(kept.id, attempts)
-    chosen = max(tries, key=lambda one: (one.contentment, one.woven.composed.best.score))
-    return await _draft(context, item, about, kept, chosen.woven, note)
-
-
-async def _revision_prompt(
-    context: Context, person: KnownPerson, about: RecordedReply, critique: str
-) -> Prompt:
-    """The conversation with the critique as its last turn, under what is known of the person now."""
-    room = context.backend.max_context - limits_of(context).max_reply_tokens - QUESTION_TOKENS
-    asked = wording.before_critiques(about.prompt.bare())  # earlier critiques stand in the notes
-    bare = wording.revision(asked, about.reply.text, critique, context.backend.profile.layout)
-    while len(context.backend.encode(bare)) > room and len(bare.turns) > 3:
-        bare = replace(bare, turns=bare.turns[2:])  # the oldest exchange
-    left = room - len(context.backend.encode(bare))
-    if left < 0:
-        raise Refused("too_long", "What you wrote is too long for me to answer again under it. Shorten it.")
-    return await memory.recall(context, person, bare, budget_tokens=left)
-
-
-def _may_try_again(context: Context, tries: Sequence[_Try]) -> bool:
-    """All tries together have the time that one answer has, and none follows one that heeds the critique."""
-    spent_s = sum(one.woven.composed.seconds for one in tries)
-    is_left = len(tries) < MAX_ATTEMPTS and spent_s < limits_of(context).deadline_s
-    return is_left and tries[-1].contentment < CONTENT
-
-
-async def _try(
-    context: Context,
-    item: Item,
-    person: KnownPerson,
-    prompt: Prompt,
-    about: RecordedReply,
-    wish: str,
-    on_progress: OnProgress,
-) -> _Try:
-    """One revision: of whole samples the one that heeds the critique best; of one, for who wants it fast."""
-    question = replace(note_questions([wish])[0], weight=OWN_WEIGHT)
-    others = tuple(one for one in note_questions(prompt.notes) if one.name != question.name)
-    mode = Mode.FAST if mode_of(context, item, person) is Mode.FAST else Mode.BEST
-    asked = (question, *others)
-    woven = await weave(context, prompt, person, mode, on_progress, place=item.place, notes_asked=asked)
-    return _Try(woven=woven, contentment=_contentment(woven, question, about))
-
-
-def _shortened(critique: str) -> str:
-    """A critique that is no note, as the judge is asked about it."""
-    return " ".join(critique.split())[: note_wording.MAX_CHARS]
-
-
-def _contentment(woven: Woven, question: Question, about: RecordedReply) -> float:
-    """How well the critique was heeded. The same words again are no revision."""
-    best = woven.composed.best
-    return 0.0 if best.text == about.reply.text else best.answers.get(question.name, 1.0)
-
-
-async def _draft(
-    context: Context, item: Item, about: RecordedReply, kept: Teaching, woven: Woven, note: str | None
-) -> Draft:
-    composed = woven.composed
-    revision = kept.revision or context.new_id()
-    return Draft(
-        id=revision,
-        message=about.reply.message or item.id,
-        cause=item.id,
-        person=item.person.key,
-        conversation=about.reply.conversation,
-        revises=about.reply.id,
-        text=composed.best.text,
-        prompt=woven.prompt,
-        model=context.backend.model,
-        lora=None if woven.lora is None else woven.lora.id,
-        seed=composed.seed,
-        mode=composed.mode,
-        score=composed.best.score,
-        answers=composed.best.answers,
-        branches=tuple(
-            Branch(id=context.new_id(), text=other.text, score=other.score, answers=other.answers)
-            for other in composed.others
-        ),
-        tree=composed.tree,
-        generated_tokens=composed.generated_tokens,
-        seconds=composed.seconds,
-        heading=await _heading(context, kept, note),
-        actions=(
-            *((undo_button(await _undo_target(context, kept)),) if not kept.never_learn else ()),
-            *_was_question(revision),
-            *actions(revision, has_others=bool(composed.others)),
-        ),
-    )
-
-
-NOT_KEPT: Final = f"Not kept: you marked this answer {ratings.NEVER_LEARN}."
-
-
-async def _heading(context: Context, kept: Teaching, note: str | None) -> str:
-    """What was understood, in one line."""
-    if kept.never_learn:
-        return NOT_KEPT
-    everything = await context.store.notes.all(kept.person)
-    made = [one for one in everything if one.teaching == kept.id]
-    said = []
-    if note is None:
-        said.append("Understood as a critique. I could not put it into a short note.")
-    elif kept.note not in {one.id for one in made}:
-        said.append(f"Noted already: “{note}”")
-    if made:
-        said.append(note_wording.told(made, everything))
-    return " ".join(said)
-
-
-async def _undo_target(context: Context, kept: Teaching) -> str:
-    """The note that this teaching made, or else its revision: an older note is not to go with it."""
-    if kept.note is not None and (await context.store.notes.get(kept.note)).teaching == kept.id:
-        return kept.note
-    return kept.revision or kept.id
-
-
-def _was_question(revision: str) -> tuple[Action, ...]:
-    return (Action(kind=ActionKind.WAS_QUESTION, label="That was a question", target=revision),)

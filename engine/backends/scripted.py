@@ -15,7 +15,7 @@ from functools import lru_cache
 from engine import wording
 from engine.errors import EngineDownError, RequestError
 from engine.models.profile import ANY_KIND, Judgement, Profile
-from engine.ports import Backend, BackendState
+from engine.ports import Backend, BackendState, Watch
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
 SYSTEM, USER, ASSISTANT, END = range(4)
@@ -37,6 +37,7 @@ PROFILE = Profile(
     layout=wording.CLASSIC,
     judges={ANY_KIND: Judgement(whole=1.0, half=1.0)},
     words_notes=True,
+    lexicon=False,
 )
 
 
@@ -100,7 +101,13 @@ class ScriptedBackend(Backend):
         return "".join(map(_text, token_ids))
 
     async def sample(
-        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        self,
+        prefix: TokenIds,
+        *,
+        n: int,
+        sampling: Sampling,
+        lora: LoraRef | None = None,
+        watch: Watch | None = None,
     ) -> Sequence[Completion]:
         self._check(prefix)
         if n < 1 or sampling.max_tokens < 1:
@@ -109,7 +116,11 @@ class ScriptedBackend(Backend):
         turns = self._turns(prefix)
         request, begun = _last(turns, USER), turns[-1][1]
         room = min(sampling.max_tokens, self._max_context - len(prefix))
-        return [_completion(reply, begun, room) for reply in _replies(request, begun, n)]
+        completions = [_completion(reply, begun, room) for reply in _replies(request, begun, n)]
+        if watch is not None:
+            for number, completion in enumerate(completions):
+                watch(number, completion.token_ids)
+        return completions
 
     async def ask(self, prompts: Sequence[TokenIds], *, lora: LoraRef | None = None) -> Sequence[float]:
         for prompt in prompts:

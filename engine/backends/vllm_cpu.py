@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.backends.vllm_cpu_sampling import quick
 from engine.errors import ModelError
 from engine.models.free_memory import free_bytes
 from engine.models.processor import has_bfloat16
@@ -17,19 +18,21 @@ PROVIDER = "nightloom_cpu"  # of the kernels that `register` gives to vLLM
 
 
 def register() -> None:
-    """Let vLLM apply LoRAs as `GroupedLoras` does on a CPU, and use its own C kernels for norms, where by
-    itself it adds up the parts in PyTorch.
+    """Let vLLM apply LoRAs as `GroupedLoras` does on a CPU, use its own C kernels for norms, where by itself
+    it adds up the parts in PyTorch, and draw tokens by top-p without sorting its vocabulary.
 
     It calls this in each of its processes, as the entry point in pyproject.toml asks for.
     """
     from vllm import ir
     from vllm.platforms import current_platform
+    from vllm.v1.sample.ops import topk_topp_sampler
 
     if not current_platform.is_cpu() or PROVIDER in ir.ops.rms_norm.impls:
         return
     # vLLM asks the platform for a name; it has no other place where one could say so.
     type(current_platform).get_punica_wrapper = classmethod(lambda cls: LORAS)
     current_platform.import_kernels()
+    topk_topp_sampler.apply_top_k_top_p = quick(topk_topp_sampler.apply_top_k_top_p)
 
     def takes(x: Tensor, weight: Tensor | None, epsilon: float, variance_size: int | None = None) -> bool:
         is_plain = variance_size is None and weight is not None and weight.dtype == x.dtype

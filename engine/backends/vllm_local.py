@@ -11,7 +11,7 @@ import gc
 import importlib
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,11 @@ from engine.backends import defaults, vllm_cpu
 from engine.backends.vllm_requests import check_request, log_odds
 from engine.errors import EngineDownError, EngineError, LoraError, ModelError, RequestError
 from engine.loras import format as lora_format
-from engine.models.card import ModelCard
 from engine.models.catalogue import ModelFolder, open_model
 from engine.models.chat_tokens import ChatTokens
 from engine.models.profile import CAREFUL, Profile, known
 from engine.models.sampling import SamplingDefaults
-from engine.ports import Backend, BackendState
+from engine.ports import Backend, BackendState, Watch
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
 log = structlog.get_logger(__name__)
@@ -82,10 +81,6 @@ class VllmLocalBackend(Backend):
     @property
     def model(self) -> str:
         return self._opened.id
-
-    @property
-    def card(self) -> ModelCard | None:
-        return None if self._folder is None else self._folder.card
 
     @property
     def sampling_defaults(self) -> SamplingDefaults:
@@ -150,26 +145,36 @@ class VllmLocalBackend(Backend):
         return self._text.decode(token_ids)
 
     async def sample(
-        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        self,
+        prefix: TokenIds,
+        *,
+        n: int,
+        sampling: Sampling,
+        lora: LoraRef | None = None,
+        watch: Watch | None = None,
     ) -> Sequence[Completion]:
         check_request(prefix, self.max_context, n=n, max_tokens=sampling.max_tokens)
         with self._failures():
             request = await self._lora_request(lora)
-            params = _sampling_params(
-                n=n,
-                max_tokens=min(sampling.max_tokens, self.max_context - len(prefix)),
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                top_k=sampling.top_k,
-                repetition_penalty=sampling.repetition_penalty,
-                seed=sampling.seed,
+            wanted = {
+                "max_tokens": min(sampling.max_tokens, self.max_context - len(prefix)),
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "top_k": sampling.top_k,
+                "repetition_penalty": sampling.repetition_penalty,
+            }
+            if watch is None:
+                params = _sampling_params(n=n, seed=sampling.seed, **wanted)
+                output = await self._generate(prefix, params, request)
+                return [_completion(out) for out in sorted(output.outputs, key=lambda out: out.index)]
+            # As vLLM itself does with n of one request; apart, each can be ended alone.
+            seeds = [None if sampling.seed is None else sampling.seed + number for number in range(n)]
+            return await _together(
+                [
+                    self._watched(prefix, _sampling_params(seed=seed, **wanted), request, number, watch)
+                    for number, seed in enumerate(seeds)
+                ]
             )
-            output = await self._generate(prefix, params, request)
-        return [
-            Completion(token_ids=tuple(one.token_ids[: -1 if one.finish_reason == "stop" else None]),
-                       finished=one.finish_reason == "stop")
-            for one in sorted(output.outputs, key=lambda one: one.index)
-        ]  # fmt: skip
 
     async def ask(self, prompts: Sequence[TokenIds], *, lora: LoraRef | None = None) -> Sequence[float]:
         for prompt in prompts:
@@ -265,6 +270,25 @@ class VllmLocalBackend(Backend):
             tokens_input(list(prefix)), params, f"{next(self._numbers)}", lora_request=lora
         )
         return [output async for output in stream][-1]
+
+    async def _watched(
+        self, prefix: TokenIds, params: Any, lora: Any, number: int, watch: Watch
+    ) -> Completion:
+        """One continuation, told of while it comes. What is not wanted any more is aborted."""
+        from vllm.inputs import tokens_input
+        from vllm.sampling_params import RequestOutputKind
+
+        params.output_kind = RequestOutputKind.CUMULATIVE
+        stream: AsyncGenerator[Any] = self._running.generate(
+            tokens_input(list(prefix)), params, f"{next(self._numbers)}", lora_request=lora
+        )
+        completion = Completion(token_ids=(), finished=False)
+        async with contextlib.aclosing(stream):
+            async for output in stream:
+                completion = _completion(output.outputs[0])
+                if not watch(number, completion.token_ids) and not output.finished:
+                    break
+        return completion
 
     async def _load(self, lora: LoraRef) -> None:
         async with self._loading:
@@ -440,6 +464,12 @@ class VllmLocalBackend(Backend):
             else:
                 log.info("vLLM is back", model=self._opened.id)
                 return
+
+
+def _completion(output: Any) -> Completion:
+    """What vLLM generated, without the token that ended it."""
+    is_finished = output.finish_reason == "stop"
+    return Completion(token_ids=tuple(output.token_ids[: -1 if is_finished else None]), finished=is_finished)
 
 
 def _sampling_params(**wanted: Any) -> Any:

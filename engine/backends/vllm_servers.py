@@ -22,12 +22,11 @@ from engine.backends.replica import Away, Json, Refused, Replica
 from engine.backends.vllm_requests import check_request, log_odds
 from engine.errors import EngineDownError, ModelError, RequestError
 from engine.loras.format import check_servable
-from engine.models.card import ModelCard
 from engine.models.catalogue import ModelFolder, open_model
 from engine.models.chat_tokens import ChatTokens
 from engine.models.profile import CAREFUL, Profile, known
 from engine.models.sampling import SamplingDefaults
-from engine.ports import Backend, BackendState
+from engine.ports import Backend, BackendState, Watch
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
 log = structlog.get_logger(__name__)
@@ -69,10 +68,6 @@ class VllmServersBackend(Backend):
     @property
     def model(self) -> str:
         return self._opened.id
-
-    @property
-    def card(self) -> ModelCard | None:
-        return None if self._folder is None else self._folder.card
 
     @property
     def sampling_defaults(self) -> SamplingDefaults:
@@ -139,8 +134,15 @@ class VllmServersBackend(Backend):
         return self._text.decode(token_ids)
 
     async def sample(
-        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        self,
+        prefix: TokenIds,
+        *,
+        n: int,
+        sampling: Sampling,
+        lora: LoraRef | None = None,
+        watch: Watch | None = None,
     ) -> Sequence[Completion]:
+        # The servers are not listened to while they write: `watch` hears of whole continuations.
         check_request(prefix, self.max_context, n=n, max_tokens=sampling.max_tokens)
         request: Json = {
             "prompt": list(prefix),
@@ -154,7 +156,11 @@ class VllmServersBackend(Backend):
             "return_token_ids": True,
         }
         answer = await self._complete(request, lora, prefix)
-        return [_completion(choice) for choice in _choices(answer, n)]
+        completions = [_completion(choice) for choice in _choices(answer, n)]
+        if watch is not None:
+            for number, completion in enumerate(completions):
+                watch(number, completion.token_ids)
+        return completions
 
     async def ask(self, prompts: Sequence[TokenIds], *, lora: LoraRef | None = None) -> Sequence[float]:
         for prompt in prompts:

@@ -21,6 +21,7 @@ _FOR_ONE_KIND: Final = re.compile(r"\A(?:please,? )?(?:when|whenever|if|for)\b",
 _ALWAYS: Final = re.compile(r"\A(?:please,? )?for (?:all|any|every|now|me|the future)\b", re.IGNORECASE)
 # In doubt a note counts: to be told for nothing costs less than not to be heeded.
 MEANT_FROM: Final = 0.2
+KIND: Final = "scope"  # as what a model's profile knows these questions
 MAX_REQUEST_CHARS: Final = 1000  # its beginning says what kind it is
 
 
@@ -32,7 +33,7 @@ def is_for_one_kind(note: str) -> bool:
 async def meant(backend: Backend, notes: Sequence[str], request: str) -> tuple[str, ...]:
     """The notes without those that are for another kind of request, as the model understands them."""
     limited = [note for note in notes if is_for_one_kind(note)]
-    if not limited:
+    if not limited or not backend.profile.tells(KIND):
         return tuple(notes)
     turn = Turn(role=Role.USER, text=request[:MAX_REQUEST_CHARS])
     prefix = backend.encode(Prompt(turns=(turn,)))

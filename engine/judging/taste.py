@@ -21,7 +21,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.judging.judge import Manner, bounded, plain_features
+from engine.judging.judge import bounded, plain_features
+from engine.judging.rubric import Manner
 
 Floats: TypeAlias = NDArray[np.float64]
 Answers: TypeAlias = Mapping[str, float]

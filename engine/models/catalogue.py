@@ -9,6 +9,7 @@ own files do not. Every key may be missing:
     licence, origin
     max_context     how many tokens it can make sense of
     requests        a file with what people might ask it, one request a line
+    rubric          a file with the questions that it was taught to answer, where it knows no others
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from typing import Final
 
 from engine.errors import ModelError
 from engine.models import architectures, conversion, hub, smollm2
-from engine.models.card import ModelCard
 from engine.models.sampling import SamplingDefaults, advised
 
 PRACTICE: Final = Path(__file__).parent / "practice_model" / "weights"
+PRACTICE_RUBRIC: Final = PRACTICE / "rubric.toml"
 SHIPPED: Final = ("smollm2", "practice")
 _WEIGHTS = ("*.safetensors", "*.bin", "*.pt")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -35,6 +36,29 @@ _TEMPLATES = ("chat_template.jinja", "chat_template.json", "additional_chat_temp
 # Hashing the whole of a large file would take longer than loading it; its ends and its size tell it apart.
 _HASHED_WHOLE_BYTES = 64 * 1024 * 1024
 _HASHED_END_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What people are told of a model. `id` is its name and a fingerprint: what a LoRA was trained on.
+
+    `nature` says in one sentence what it is good for; it and `licence` are empty where nobody said it.
+    """
+
+    id: str
+    title: str
+    nature: str
+    licence: str
+    parameters: int | None
+    weight_bytes: int
+    max_context: int
+
+    def sentence(self) -> str:
+        """All of it in words, for a line of its own."""
+        size = [] if self.parameters is None else [f"{in_words(self.parameters)} parameters"]
+        parts = [*size, f"{self.weight_bytes / 1e6:,.0f} MB", f"reads {self.max_context:,} tokens"]
+        told = "; ".join(text for text in (", ".join(parts), self.nature, self.licence) if text)
+        return f"{self.title}: {told}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +104,13 @@ def everyday_requests(model: str) -> Sequence[str]:
     return (path / name).read_text(encoding="utf-8").splitlines() if isinstance(name, str) else ()
 
 
+def rubric_of(model: str) -> Path | None:
+    """The rubric that this model brings along; None: it takes any."""
+    path = Path(located(model)).expanduser()
+    name = _ours(path).get("rubric")
+    return path / name if isinstance(name, str) else None
+
+
 def open_model(model: str, report: Callable[[str], None], *, runs_here: bool = True) -> ModelFolder:
     """A model's folder, made or fetched where it is missing. Blocks. Raises ModelError.
 
@@ -120,6 +151,15 @@ def what_a_start_does(model: str, *, runs_here: bool = True) -> str:
     needs = hub.ask(model)
     warnings = hub.shortages(model, needs, runs_here=runs_here)
     return " ".join([f"{model}, fetched from the hub at the first start: {needs}.", *warnings])
+
+
+def in_words(count: int) -> str:
+    """A number of parameters as people say it."""
+    for size, word in ((10**9, "billion"), (10**6, "million")):
+        if count >= size:
+            digits = count / size
+            return f"{digits:.1f} {word}" if digits < 10 else f"{digits:.0f} {word}"
+    return f"{count:,}"
 
 
 def _path(model: str, report: Callable[[str], None], *, runs_here: bool) -> Path:

@@ -52,6 +52,7 @@ class Profile:
     follows_best: Mapping[str, float] = field(default_factory=dict)
     judges: Mapping[str, Judgement] = field(default_factory=dict)
     words_notes: bool = False
+    lexicon: bool = True  # critiques are looked up in the lexicon before the model is asked to word them
     speed: Speed = field(default_factory=Speed)
     version: int = VERSION
 
@@ -59,6 +60,12 @@ class Profile:
         """Whether the model's yes or no is worth asking for, on whole replies, for this kind of wish."""
         judgement = self.judges.get(kind) or self.judges.get(ANY_KIND)
         return judgement is not None and judgement.whole >= TELLS_FROM
+
+    @property
+    def tells_of_halves(self) -> bool:
+        """Whether its yes or no orders half-written replies, so that a tree of them can be searched."""
+        judgement = self.judges.get(ANY_KIND)
+        return judgement is not None and judgement.half >= TELLS_FROM
 
     def summary(self) -> str:
         """Two sentences for people."""

@@ -14,8 +14,9 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 
 from engine.errors import EngineError, RequestError
-from engine.judging.judge import Judge, Verdict
+from engine.judging.judge import SOUND_FROM, Judge, Verdict
 from engine.ports import Backend
+from engine.search.samples import Samples
 from engine.search.time_limit import time_limit
 from engine.search.tree import Node
 from engine.search.weave import (
@@ -37,8 +38,6 @@ from engine.types import (
 )
 
 FEW = 4  # whole samples that mode `auto` begins with
-# Whole samples are made in pieces of this size, so that a slow model has something to show at the deadline.
-PIECE_TOKENS = 128
 # A judge that orders half-finished replies worse than this (0.5 is a coin) gets no tree to search.
 RELIABLE_ON_PREFIXES = 0.7
 # So many of the best replies are asked about everything; the others about what weighs most.
@@ -106,6 +105,7 @@ class _Composition:
         self._room = self._room_for_reply()
         self._unspent = limits.budget_tokens
         self._is_finished: dict[TokenIds, bool] = {}  # every reply found, and whether the model ended it
+        self._samples = Samples(backend, self._prompt_ids, judge, limits, room=self._room, lora=lora)
         self._verdicts: dict[TokenIds, Verdict] = {}
         self._woven: Woven | None = None
         self._mode = Mode.FAST
@@ -135,11 +135,15 @@ class _Composition:
     async def _little_first(self, prefix_reliability: float | None) -> None:
         """A few whole samples; where the judge is not content with any, more of what serves it best."""
         if not self._judge.has_preference:
-            return await self._in_time(self._sample(1, planned=1))
+            await self._in_time(self._sample(1, planned=1))
+            if all(map(self._is_sound, self._is_finished)):
+                return
         await self._sample_and_judge(min(FEW, self._limits.samples))
+        if not self._judge.has_preference:
+            return
         try:
             if self._is_content() or self._is_time_up():
-                return None
+                return
             if prefix_reliability is None or prefix_reliability >= RELIABLE_ON_PREFIXES:
                 await self._weave(is_enough=self._judge.is_content)
             else:
@@ -147,7 +151,7 @@ class _Composition:
         except EngineError:
             if not self._is_finished:  # even a reply that is cut short is better than none
                 raise
-        return None
+        return
 
     async def _more_samples(self) -> None:
         """Whole samples in growing batches until the judge is content or the budget is spent."""
@@ -186,55 +190,33 @@ class _Composition:
     # --- whole samples ---
 
     async def _sample(self, count: int, *, planned: int) -> None:
-        """Find whole replies. What has landed is kept whatever becomes of the rest."""
+        """Find whole replies. What has been generated is kept whatever becomes of the rest."""
         self._report(self._branches, planned)
-        seed = (
-            random.Random(f"{self._seed} {self._branches}").getrandbits(31) if self._branches else self._seed
-        )
-        completions = await self._piece((), count, min(self._room, PIECE_TOKENS), seed)
+        first = self._branches
+        seed = random.Random(f"{self._seed} {first}").getrandbits(31) if first else self._seed
         self._branches += count
-        unfinished = []
-        for number, completion in enumerate(completions):
+        for completion in await self._samples.draw(count, first=first, seed=seed):
+            self._unspent -= len(completion.token_ids)
             self._is_finished[completion.token_ids] = completion.finished
-            if not completion.finished:
-                allowance = min(self._room - len(completion.token_ids), self._unspent)
-                self._unspent -= allowance  # in this order, so that what each may cost is the same every time
-                unfinished.append((completion.token_ids, allowance, seed + number))
-        async with asyncio.TaskGroup() as group:
-            for token_ids, allowance, own_seed in unfinished:
-                group.create_task(self._go_on(token_ids, allowance, own_seed))
         self._report(self._branches, planned)
 
-    async def _go_on(self, token_ids: TokenIds, allowance: int, seed: int) -> None:
-        """Sample a reply on to its end, or to the end of its allowance."""
-        self._unspent += allowance
-        while allowance > 0 and not self._is_finished.get(token_ids, False):
-            try:
-                completions = await self._piece(token_ids, 1, min(allowance, PIECE_TOKENS), seed)
-            except EngineError:
-                return  # it stays as far as it came
-            if not completions or not (completions[0].token_ids or completions[0].finished):
-                return
-            self._is_finished.pop(token_ids, None)
-            token_ids += completions[0].token_ids
-            allowance -= len(completions[0].token_ids)
-            self._is_finished[token_ids] = completions[0].finished
-
-    async def _piece(self, begun: TokenIds, count: int, max_tokens: int, seed: int) -> Sequence[Completion]:
-        """One call of the backend, paid for before it is made."""
-        self._unspent -= count * max_tokens
-        completions = await self._sample_branches(begun, count, max_tokens, seed)
-        self._unspent += count * max_tokens - sum(len(completion.token_ids) for completion in completions)
-        return completions
+    def _keep_begun(self) -> None:
+        """What was being written when time was up is better than nothing."""
+        for token_ids in self._samples.begun.values():
+            self._unspent -= len(token_ids)
+            self._is_finished.setdefault(token_ids, False)
+        self._samples.begun.clear()
 
     async def _judge_finished(self) -> None:
         unjudged = [
             ids for ids, is_finished in self._is_finished.items() if is_finished and ids not in self._verdicts
         ]
         if len(self._is_finished) > 1 and unjudged:
-            look = self._judge.score if len(unjudged) <= FINALISTS else self._judge.glance
             try:
-                verdicts = await look(self._prompt_ids, unjudged)
+                if len(unjudged) <= FINALISTS:
+                    verdicts = await self._judge.score(self._prompt_ids, unjudged)
+                else:
+                    verdicts = await self._judge.glance(self._prompt_ids, unjudged, [True] * len(unjudged))
             except EngineError:
                 return  # an unjudged reply is better than none
             self._verdicts.update(zip(unjudged, verdicts, strict=True))
@@ -259,8 +241,10 @@ class _Composition:
             self._prompt_ids + begun, n=count, sampling=sampling, lora=self._lora
         )
 
-    async def _judge_branches(self, replies: Sequence[TokenIds]) -> Sequence[Verdict]:
-        return await self._judge.glance(self._prompt_ids, replies)
+    async def _judge_branches(
+        self, replies: Sequence[TokenIds], finished: Sequence[bool]
+    ) -> Sequence[Verdict]:
+        return await self._judge.glance(self._prompt_ids, replies, finished)
 
     def _aligned(self, shape: Shape) -> Shape:
         """A first chunk after which branches end where the cache's blocks do.
@@ -291,12 +275,13 @@ class _Composition:
         """How many of so many whole samples can be begun: none when time is up."""
         if self._is_time_up():
             return 0
-        return min(count, self._unspent // min(self._room, PIECE_TOKENS))
+        return min(count, self._unspent // self._room)
 
     async def _in_time(self, work: Coroutine[None, None, None]) -> None:
         """Do something until the deadline; what it has found by then is kept."""
         async with time_limit(self._started + self._limits.deadline_s, self._stop):
             await work
+        self._keep_begun()  # what time was up for
 
     def _is_time_up(self) -> bool:
         is_stopped = self._stop is not None and self._stop.is_set()
@@ -306,6 +291,9 @@ class _Composition:
         return asyncio.get_running_loop().time() - self._started
 
     # --- what was found ---
+
+    def _is_sound(self, token_ids: TokenIds) -> bool:
+        return self._judge.soundness(self._backend.decode(token_ids)) >= SOUND_FROM
 
     def _is_content(self) -> bool:
         best = self._best_verdict()
@@ -342,11 +330,20 @@ class _Composition:
             if text.strip() and text not in seen:
                 seen.add(text)
                 verdict = self._verdicts.get(token_ids, Verdict(score=0.0))
-                yield Candidate(token_ids=kept, text=text, score=verdict.score, answers=dict(verdict.answers))
+                yield Candidate(
+                    token_ids=kept,
+                    text=text,
+                    score=verdict.score,
+                    is_cut=is_cut,
+                    answers=dict(verdict.answers),
+                )
 
-    def _rank(self, token_ids: TokenIds) -> tuple[bool, bool, float]:
+    def _rank(self, token_ids: TokenIds) -> tuple[bool, bool, bool, float]:
+        """What is whole comes before what has come apart, what was asked everything before the rest."""
         verdict = self._verdicts.get(token_ids)
-        return (True, self._judge.is_complete(verdict), verdict.score) if verdict else (False, False, 0.0)
+        if verdict is None:
+            return False, False, False, 0.0
+        return verdict.is_sound, True, self._judge.is_complete(verdict), verdict.score
 
     def _whole_sentences(self, token_ids: TokenIds) -> TokenIds:
         """A reply that was cut off, up to its last full sentence; as it is where it has none."""

@@ -30,8 +30,8 @@ from engine.types import Completion, TokenIds
 
 # (the reply so far, how many continuations, tokens at most, seed) → continuations
 SampleBranches: TypeAlias = Callable[[TokenIds, int, int, int], Awaitable[Sequence[Completion]]]
-# (replies, whole or half) → a verdict for each
-JudgeBranches: TypeAlias = Callable[[Sequence[TokenIds]], Awaitable[Sequence[Verdict]]]
+# (replies, which of them are finished) → a verdict for each
+JudgeBranches: TypeAlias = Callable[[Sequence[TokenIds], Sequence[bool]], Awaitable[Sequence[Verdict]]]
 
 # A backend that fails or repeats itself this often in a row has nothing more to give.
 MAX_BARREN = 4
@@ -253,10 +253,11 @@ class _Search:
             if completion.token_ids or (completion.finished and node.token_ids)  # else it adds nothing
         )
         completions = tuple(sampled)
-        replies = [node.token_ids + completion.token_ids for completion in completions]
+        replies = [(node.token_ids + completion.token_ids, completion.finished) for completion in completions]
         different = list(dict.fromkeys(replies))
         try:
-            verdicts = dict(zip(different, await self._judge(different), strict=True))
+            judged = await self._judge([ids for ids, _ in different], [ended for _, ended in different])
+            verdicts = dict(zip(different, judged, strict=True))
         except EngineError as error:
             return _Landed(completions=completions, error=error)
         return _Landed(completions=completions, verdicts=[verdicts[reply] for reply in replies])

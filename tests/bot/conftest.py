@@ -23,7 +23,7 @@ from bot.events import Message, MessageState, Outcome, Person, Place, Platform, 
 from bot.settings import load
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
-from engine.judging.judge import Rubric
+from engine.judging.rubric import Rubric
 from engine.ports import Backend
 from tests.fakes.chat import FakeChat
 from tests.migrated import migrated

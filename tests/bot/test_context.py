@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.events import Place, Platform
-from engine.judging.judge import Question, Rubric
+from engine.judging.rubric import Question, Rubric
 from tests.bot.conftest import Bot
 
 OWN = Rubric(questions=(Question(name="short", text="Is it short?", weight=1.0),))

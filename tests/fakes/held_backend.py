@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from engine.backends.scripted import ScriptedBackend
 from engine.errors import RequestError
+from engine.ports import Watch
 from engine.types import Completion, LoraRef, Sampling, TokenIds
 
 
@@ -20,9 +21,15 @@ class HeldBackend(ScriptedBackend):
         self.is_free.set()
 
     async def sample(
-        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        self,
+        prefix: TokenIds,
+        *,
+        n: int,
+        sampling: Sampling,
+        lora: LoraRef | None = None,
+        watch: Watch | None = None,
     ) -> Sequence[Completion]:
         await self.is_free.wait()
         if self.is_broken:
             raise RequestError("broken")
-        return await super().sample(prefix, n=n, sampling=sampling, lora=lora)
+        return await super().sample(prefix, n=n, sampling=sampling, lora=lora, watch=watch)

@@ -12,7 +12,8 @@ from typing import Final
 from bot.context import Context
 from bot.store.recorded_replies import RecordedReply
 from bot.teaching.note_wording import manner_of
-from engine.judging.judge import ABOUT_NOTE, Verdict
+from engine.judging.judge import Verdict
+from engine.judging.rubric import ABOUT_NOTE
 from engine.learning import dataset
 from engine.learning.lessons import Kind, Lesson
 from engine.types import TokenIds

@@ -19,7 +19,8 @@ from bot.settings import LearningSettings
 from bot.store.people import KnownPerson
 from engine.errors import EngineDownError, EngineError
 from engine.judging import scope
-from engine.judging.judge import Judge, Question, Verdict, combined, note_questions
+from engine.judging.judge import Judge, Verdict, combined
+from engine.judging.rubric import Question, note_questions
 from engine.learning import dataset
 from engine.learning.dataset import Feedback, Source
 from engine.learning.lessons import Kind, Lesson

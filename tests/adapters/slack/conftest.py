@@ -24,7 +24,8 @@ from bot.door.listeners import Listeners
 from bot.settings import BackendSettings, Settings
 from bot.store import Store
 from engine.backends.scripted import ScriptedBackend
-from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
+from engine.judging.rubric import load_rubric
+from engine.models.catalogue import PRACTICE_RUBRIC
 from engine.ports import Backend
 from tests.adapters.process import Service, running
 from tests.fakes.slack_server import SlackServer
@@ -146,7 +147,7 @@ def start(server: SlackServer, tmp_path: Path) -> StartSlack:
             settings=chosen,
             store=store,
             backend=backend or ScriptedBackend(delay_s=delay_s),
-            rubric=load_rubric(SHIPPED_RUBRIC),
+            rubric=load_rubric(PRACTICE_RUBRIC),
         )
         await context.backend.start(lambda text: None)
         chats = Chats(context, Listeners())

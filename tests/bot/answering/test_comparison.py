@@ -10,11 +10,12 @@ import pytest
 from bot.context import now
 from bot.events import Choice, Person, Place, Platform, Ref
 from bot.store.feedback.choices import ChoiceKind
-from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
+from engine.judging.rubric import load_rubric
+from engine.models.catalogue import PRACTICE_RUBRIC
 from tests.bot.conftest import StartBot, message
 from tests.bot.taught import who
 
-RUBRIC = load_rubric(SHIPPED_RUBRIC)
+RUBRIC = load_rubric(PRACTICE_RUBRIC)
 
 
 async def test_of_three_answers_at_most_one_asks_which_is_better(start_bot: StartBot) -> None:

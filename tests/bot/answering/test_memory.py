@@ -13,7 +13,8 @@ from bot.errors import NotYours, Unknown
 from bot.events import ActionKind, Deletion, Edit, Outcome
 from bot.store.feedback.notes import Note, NoteKind, Origin
 from bot.teaching import notes_in_passing, teach
-from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
+from engine.judging.rubric import load_rubric
+from engine.models.catalogue import PRACTICE_RUBRIC
 from engine.types import Example, Prompt, Role, Turn
 from tests.bot.conftest import Bot, StartBot, message
 from tests.bot.taught import (
@@ -212,7 +213,7 @@ async def test_a_rated_revision_is_an_example_of_what_was_first_asked(bot: Bot) 
 
 
 async def test_a_wish_takes_the_place_of_the_note_that_it_contradicts(start_bot: StartBot) -> None:
-    rubric = load_rubric(SHIPPED_RUBRIC)
+    rubric = load_rubric(PRACTICE_RUBRIC)
     async with start_bot(rubric=rubric) as bot:
         await bot.ask("From now on, answer in one sentence.")
         await bot.ask("From now on, answer in one sentence!")
@@ -270,7 +271,7 @@ async def test_what_a_later_message_replaced_stays_away_once_its_own_message_is_
 async def test_a_message_that_contradicts_itself_is_taken_back_as_a_whole(
     start_bot: StartBot, way: str
 ) -> None:
-    rubric = load_rubric(SHIPPED_RUBRIC)
+    rubric = load_rubric(PRACTICE_RUBRIC)
     async with start_bot(rubric=rubric) as bot:
         await bot.ask("From now on, answer with a list.")
         before = await notes_of(bot)

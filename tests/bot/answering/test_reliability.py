@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.per_person import ANSWERS, PEOPLE, Reliability
-from engine.judging.judge import Question, Rubric
+from engine.judging.rubric import Question, Rubric
 from engine.types import Mode, TreeNode
 from tests.bot.conftest import StartBot
 

@@ -14,7 +14,7 @@ import pytest
 from bot.answering.taste import FEWEST_PEOPLE, LOOK_AGAIN, population
 from bot.context import Context
 from bot.events import Person, Platform
-from engine.judging.judge import Manner
+from engine.judging.rubric import Manner
 from engine.judging.taste import Population, Taste
 from tests.bot.conftest import Bot, StartBot
 

@@ -29,6 +29,7 @@ from bot.store.inbox import Acceptance, InboxStore
 from engine.backends.scripted import ScriptedBackend
 from engine.errors import EngineDownError, RequestError
 from engine.models.sampling import SamplingDefaults
+from engine.ports import Watch
 from engine.types import Completion, LoraRef, Mode, Prompt, Sampling, TokenIds
 from tests.bot.conftest import Bot, StartBot, is_answered, message
 from tests.bot.taught import thread_reply
@@ -47,11 +48,17 @@ class FailingBackend(ScriptedBackend):
         self.errors = list(errors)
 
     async def sample(
-        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        self,
+        prefix: TokenIds,
+        *,
+        n: int,
+        sampling: Sampling,
+        lora: LoraRef | None = None,
+        watch: Watch | None = None,
     ) -> Sequence[Completion]:
         if self.errors:
             raise self.errors.pop(0)
-        return await super().sample(prefix, n=n, sampling=sampling, lora=lora)
+        return await super().sample(prefix, n=n, sampling=sampling, lora=lora, watch=watch)
 
 
 class WatchedBackend(ScriptedBackend):
@@ -62,10 +69,16 @@ class WatchedBackend(ScriptedBackend):
         self.sampled: list[Sampling] = []
 
     async def sample(
-        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        self,
+        prefix: TokenIds,
+        *,
+        n: int,
+        sampling: Sampling,
+        lora: LoraRef | None = None,
+        watch: Watch | None = None,
     ) -> Sequence[Completion]:
         self.sampled.append(sampling)
-        return await super().sample(prefix, n=n, sampling=sampling, lora=lora)
+        return await super().sample(prefix, n=n, sampling=sampling, lora=lora, watch=watch)
 
 
 class HeldBackend(ScriptedBackend):
@@ -84,7 +97,13 @@ class HeldBackend(ScriptedBackend):
         return encoded
 
     async def sample(
-        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        self,
+        prefix: TokenIds,
+        *,
+        n: int,
+        sampling: Sampling,
+        lora: LoraRef | None = None,
+        watch: Watch | None = None,
     ) -> Sequence[Completion]:
         if prefix in self._asked:
             self.begun.append(self._asked[prefix])
@@ -93,7 +112,7 @@ class HeldBackend(ScriptedBackend):
         except asyncio.CancelledError:
             self.broken_off += 1
             raise
-        return await super().sample(prefix, n=n, sampling=sampling, lora=lora)
+        return await super().sample(prefix, n=n, sampling=sampling, lora=lora, watch=watch)
 
     async def has_begun(self, text: str) -> None:
         async with asyncio.timeout(10):

@@ -14,6 +14,7 @@ from bot.nights.nights import Nights
 from bot.store.feedback.notes import NewNote, NoteKind, Origin
 from engine.backends.scripted import ScriptedBackend
 from engine.errors import TrainingError
+from engine.ports import Watch
 from engine.training.runner import JobProgress
 from engine.training.scripted import ScriptedTrainer
 from engine.types import Completion, LoraRef, Sampling, TokenIds
@@ -26,9 +27,15 @@ class TeachableBackend(ScriptedBackend):
     """The scripted backend, except that a LoRA makes replies that the judge likes better."""
 
     async def sample(
-        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        self,
+        prefix: TokenIds,
+        *,
+        n: int,
+        sampling: Sampling,
+        lora: LoraRef | None = None,
+        watch: Watch | None = None,
     ) -> Sequence[Completion]:
-        made = await super().sample(prefix, n=n, sampling=sampling, lora=lora)
+        made = await super().sample(prefix, n=n, sampling=sampling, lora=lora, watch=watch)
         if lora is not None or "Notes:" in self.decode(prefix):
             return made
         worse = self.encode_text(self.decode(made[0].token_ids) + " #9")

@@ -14,6 +14,7 @@ from engine.backends.scripted import ScriptedBackend
 from engine.errors import RequestError
 from engine.learning.gate import Evidence, GateBounds
 from engine.learning.lessons import Result
+from engine.ports import Watch
 from engine.types import Completion, LoraRef, Prompt, Role, Sampling, TokenIds, Turn
 from tests.bot.conftest import StartBot
 from tests.fakes.occasion_backend import POEMS, OccasionBackend
@@ -31,11 +32,17 @@ class CountingBackend(ScriptedBackend):
         self.told = 0
 
     async def sample(
-        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        self,
+        prefix: TokenIds,
+        *,
+        n: int,
+        sampling: Sampling,
+        lora: LoraRef | None = None,
+        watch: Watch | None = None,
     ) -> Sequence[Completion]:
         self.asked.append(lora)
         self.told += NOTE in self.decode(prefix)
-        return await super().sample(prefix, n=n, sampling=sampling, lora=lora)
+        return await super().sample(prefix, n=n, sampling=sampling, lora=lora, watch=watch)
 
 
 def material_of(person: str) -> GateMaterial:
@@ -71,12 +78,18 @@ async def test_what_an_error_hid_speaks_neither_for_nor_against(start_bot: Start
         has_refused = False
 
         async def sample(
-            self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+            self,
+            prefix: TokenIds,
+            *,
+            n: int,
+            sampling: Sampling,
+            lora: LoraRef | None = None,
+            watch: Watch | None = None,
         ) -> Sequence[Completion]:
             if lora is not None and not self.has_refused:
                 self.has_refused = True
                 raise RequestError("too long")
-            return await super().sample(prefix, n=n, sampling=sampling, lora=lora)
+            return await super().sample(prefix, n=n, sampling=sampling, lora=lora, watch=watch)
 
     async with start_bot(backend=Stumbling()) as bot:
         result = Result(key="p", is_trained=True)

@@ -15,7 +15,8 @@ from bot.store.feedback.notes import Origin
 from bot.store.tables import replies
 from bot.teaching import inferred_notes
 from engine.backends.scripted import ScriptedBackend
-from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
+from engine.judging.rubric import load_rubric
+from engine.models.catalogue import PRACTICE_RUBRIC
 from engine.types import LoraRef, Mode, TokenIds
 from tests.bot.conftest import Bot, StartBot
 from tests.bot.taught import (
@@ -25,7 +26,7 @@ from tests.bot.taught import (
     who,
 )
 
-RUBRIC = load_rubric(SHIPPED_RUBRIC)
+RUBRIC = load_rubric(PRACTICE_RUBRIC)
 
 
 class SeesEmoji(ScriptedBackend):

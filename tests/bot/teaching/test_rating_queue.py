@@ -8,13 +8,14 @@ from collections.abc import Sequence
 import pytest
 
 from engine.backends.scripted import ScriptedBackend
-from engine.judging.judge import SHIPPED_RUBRIC, load_rubric
+from engine.judging.rubric import load_rubric
+from engine.models.catalogue import PRACTICE_RUBRIC
 from engine.types import LoraRef, TokenIds
 from tests.bot.conftest import Bot, StartBot, is_answered
 from tests.bot.taught import react
 from tests.fakes.failing import failing
 
-RUBRIC = load_rubric(SHIPPED_RUBRIC)
+RUBRIC = load_rubric(PRACTICE_RUBRIC)
 
 
 class HeldJudge(ScriptedBackend):

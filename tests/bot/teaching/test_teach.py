@@ -10,9 +10,10 @@ import pytest
 from bot.errors import NotYours, Refused, Unknown
 from bot.events import Action, ActionKind, Deletion, MessageState, Platform, TeachingKind
 from bot.store.feedback.notes import NewNote, NoteKind, Origin
-from bot.teaching import teach
+from bot.teaching import revision, teach
 from engine.backends.scripted import ScriptedBackend
-from engine.judging.judge import SHIPPED_RUBRIC, Question, Rubric, load_rubric
+from engine.judging.rubric import Question, Rubric, load_rubric
+from engine.models.catalogue import PRACTICE_RUBRIC
 from engine.types import Mode, Role
 from tests.bot.conftest import Bot, StartBot
 from tests.bot.taught import (
@@ -24,7 +25,7 @@ from tests.bot.taught import (
     who,
 )
 
-SHIPPED = load_rubric(SHIPPED_RUBRIC)
+SHIPPED = load_rubric(PRACTICE_RUBRIC)
 
 
 async def _withdraw(bot: Bot, message: str) -> None:
@@ -192,7 +193,7 @@ async def test_nothing_is_kept_of_what_is_said_under_an_answer_marked_never_lear
     await react(bot, "🚫", asked.replies[0].id)
     taught = await say_under(bot, "shorter please", asked.replies[0].id)
     (teaching,) = await bot.store.teachings.of_person("ann")
-    assert taught.replies[0].heading == teach.NOT_KEPT
+    assert taught.replies[0].heading == revision.NOT_KEPT
     assert teaching.never_learn
     assert await notes_of(bot) == []
 
@@ -274,7 +275,7 @@ async def test_revisions_are_tried_until_a_small_bound_and_all_are_recorded(star
         asked = await bot.ask("one")
         await say_under(bot, "shorter please", asked.replies[0].id)
         (teaching,) = await bot.store.teachings.of_person("ann")
-        assert len(teaching.attempts) == teach.MAX_ATTEMPTS
+        assert len(teaching.attempts) == revision.MAX_ATTEMPTS
         assert all("note: shorter please" in attempt.answers for attempt in teaching.attempts)
 
 
@@ -347,7 +348,7 @@ async def test_all_tries_together_have_the_time_of_one_answer(start_bot: StartBo
         asked = await bot.ask("one", mode=Mode.FAST)
         await say_under(bot, "shorter please", asked.replies[0].id)
         (teaching,) = await bot.store.teachings.of_person("ann")
-        assert 1 <= len(teaching.attempts) < teach.MAX_ATTEMPTS
+        assert 1 <= len(teaching.attempts) < revision.MAX_ATTEMPTS
 
 
 async def test_a_revision_is_judged_by_the_rubric_of_its_place(start_bot: StartBot) -> None:

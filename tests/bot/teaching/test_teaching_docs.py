@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot import ratings, records
 from bot.people.archive import form, json_lines, untrusted_zip
-from bot.teaching import note_wording, teach, understanding
+from bot.teaching import note_wording, revision, understanding
 from engine.types import Example, Prompt, Turn
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -43,8 +43,8 @@ def test_the_words_of_a_question_are_all_listed() -> None:
 
 def test_the_bounds_are_told_as_they_are() -> None:
     assert f"{note_wording.MAX_CHARS} characters and {note_wording.MAX_WORDS} words" in TEACHING
-    assert f"{round(100 * teach.CONTENT)} % or" in TEACHING
-    assert teach.MAX_ATTEMPTS == 3
+    assert f"{round(100 * revision.CONTENT)} % or" in TEACHING
+    assert revision.MAX_ATTEMPTS == 3
     assert f"schema **{form.SCHEMA}**" in FORMAT
     for bound in (
         f"{untrusted_zip.MAX_ARCHIVE_BYTES >> 20} MiB",

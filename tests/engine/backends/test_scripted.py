@@ -8,11 +8,13 @@ import pytest
 
 from engine import wording
 from engine.backends.scripted import ScriptedBackend
-from engine.judging.judge import SHIPPED_RUBRIC, Judge, load_rubric
+from engine.judging.judge import Judge
+from engine.judging.rubric import load_rubric
+from engine.models.catalogue import PRACTICE_RUBRIC
 from engine.types import LoraRef, Prompt, Role, Sampling, Turn
 from tests.engine.backends.contract import BackendContract
 
-RUBRIC = SHIPPED_RUBRIC
+RUBRIC = PRACTICE_RUBRIC
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.judging.judge import Manner, plain_features
+from engine.judging.judge import plain_features
+from engine.judging.rubric import Manner
 from engine.judging.taste import (
     Pair,
     Population,

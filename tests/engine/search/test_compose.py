@@ -11,7 +11,9 @@ import pytest
 
 from engine.backends.scripted import ScriptedBackend
 from engine.errors import EngineDownError, RequestError
-from engine.judging.judge import Judge, Question, note_questions
+from engine.judging.judge import Judge
+from engine.judging.rubric import Question, note_questions
+from engine.ports import Watch
 from engine.search.compose import FINALISTS, compose, end_of_last_sentence
 from engine.search.reliability import order, prefix_reliability
 from engine.types import (
@@ -145,12 +147,18 @@ class Failing(ScriptedBackend):
         self._bad, self._asks = samples, asks
 
     async def sample(
-        self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        self,
+        prefix: TokenIds,
+        *,
+        n: int,
+        sampling: Sampling,
+        lora: LoraRef | None = None,
+        watch: Watch | None = None,
     ) -> Sequence[Completion]:
         self._calls += 1
         if self._calls in self._bad:
             raise EngineDownError("the engine died")
-        return await super().sample(prefix, n=n, sampling=sampling, lora=lora)
+        return await super().sample(prefix, n=n, sampling=sampling, lora=lora, watch=watch)
 
     async def ask(self, prompts: Sequence[TokenIds], *, lora: LoraRef | None = None) -> Sequence[float]:
         if self._asks:
@@ -230,7 +238,13 @@ async def test_a_slow_model_that_ends_nothing_in_time_is_shown_as_far_as_it_came
         """Begins quickly, and does not come to an end."""
 
         async def sample(
-            self, prefix: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+            self,
+            prefix: TokenIds,
+            *,
+            n: int,
+            sampling: Sampling,
+            lora: LoraRef | None = None,
+            watch: Watch | None = None,
         ) -> Sequence[Completion]:
             await asyncio.sleep(0.0 if sampling.max_tokens > 100 else 5.0)
             said = self.encode_text("It is so. " * 20)[: sampling.max_tokens]
@@ -322,10 +336,16 @@ class Blocks(ScriptedBackend):
         return 32
 
     async def sample(
-        self, prompt: TokenIds, *, n: int, sampling: Sampling, lora: LoraRef | None = None
+        self,
+        prefix: TokenIds,
+        *,
+        n: int,
+        sampling: Sampling,
+        lora: LoraRef | None = None,
+        watch: Watch | None = None,
     ) -> Sequence[Completion]:
-        self.first = self.first or (len(prompt), sampling.max_tokens)
-        return await super().sample(prompt, n=n, sampling=sampling, lora=lora)
+        self.first = self.first or (len(prefix), sampling.max_tokens)
+        return await super().sample(prefix, n=n, sampling=sampling, lora=lora, watch=watch)
 
 
 @pytest.mark.parametrize("length", range(1, 40, 3))

@@ -61,7 +61,8 @@ class World:
             tokens.append(rng.randrange(999))
         return Completion(token_ids=tuple(tokens), finished=False)
 
-    async def judge(self, replies: Sequence[TokenIds]) -> Sequence[Verdict]:
+    async def judge(self, replies: Sequence[TokenIds], finished: Sequence[bool]) -> Sequence[Verdict]:
+        assert len(finished) == len(replies)
         self.judgements += 1
         call = self.judgements
         await self._wait()
@@ -234,7 +235,7 @@ async def test_identical_children_are_one_and_judged_once() -> None:
     async def sample(prefix: TokenIds, count: int, max_tokens: int, seed: int) -> list[Completion]:
         return [Completion(token_ids=(1, END), finished=True)] * count
 
-    async def judge(replies: Sequence[TokenIds]) -> list[Verdict]:
+    async def judge(replies: Sequence[TokenIds], finished: Sequence[bool]) -> list[Verdict]:
         judged.append(replies)
         return [Verdict(score=1.0) for _ in replies]
 
@@ -303,7 +304,7 @@ async def test_a_judged_reply_goes_before_an_unjudged_one() -> None:
 async def test_a_judge_that_gives_no_number_leaves_scores_finite() -> None:
     world = World()
 
-    async def judge(replies: Sequence[TokenIds]) -> list[Verdict]:
+    async def judge(replies: Sequence[TokenIds], finished: Sequence[bool]) -> list[Verdict]:
         return [
             Verdict(score=value)
             for value, _ in zip((math.nan, math.inf, -math.inf) * 9, replies, strict=False)
@@ -387,7 +388,7 @@ async def test_the_deadline_is_kept_and_leaves_nothing_running() -> None:
 
 
 async def test_what_was_sampled_but_not_judged_by_the_deadline_is_kept() -> None:
-    async def judge(replies: Sequence[TokenIds]) -> list[Verdict]:
+    async def judge(replies: Sequence[TokenIds], finished: Sequence[bool]) -> list[Verdict]:
         await asyncio.sleep(60)
         raise AssertionError
 
@@ -490,7 +491,7 @@ async def test_the_beam_of_a_whole_search_is_such_a_sample() -> None:
         chunks = [(5,)] * count if prefix else [(token,) for token in scores]
         return [Completion(token_ids=chunk, finished=False) for chunk in chunks]
 
-    async def judge(replies: Sequence[TokenIds]) -> list[Verdict]:
+    async def judge(replies: Sequence[TokenIds], finished: Sequence[bool]) -> list[Verdict]:
         return [Verdict(score=scores[reply[0]]) for reply in replies]
 
     shape = Shape(chunk_tokens=1, children=4, round_children=4, width=1, beam_width=2)
