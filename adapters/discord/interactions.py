@@ -294,4 +294,4 @@ def _said_of(outcome: Outcome) -> str:
         return outcome.problem or "That failed: try again."
     if outcome.state is MessageState.WAITING:
         return "I have it, and will come to it."
-    return "Kept, word for word: this is the answer you wanted."
+    return "Taken as a correction, word for word: this is the answer you wanted."

@@ -20,6 +20,8 @@ MIN_LIMIT_CHARS = 100
 CLOSING = "\n```"
 MAX_LANGUAGE_CHARS = 20
 _FENCE = re.compile(r"`{3,}(?:(?P<language>[\w+#.-]+)(?=\n))?")
+# Cut in two, a server's emoji would not be shown and a link would lead elsewhere.
+_UNCUT = re.compile(r"<a?:\w{2,32}:\d{1,20}>|https?://[^\s<>]+")
 # Where a text is cut, best first. Each pattern ends where the next piece may begin.
 _BREAKS = (
     re.compile(r"\n[ \t]*\n+"),
@@ -58,13 +60,14 @@ def pieces(text: str, limit_chars: int) -> list[Piece]:
         return [Piece(body=text)] if text.strip() else []
     fences = _fences(text)
     reserve = len(CLOSING) if fences else 0
+    uncut = _uncut(text, limit_chars // 4)
     found: list[Piece] = []
     start = 0
     while start < len(text):
         opened = _opened(fences, start)
         room = limit_chars - len(opened)
         is_last = len(text) - start + reserve <= room
-        end = len(text) if is_last else _cut(text, start, start + room - reserve, fences)
+        end = len(text) if is_last else _cut(text, start, start + room - reserve, fences, uncut)
         body = text[start:end]
         closed = _closed(body) if _opened(fences, end) else ""
         if body.strip():
@@ -122,11 +125,17 @@ class Pacer(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Fence:
-    """A run of three or more backticks, with the language that an opening one names."""
+class _Span:
+    """A stretch of the text that is not cut."""
 
     start: int
     end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fence(_Span):
+    """A run of three or more backticks, with the language that an opening run names."""
+
     opens: str | None  # the text that opens the block again; None: this fence closes a block
 
 
@@ -148,6 +157,12 @@ def _fences(text: str) -> list[_Fence]:
     return found
 
 
+def _uncut(text: str, max_chars: int) -> list[_Span]:
+    """The emoji and links that fit well into a piece. A longer link is cut as any text."""
+    spans = (match.span() for match in _UNCUT.finditer(text))
+    return [_Span(start=start, end=end) for start, end in spans if end - start <= max_chars]
+
+
 def _opened(fences: Sequence[_Fence], position: int) -> str:
     """The text that opens the block around this position again; empty outside of blocks."""
     before = [fence for fence in fences if fence.end <= position]
@@ -158,19 +173,20 @@ def _closed(body: str) -> str:
     return CLOSING.lstrip("\n") if body.endswith("\n") else CLOSING
 
 
-def _cut(text: str, start: int, latest: int, fences: Sequence[_Fence]) -> int:
+def _cut(text: str, start: int, latest: int, fences: Sequence[_Fence], uncut: Sequence[_Span]) -> int:
     """Where the piece that begins at `start` ends: at the best place in its second half."""
+    whole = [span for span in (*fences, *uncut) if span.end > start and span.start < latest]
     earliest = start + (latest - start) // 2
     for pattern in _BREAKS:
         # A match may begin before the window. Only its end counts.
         ends = [match.end() for match in pattern.finditer(text, max(start, earliest - 2), latest)]
-        fitting = [end for end in ends if end >= earliest and not _inside(fences, end)]
+        fitting = [end for end in ends if end >= earliest and not _inside(whole, end)]
         if fitting:
             return _before_fence(text, fences, fitting[-1])
     for end in range(latest, earliest, -1):
-        if not _inside(fences, end) and not _joins(text[end - 1], text[end]):
+        if not _inside(whole, end) and not _joins(text[end - 1], text[end]):
             return end
-    return next((end for end in range(latest, start, -1) if not _inside(fences, end)), latest)
+    return next((end for end in range(latest, start, -1) if not _inside(whole, end)), latest)
 
 
 def _before_fence(text: str, fences: Sequence[_Fence], end: int) -> int:
@@ -182,8 +198,8 @@ def _before_fence(text: str, fences: Sequence[_Fence], end: int) -> int:
     return end
 
 
-def _inside(fences: Sequence[_Fence], position: int) -> bool:
-    return any(fence.start < position < fence.end for fence in fences)
+def _inside(spans: Sequence[_Span], position: int) -> bool:
+    return any(span.start < position < span.end for span in spans)
 
 
 def _joins(left: str, right: str) -> bool:

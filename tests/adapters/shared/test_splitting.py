@@ -126,6 +126,14 @@ class Sent:
                 await asyncio.sleep(0.005)
 
 
+@pytest.mark.parametrize("whole", ["<:party_parrot:123456789012345678>", "https://example.org/a.b?c=d!"])
+@pytest.mark.parametrize("shift", range(0, 40, 3))
+def test_a_servers_emoji_and_a_link_are_never_cut_in_two(whole: str, shift: int) -> None:
+    text = "x" * shift + f"{whole}>" * 30
+    assert "".join(split(text, 200)) == text
+    assert sum(piece.count(whole) for piece in split(text, 200)) == 30
+
+
 async def test_only_the_newest_value_is_sent() -> None:
     sent = Sent()
     pacer = Pacer(sent, interval_s=0.05, first_after_s=0.02)
