@@ -18,6 +18,7 @@ from aiohttp import ClientSession, WSMsgType, encode_basic_auth, web
 from slack_sdk.signature import SignatureVerifier
 
 from tests.fakes.slack_blocks import complaints_about_blocks
+from tests.fakes.slack_methods import call
 from tests.fakes.slack_workspace import Json, Refusal, Workspace
 
 ACK_TIMEOUT_S = 3.0
@@ -352,7 +353,7 @@ class SlackServer:
         if workspace is None:
             raise Refusal("invalid_auth")
         arguments["base_url"] = f"http://127.0.0.1:{self.port}/"
-        body = workspace.call(method, arguments)
+        body = call(workspace, method, arguments)
         self.announce(workspace)
         return body
 

@@ -15,8 +15,9 @@ from adapters.slack.connection import RATE_LIMIT_TRIES
 from adapters.slack.sending import PIECE_CHARS
 from tests.adapters.slack.conftest import LATEST_S, StartSlack
 from tests.adapters.slack.installing import public
+from tests.fakes.slack_methods import METHODS
 from tests.fakes.slack_server import SlackServer
-from tests.fakes.slack_workspace import METHODS, Workspace
+from tests.fakes.slack_workspace import Workspace
 
 # slack_sdk names its client to Slack by what aiohttp has renamed.
 pytestmark = pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
