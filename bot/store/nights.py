@@ -108,10 +108,10 @@ class NightStore:
         mine = select(night_people.c.night).where(night_people.c.person == person)
         found = await self._where(nights.c.id.in_(mine), newest=limit)
         return [
-            (night, one)
+            (night, person_in_it)
             for night in sorted(found, key=lambda night: night.started_at)
-            for one in night.people
-            if one.person == person
+            for person_in_it in night.people
+            if person_in_it.person == person
         ]
 
     async def settle(self, night: str, settled: NightPerson, *, lora: int | None = None) -> None:
