@@ -63,7 +63,7 @@ def drafted(context: Context, woven: WovenReply, answered: Answered, *, reply_id
     )
 
 
-CUT = "Time was up before this answer was finished: it is cut here."
+CUT = "This answer is cut: it came to its limit before it was finished."
 
 
 def actions(reply_id: str, *, has_others: bool) -> tuple[Action, ...]:

@@ -70,6 +70,16 @@ _VALUE = r"(?P<value>[^,;:]{1,60}?)"
 _CALLED = re.compile(rf"my {_THING} (?:is|are|was) (?:called|named) {_VALUE}", re.IGNORECASE)
 _NAME_OF = re.compile(rf"(?:the )?name of my {_THING} is {_VALUE}", re.IGNORECASE)
 _NAME_POSSESSED = re.compile(rf"my {_THING}['’]s name is {_VALUE}", re.IGNORECASE)
+# What a person is to be called, in the languages of the lexicon.
+_CALL_ME = re.compile(
+    r"(?:please |you can |just |from now on )*(?:call me|my name['’]s|i['’]m called|i am called"
+    r"|nenn(?:e)? mich|ich hei(?:ß|ss)e|mein name ist|du kannst mich (?=[^,;:]+ nennen\Z)"
+    r"|appelle-moi|appelez-moi|je m['’]appelle|ll[aá]mame|me llamo|mi nombre es"
+    r"|me chame de|me chama de|chama-me|meu nome [eé]|chiamami|mi chiamo|il mio nome [eè])"
+    r" (?!by |a |an |the |when |what |it )(?P<value>[^\W\d_][\w'’. -]{0,40}?)(?: nennen)?"
+    r"(?:,? (?:please|bitte|s['’]il (?:te|vous) pla[iî]t|por favor))?",
+    re.IGNORECASE,
+)
 _OWN_NAME = re.compile(rf"my (?P<thing>name) is {_VALUE}", re.IGNORECASE)
 _OF_MINE = re.compile(
     r"my (?P<thing>(?:favou?rite [\w'’ -]{1,30}?|birthday|hometown|home town|job|profession|language"
@@ -110,6 +120,9 @@ def _known_forms(bare: str) -> Iterator[Fact]:
         if match:
             thing, value = match.group("thing").lower(), match.group("value").strip()
             yield Fact(key=f"my {thing} is called", text=f"My {thing} is called {value}.")
+    called = _CALL_ME.fullmatch(bare)
+    if called:
+        yield Fact(key="my name is", text=f"My name is {called.group('value').strip()}.")
     match = _OWN_NAME.fullmatch(bare) or _OF_MINE.fullmatch(bare)
     if match:
         thing, value = match.group("thing").lower(), match.group("value").strip()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine import wording
-from engine.judging.measures import MEASURES, Course, Occasion, Outlook, Wish
+from engine.judging.measures import MEASURES, Course, Occasion, Outlook, Relation, Wish
 from engine.judging.rubric import Question
 from engine.judging.soundness import Fault, faults
 from engine.ports import Backend
@@ -31,6 +31,7 @@ REFUSED_BELOW = 0.1
 MET, NOT_MET, NEAR, UNDECIDED = 0.99, 0.01, 0.4, 0.5
 # What is no fault here: a beginning is cut by its nature, and what only echoes is told by other means.
 TOLERATED = (Fault.CUT, Fault.ECHO, Fault.EMPTY)
+LENGTHS = ("words", "sentences")  # measures that grow with the reply
 SOUND_FROM = 0.5  # a reply that comes apart is never chosen while something whole is there
 
 
@@ -106,6 +107,20 @@ class Judge:
     def wishes(self) -> tuple[Wish, ...]:
         """What the person wants, as far as code can count it."""
         return tuple(q.wish for q in self.questions if q.wish is not None and q.is_wish and q.weight > 0)
+
+    @property
+    def bounds_length(self) -> bool:
+        """Whether the person wants no more than so many words or sentences."""
+        return bool(self._length_bounds)
+
+    def is_short_enough(self, text: str) -> bool:
+        return all(wish.is_met(text, self._occasion) for wish in self._length_bounds)
+
+    @property
+    def _length_bounds(self) -> tuple[Wish, ...]:
+        return tuple(
+            wish for wish in self.wishes if wish.measure in LENGTHS and wish.relation is not Relation.AT_LEAST
+        )
 
     def ends_as_wanted(self, text: str) -> bool:
         """Whether a finished reply meets the wishes about its end."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 
 from engine.errors import EngineError, RequestError
 from engine.judging.judge import SOUND_FROM, Judge, Verdict
 from engine.ports import Backend
+from engine.search.endings import before_repeats, end_of_last_sentence
 from engine.search.samples import Samples
 from engine.search.time_limit import time_limit
 from engine.search.tree import Node
@@ -125,7 +125,6 @@ class _Composition:
     # --- the modes ---
 
     async def _sample_and_judge(self, count: int) -> None:
-        self._mode = Mode.BEST if count > 1 else Mode.FAST
         begun = 0
         while begun < count and (affordable := self._affordable(count - begun)):
             await self._in_time(self._sample(affordable, planned=self._branches + count - begun))
@@ -195,6 +194,7 @@ class _Composition:
         first = self._branches
         seed = random.Random(f"{self._seed} {first}").getrandbits(31) if first else self._seed
         self._branches += count
+        self._mode = Mode.BEST if self._branches > 1 else Mode.FAST
         for completion in await self._samples.draw(count, first=first, seed=seed):
             self._unspent -= len(completion.token_ids)
             self._is_finished[completion.token_ids] = completion.finished
@@ -208,19 +208,25 @@ class _Composition:
         self._samples.begun.clear()
 
     async def _judge_finished(self) -> None:
+        """Finished replies are judged; where there is none, the others as they would be ended."""
+        has_whole = any(self._is_finished.values())
         unjudged = [
-            ids for ids, is_finished in self._is_finished.items() if is_finished and ids not in self._verdicts
+            ids
+            for ids, is_finished in self._is_finished.items()
+            if is_finished is has_whole and ids not in self._verdicts
         ]
         if len(self._is_finished) > 1 and unjudged:
+            texts = unjudged if has_whole else [self._whole_sentences(token_ids) for token_ids in unjudged]
             try:
                 if len(unjudged) <= FINALISTS:
-                    verdicts = await self._judge.score(self._prompt_ids, unjudged)
+                    verdicts = await self._judge.score(self._prompt_ids, texts)
                 else:
-                    verdicts = await self._judge.glance(self._prompt_ids, unjudged, [True] * len(unjudged))
+                    verdicts = await self._judge.glance(self._prompt_ids, texts, [True] * len(texts))
             except EngineError:
                 return  # an unjudged reply is better than none
             self._verdicts.update(zip(unjudged, verdicts, strict=True))
-            await self._ask_finalists()
+            if has_whole:
+                await self._ask_finalists()
 
     async def _ask_finalists(self) -> None:
         """Everything that was not yet asked about the best replies."""
@@ -346,20 +352,12 @@ class _Composition:
         return verdict.is_sound, True, self._judge.is_complete(verdict), verdict.score
 
     def _whole_sentences(self, token_ids: TokenIds) -> TokenIds:
-        """A reply that was cut off, up to its last full sentence; as it is where it has none."""
-        end = end_of_last_sentence(self._backend.decode(token_ids))
+        """A reply that was cut off, up to its last full sentence that is new; as it is where it has none."""
+        end = end_of_last_sentence(before_repeats(self._backend.decode(token_ids)))
         kept = len(token_ids) if end else 0
         while kept and len(self._backend.decode(token_ids[:kept])) > end:
             kept -= 1
         return token_ids[:kept] or token_ids
-
-
-def end_of_last_sentence(text: str) -> int:
-    """Where the last full sentence of a text ends; 0 where there is none."""
-    return max((match.end() for match in _SENTENCE_END.finditer(text)), default=0)
-
-
-_SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s|$)")
 
 
 def _tree(

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from engine.judging.judge import Judge
+from engine.judging.judge import SOUND_FROM, Judge
 from engine.ports import Backend
+from engine.search.endings import before_repeats, shortened
 from engine.search.steering import CLOSING_TOKENS, closed, closings, openings
 from engine.types import Completion, Limits, LoraRef, TokenIds
 
@@ -47,7 +48,7 @@ class Samples:
                 steered, self._backend.encode_text(opening), first=first + count - steered, seed=seed + count
             ),
         )
-        replies = [*drawn[0], *drawn[1]]
+        replies = [self._ended(reply) for reply in (*drawn[0], *drawn[1])]
         if not self._closings:
             return replies
         return await asyncio.gather(
@@ -60,10 +61,9 @@ class Samples:
 
         def watch(number: int, token_ids: TokenIds) -> bool:
             self.begun[first + number] = opening + token_ids
-            # One is written to its end whatever it misses, so that there is an answer in any case.
-            if first + number == 0 or len(token_ids) % LOOKED_AT_EVERY:
-                return True
-            return not self._judge.is_lost(self._backend.decode(opening + token_ids))
+            return len(token_ids) % LOOKED_AT_EVERY > 0 or self._goes_on(
+                first + number, self._backend.decode(opening + token_ids)
+            )
 
         completions = await self._backend.sample(
             self._prompt_ids + opening,
@@ -75,6 +75,23 @@ class Samples:
         for number in range(count):
             self.begun.pop(first + number, None)
         return [replace(completion, token_ids=opening + completion.token_ids) for completion in completions]
+
+    def _goes_on(self, number: int, text: str) -> bool:
+        """Whether a half-written reply is worth going on with."""
+        if self._judge.soundness(text) < SOUND_FROM:
+            return False
+        # One is written to its end whatever it misses, so that there is an answer in any case.
+        is_kept = number == 0 and not self._judge.bounds_length
+        return is_kept or not self._judge.is_lost(text)
+
+    def _ended(self, reply: Completion) -> Completion:
+        """A reply that grew too long, up to the last sentence at which it was still short enough."""
+        if reply.finished or not self._judge.bounds_length:
+            return reply
+        text = shortened(before_repeats(self._text(reply)), self._judge.is_short_enough)
+        if text is None:
+            return reply
+        return Completion(token_ids=self._backend.encode_text(text), finished=True)
 
     async def _closed(self, reply: Completion, number: int, seed: int) -> Completion:
         """Every other finished reply that does not end as wanted, with a sentence behind it that does."""

@@ -107,3 +107,22 @@ def test_nothing_else_is_taken_for_a_wish(text: str) -> None:
 def test_whatever_is_said_makes_few_and_short_statements(text: str) -> None:
     assert len(facts(text)) + len(wishes(text)) <= 16
     assert all(len(fact.text) <= 160 for fact in facts(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "call me Sam",
+        "Please call me Sam.",
+        "My name's Sam",
+        "nenn mich Sam bitte",
+        "appelle-moi Sam",
+        "llámame Sam, por favor",
+        "chiamami Sam",
+        "me chame de Sam",
+    ],
+)
+def test_what_a_person_is_to_be_called_is_a_fact(text: str) -> None:
+    (fact,) = facts(text)
+    assert fact.text == "My name is Sam."
+    assert fact.key == "my name is"

@@ -14,7 +14,8 @@ from engine.errors import EngineDownError, RequestError
 from engine.judging.judge import Judge
 from engine.judging.rubric import Question, note_questions
 from engine.ports import Watch
-from engine.search.compose import FINALISTS, compose, end_of_last_sentence
+from engine.search.compose import FINALISTS, compose
+from engine.search.endings import end_of_last_sentence
 from engine.search.reliability import order, prefix_reliability
 from engine.types import (
     Completion,
