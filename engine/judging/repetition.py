@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from engine.judging.measures.blocks import ITEMS, Kind
 from engine.judging.measures.reply import Reply, plain
-from engine.judging.measures.words import grams, is_unspaced, words_of
+from engine.judging.measures.words import CJK_PER_WORD, grams, is_unspaced, words_of
 
 Words: TypeAlias = tuple[str, ...]
 
@@ -38,6 +38,7 @@ SHORT_LINE_TIMES: Final = 6
 SHORT_LINE_SHARE: Final = 0.3
 VERSE_LINE_SHARE: Final = 0.5
 SHARED_ENDING: Final = 6  # words with which list items may end alike: "3 sets of 12 reps"
+REMEMBERED_SENTENCES: Final = 40  # with which a sentence is compared
 SENTENCE_WORDS: Final = 5
 SENTENCE_TIMES: Final = 3
 
@@ -63,19 +64,19 @@ def has_repeated_line(reply: Reply, *, is_verse: bool = False) -> bool:
         share = count / len(lines)
         if is_verse:
             is_fault = count >= LINE_TIMES and share >= VERSE_LINE_SHARE
-        elif len(line) >= LINE_WORDS:
+        elif _length(line) >= LINE_WORDS:
             is_fault = count >= LINE_TIMES
         else:
             is_fault = count >= SHORT_LINE_TIMES and share >= SHORT_LINE_SHARE
         if is_fault:
             return True
     items = [words_of(block.text) for block in reply.blocks if block.kind in ITEMS]
-    return any(len(item) >= LINE_WORDS and item == after for item, after in itertools.pairwise(items))
+    return any(_length(item) >= LINE_WORDS and item == after for item, after in itertools.pairwise(items))
 
 
 def has_repeated_sentence(reply: Reply) -> bool:
     """Whether a sentence stands there three times, or twice in a row."""
-    said = [unit for unit in _sentences(reply) if len(unit) >= SENTENCE_WORDS]
+    said = [unit for unit in _sentences(reply) if _length(unit) >= SENTENCE_WORDS]
     is_often = any(count >= SENTENCE_TIMES for count in Counter(said).values())
     return is_often or any(sentence == after for sentence, after in itertools.pairwise(said))
 
@@ -96,6 +97,10 @@ def _lines(reply: Reply) -> Iterator[str]:
     for block in reply.blocks:
         if block.kind not in (Kind.CODE, Kind.TABLE):
             yield from plain(block.text).split("\n")
+
+
+def _length(words: Words) -> float:
+    return len(words) / CJK_PER_WORD if is_unspaced(words) else len(words)
 
 
 def _follows_on_itself(words: Sequence[str]) -> bool:
@@ -121,8 +126,9 @@ def _unlike_earlier(reply: Reply) -> list[str]:
     earlier: list[Words] = []
     for sentence in reply.sentences:
         unit = words_of(sentence.text) if sentence.kind is not Kind.TABLE else ()
-        start = max((_common_beginning(unit, other) for other in earlier), default=0)
-        end = max((_common_beginning(unit[::-1], other[::-1]) for other in earlier), default=0)
+        near = earlier[-REMEMBERED_SENTENCES:]
+        start = max((_common_beginning(unit, other) for other in near), default=0)
+        end = max((_common_beginning(unit[::-1], other[::-1]) for other in near), default=0)
         if start < len(unit):
             is_short = sentence.kind in ITEMS and end <= SHARED_ENDING
             words += unit[start : max(len(unit) - (end if is_short else 0), start)]

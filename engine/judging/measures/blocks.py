@@ -56,7 +56,7 @@ _NUMBERED = re.compile(
     r"|\d{1,3}[．、]\s*(?=\S)|[①-⑳]\s*(?=\S)|\d\ufe0f?\u20e3\s*(?=\S))"
 )
 # What may still become a marker when more is written: signs, and one short number or letter.
-_MARKER_SO_FAR = re.compile(r"[\W_]*(?:\d{1,3}|[a-zA-Z]|[①-⑳])?[\W_]*$")
+_MARKER_SO_FAR = re.compile(r"[\W_]*+(?:\d{1,3}|[a-zA-Z]|[①-⑳])?[\W_]*$")
 _CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 CJK: Final = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d"
 _LAST_WHOLE_WORD = re.compile(rf".*(?:\s|[{CJK}。、！？「」『』])", re.DOTALL)

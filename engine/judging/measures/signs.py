@@ -57,8 +57,9 @@ _QUOTATION = re.compile(
 )
 _OPENS_QUOTATION = re.compile(r"[„“«»「『\"‘]|(?<![\w'])'(?=\w)")
 QUOTED_WORDS: Final = 3  # fewer are a title, or words that are talked about
+CLOSING_SIGNS: Final = 120  # more characters do not stand behind a last mark
 _BEHIND_THE_END = re.compile(
-    rf"(?:\s|{EMOJI.pattern}|(?<!\w)[:;]-?[)(DP]|[\"'”’»«“)\]」』）*_~\ufe0f\u200d])+$"
+    rf"(?:\s|{EMOJI.pattern}|(?<!\w)[:;]-?[)(DP]|[\"'”’»«“)\]」』）*_~\ufe0f\u200d])++$"
 )
 _ASKS = re.compile(r"[?？؟][!！]*$|(?:です|ます|でした|ました|ません|でしょう|ましょう|だろう)か[。.]?$")
 
@@ -86,7 +87,8 @@ def ends_with_question(reply: Reply, occasion: Occasion) -> float:
 
 def without_closing_signs(text: str) -> str:
     """A text without what may stand behind its last mark: emoji, quotation marks, brackets, spaces."""
-    return _BEHIND_THE_END.sub("", text)
+    stripped = text.rstrip()
+    return stripped[:-CLOSING_SIGNS] + _BEHIND_THE_END.sub("", stripped[-CLOSING_SIGNS:])
 
 
 def capitals(reply: Reply, occasion: Occasion) -> float:

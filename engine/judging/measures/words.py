@@ -12,9 +12,13 @@ from typing import Final, NamedTuple
 from engine.judging.measures import word_lists
 from engine.judging.measures.blocks import CJK
 
+LOOKED_AT: Final = 80  # characters on each side of a full stop
 CJK_PER_WORD: Final = 2  # characters; Japanese words are two characters long on the average
 
-_END = re.compile(rf"[.!?…]+[\"'”’»«“)\]*_]*(?=\s|$|[^\x00-\x7f\w])|[!?]+(?=[{CJK}])|[。！？｡]+[」』）”’\"]*")
+_END = re.compile(
+    r"(?<![.!?…])[.!?…]++[\"'”’»«“)\]*_]*+(?=\s|$|[^\x00-\x7f\w])"
+    rf"|[!?]+(?=[{CJK}])|(?<![。！？｡])[。！？｡]++[」』）”’\"]*"
+)
 _CLOSERS: Final = "\"'”’»«“)]」』）"
 _EMPHASIS: Final = "*_"
 _LETTER = re.compile(r"[^\W_]")
@@ -22,7 +26,7 @@ _WORD_BEFORE = re.compile(r"[^\s(\[\"'“„«]*$")
 _ACRONYM = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]$")
 _GOES_ON_AFTER_QUOTE: Final = "とってはがをにのもでや"
 _CJK_LETTER = re.compile(rf"[{CJK}]")
-_SPACED_WORD = re.compile(r"[^\s—…]*[^\W_][^\s—…]*")
+_SPACED_WORD = re.compile(r"(?<![^\s—…])(?:[^\s—…\w]|_)*+[^\W_][^\s—…]*+")
 _TOKEN = re.compile(r"[^\W_]+(?:['’‐-][^\W_]+)*")
 _BARE_WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+(?:'[^\W_{CJK}]+)*")
 _APOSTROPHES = str.maketrans({"’": "'", "‐": "-"})
@@ -77,8 +81,10 @@ def grams(words: Sequence[str], size: int) -> list[tuple[str, ...]]:
 def split_sentences(text: str) -> Iterator[str]:
     """The sentences of one block. What follows the last mark is one more."""
     start = 0
+    following = _LETTER.search(text)
     for mark in _END.finditer(text):
-        following = _LETTER.search(text, mark.end())
+        if following is not None and following.start() < mark.end():
+            following = _LETTER.search(text, mark.end())
         if following is None:
             break
         if _ends_sentence(text[start : mark.start()], mark.group(), following, text):
@@ -106,9 +112,10 @@ def _ends_sentence(before: str, mark: str, following: re.Match[str], text: str) 
 
 def _is_full_stop(before: str, letter: str, text: str, at: int) -> bool:
     """Whether one "." ends a sentence: not after an abbreviation, an initial, a number that counts."""
+    before = before[-LOOKED_AT:]
     found = _WORD_BEFORE.search(before)
     word = (found.group() if found else "").lstrip(_EMPHASIS)
-    next_word = text[at:].split(None, 1)[0].lower()
+    next_word = text[at : at + LOOKED_AT].split(None, 1)[0].lower()
     if _goes_on_with(word.lower(), next_word):
         return False
     whole = _with_first_half(before, word)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,19 +13,20 @@ from hypothesis import strategies as st
 from engine.judging.measures import MEASURES, Occasion, Outlook, Relation, Wish
 from engine.judging.measures.phrases import Finder, Phrase, without_overlaps
 from engine.judging.measures.reply import Reply
+from engine.judging.soundness import faults
 from tests.engine.judging.measures.texts import texts
 
-CONTEXTS = (
+OCCASIONS = (
     Occasion(name="Sam", request="What is the capital of France and why is it so big?"),
     Occasion(name="Will", request="Was ist das?"),
     Occasion(name=None, request=""),
 )
-contexts = st.sampled_from(CONTEXTS)
+occasions = st.sampled_from(OCCASIONS)
 
 
 @pytest.mark.parametrize("name", MEASURES)
 @settings(max_examples=40, deadline=None)
-@given(beginning=texts, continuation=texts, occasion=contexts)
+@given(beginning=texts, continuation=texts, occasion=occasions)
 def test_no_continuation_leaves_the_limits_of_the_beginning(
     name: str, beginning: str, continuation: str, occasion: Occasion
 ) -> None:
@@ -41,7 +43,7 @@ def test_no_continuation_leaves_the_limits_of_the_beginning(
     st.integers(0, 4),
     texts,
     texts,
-    contexts,
+    occasions,
 )
 def test_met_and_lost_stay_so_whatever_follows(
     name: str, relation: Relation, bound: int, beginning: str, continuation: str, occasion: Occasion
@@ -56,7 +58,7 @@ def test_met_and_lost_stay_so_whatever_follows(
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.sampled_from(sorted(MEASURES)), st.sampled_from(Relation), st.integers(0, 4), texts, contexts)
+@given(st.sampled_from(sorted(MEASURES)), st.sampled_from(Relation), st.integers(0, 4), texts, occasions)
 def test_a_finished_reply_is_met_or_lost_and_closest_where_it_is_met(
     name: str, relation: Relation, bound: int, text: str, occasion: Occasion
 ) -> None:
@@ -68,10 +70,64 @@ def test_a_finished_reply_is_met_or_lost_and_closest_where_it_is_met(
 
 
 @settings(max_examples=200, deadline=None)
-@given(texts, contexts)
+@given(texts, occasions)
 def test_space_at_the_ends_counts_for_nothing(text: str, occasion: Occasion) -> None:
     for measure in MEASURES.values():
         assert measure.count(f"\n\n{text}\n \n", occasion) == measure.count(f"\n\n{text}", occasion)
+
+
+# What small models fall into: the same signs again and again, and then something else.
+DEGENERATE = (
+    *(
+        "❤️",
+        "👩‍💻",
+        "🇩🇪",
+        "(",
+        "[",
+        "[](",
+        "`",
+        "*",
+        "**a",
+        '"',
+        "'a",
+        "-",
+        "|-",
+        "a|",
+        "> ",
+        "1. ",
+        "!",
+        "…",
+        "—",
+        " ",
+        "\n",
+    ),
+    *(
+        "。」",
+        "お",
+        "a.",
+        "Dr. ",
+        ": - ",
+        "https://",
+        "![",
+        "\n- ",
+        "**x**\n",
+        "I like a ",
+        "sorry, ",
+        "\ud83d",
+    ),
+)
+LONGEST_S = 5.0  # the slowest takes half a second; a pattern that goes back again and again takes hours
+
+
+@pytest.mark.parametrize("sign", DEGENERATE)
+def test_signs_that_come_again_and_again_are_read_quickly(sign: str) -> None:
+    text = sign * (1500 // len(sign)) + "x"
+    started = time.process_time()
+    for measure in MEASURES.values():
+        measure.count(text, OCCASIONS[0])
+        measure.limits(text, OCCASIONS[0])
+    faults(text, request=OCCASIONS[0].request, is_cut=True)
+    assert time.process_time() - started < LONGEST_S
 
 
 # --- the word lists ---
