@@ -195,7 +195,7 @@ class InboxStore:
         return await self._database.write(work)
 
     async def fail(self, item_id: str, problem: str, *, refused: str | None = None, owner: str) -> bool:
-        """It is given up. `refused`: the refusal's code, if it was one. False: it was settled meanwhile."""
+        """The item is given up. `refused`: the code of a refusal. False: it was settled meanwhile."""
         outcome = None if refused is None else {"refused": refused}
 
         async def work(connection: DatabaseConnection) -> bool:
@@ -242,7 +242,7 @@ class InboxStore:
             return [_item(row) for row in await connection.execute(newest)][::-1]
 
     async def conversations(self, person: str, *, limit: int = 200) -> Sequence[tuple[str, str, datetime]]:
-        """(conversation, first question, time of the last one), the newest first."""
+        """(conversation, first question, time of the last question), the newest first."""
         spans = (
             select(
                 inbox.c.conversation,

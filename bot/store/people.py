@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 from sqlalchemy import Row, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -38,6 +38,21 @@ class KnownPerson:
     taste: dict[str, Any] | None  # Any: engine.judging.taste's own JSON
     night_told_at: datetime | None
     created_at: datetime
+
+
+class PersonFields(TypedDict, total=False):
+    """What of a person can be changed."""
+
+    name: str | None
+    learning: bool | None
+    consent_asked_at: datetime | None
+    memory: bool
+    lora: bool
+    mode: Mode | None
+    timezone: str
+    is_blocked: bool
+    live_lora: int | None
+    taste: dict[str, Any] | None  # Any: engine.judging.taste's own JSON
 
 
 class PersonStore:
@@ -79,12 +94,12 @@ class PersonStore:
         async with self._database.reading() as connection:
             return [row.taste for row in await connection.execute(query)]
 
-    async def change(self, key: str, **values: object) -> bool:
-        """Set columns of `people` (learning, memory, mode, timezone, taste, …). False: unknown person."""
+    async def change(self, key: str, **fields: Unpack[PersonFields]) -> bool:
+        """Set what is named, and leave the rest. False: unknown person."""
 
         async def work(connection: DatabaseConnection) -> bool:
             changed = await connection.execute(
-                update(tables.people).where(tables.people.c.key == key).values(**values)
+                update(tables.people).where(tables.people.c.key == key).values(**fields)
             )
             return changed.rowcount == 1
 

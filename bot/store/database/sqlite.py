@@ -135,7 +135,7 @@ def _together(
     try:
         with connection.begin():
             return [_Ending(value=finished(job.work(writer))) for job in jobs]
-    except Exception as error:  # noqa: BLE001  whatever it is, it belongs to the one who asked for the write
+    except Exception as error:  # noqa: BLE001  whatever it is, it belongs to whoever asked for the write
         if len(jobs) == 1:
             return [_Ending(error=error)]
     return [ending for job in jobs for ending in _together(writer, [job], connection)]

@@ -127,7 +127,9 @@ class ChoiceStore:
 
         async def work(connection: DatabaseConnection) -> None:
             this = update(choices).where(choices.c.id == choice_id)
-            await connection.execute(this.values(manners={name: dict(one) for name, one in manners.items()}))
+            await connection.execute(
+                this.values(manners={name: dict(answers) for name, answers in manners.items()})
+            )
 
         await self._database.write(work)
 

@@ -9,7 +9,7 @@ import pytest
 
 from bot import permission
 from bot.errors import BotError, NotYours, Refused, Unknown
-from bot.events import Action, ActionKind, Command, Notice, Place, Platform
+from bot.events import Action, ActionKind, Command, Notice, Person, Place, Platform
 from bot.people import commands, consent
 from bot.ports import RateLimited, Undeliverable, Unreachable
 from bot.store.nights import NightOutcome, NightPerson
@@ -196,8 +196,8 @@ async def test_who_can_never_be_told_is_not_asked_again_and_again(bot: Bot) -> N
 async def test_nobody_is_learned_from_where_the_operator_has_not_acknowledged_it(start_bot: StartBot) -> None:
     async with start_bot() as bot:
         assert not permission.is_allowed(bot.context.settings, Platform.DISCORD)
-        await bot.store.people.meet(who("discord:1"))
-        await bot.store.people.change("discord:1", platform=Platform.DISCORD, learning=True)
+        await bot.store.people.meet(Person(key="discord:1", platform=Platform.DISCORD))
+        await bot.store.people.change("discord:1", learning=True)
         known = await bot.store.people.get("discord:1")
         assert known is not None
         assert not permission.may_learn(bot.context.settings, known)

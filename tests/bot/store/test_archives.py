@@ -64,7 +64,7 @@ async def test_what_came_in_is_whole_and_in_order(store: Store) -> None:
     await store.people.meet(person())
     taken_in, left = await store.archives.take_in("ann", ARCHIVE)
     assert taken_in == {"replies": REPLIES, "teachings": 1}
-    assert [(one.what, one.count) for one in left] == [("teachings", 1)]
+    assert [(reason.what, reason.count) for reason in left] == [("teachings", 1)]
     kept = await store.archives.of_person("ann")
     assert kept.replies == ARCHIVE.replies
     assert [(teaching.reply, teaching.revision) for teaching in kept.teachings] == [(f"r{REPLIES - 1}", "r0")]

@@ -33,8 +33,8 @@ async def test_an_event_that_comes_again_is_the_same_question(store: Store) -> N
 async def test_the_same_event_from_everywhere_at_once_is_one_question(store: Store) -> None:
     took = (store.inbox.take(message("e1"), conversation="c", owner=OWNER) for _ in range(20))
     kept = await asyncio.gather(*took)
-    assert len({one.id for one in kept}) == 1
-    assert sum(one.is_new for one in kept) == 1
+    assert len({acceptance.id for acceptance in kept}) == 1
+    assert sum(acceptance.is_new for acceptance in kept) == 1
 
 
 async def test_what_is_read_is_what_was_taken(store: Store) -> None:
@@ -169,7 +169,7 @@ async def test_the_questions_before_are_the_same_persons_in_the_same_conversatio
     await taken(store, "e3")  # not answered
     item = await taken(store, "e4")
     earlier = await store.inbox.earlier(item, limit=10)
-    assert [one.ref.id for one in earlier] == ["q-e1"]
+    assert [item.ref.id for item in earlier] == ["q-e1"]
 
 
 async def test_conversations_are_listed_newest_first_with_their_first_question(store: Store) -> None:

@@ -70,8 +70,8 @@ async def test_a_version_is_reserved_once_a_night_and_counts_upwards(store: Stor
     second, other = await reserve(store, "ann", "n2"), await reserve(store, "bob", "n1")
     assert first == again
     assert (first.version, second.version, other.version) == (1, 2, 1)
-    assert len({one.id for one in (first, second, other)}) == 3
-    assert len({one.name for one in (first, second, other)}) == 3
+    assert len({version.id for version in (first, second, other)}) == 3
+    assert len({version.name for version in (first, second, other)}) == 3
 
 
 async def test_numbers_are_never_used_again_after_an_erasure(store: Store) -> None:
@@ -157,7 +157,7 @@ async def test_an_erased_person_leaves_no_line_in_a_night(store: Store) -> None:
     await meet(store, "ann", "bob")
     await store.nights.start("n1", ["ann", "bob"], was_asked=True)
     await store.people.erase("ann")
-    assert [one.person for one in (await store.nights.get("n1")).people] == ["bob"]
+    assert [line.person for line in (await store.nights.get("n1")).people] == ["bob"]
 
 
 async def test_nothing_is_new_to_somebody_who_said_nothing(store: Store) -> None:
@@ -225,7 +225,7 @@ async def test_who_has_news_is_one_query_however_many_people(
 async def test_two_who_reserve_at_once_get_two_versions(store: Store) -> None:
     await meet(store, "ann", "bob")
     made = await asyncio.gather(*(reserve(store, person, f"n-{person}") for person in ("ann", "bob")))
-    assert len({one.id for one in made}) == 2
+    assert len({version.id for version in made}) == 2
 
 
 async def test_pruned_versions_say_so(store: Store) -> None:

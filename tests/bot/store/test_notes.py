@@ -25,7 +25,7 @@ def note(text: str, stated: Item, *instead_of: str) -> NewNote:
 
 
 async def standing(store: Store) -> list[str]:
-    return [one.text for one in await store.notes.active("ann")]
+    return [note.text for note in await store.notes.active("ann")]
 
 
 async def test_what_was_replaced_again_and_again_holds_once_all_that_replaced_it_is_taken_back(

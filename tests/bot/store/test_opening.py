@@ -68,7 +68,9 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_describes(
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, tables.metadata) == []
         found = {
-            one["name"] for table in tables.metadata.tables for one in inspect(connection).get_indexes(table)
+            index["name"]
+            for table in tables.metadata.tables
+            for index in inspect(connection).get_indexes(table)
         }
     engine.dispose()
     assert {index.name for table in tables.metadata.tables.values() for index in table.indexes} <= found

@@ -45,8 +45,8 @@ def errands(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 async def test_a_statement_is_compiled_for_all_readers_at_once(store: Store) -> None:
     """What is compiled is kept by dialect, and each engine of SQLAlchemy's has one of its own."""
-    async with store.database.reading() as one, store.database.reading() as other:
-        assert one.dialect is other.dialect
+    async with store.database.reading() as first, store.database.reading() as other:
+        assert first.dialect is other.dialect
 
 
 async def test_writes_that_wait_together_go_to_the_thread_once(store: Store, errands: list[object]) -> None:
