@@ -180,7 +180,7 @@ async def reject(connection: DatabaseConnection, number: int, reason: str) -> No
 
 
 async def reject_unjudged(connection: DatabaseConnection, person: str, night: str, reason: str) -> None:
-    """Keep out what a night had begun for a person and will not judge any more."""
+    """Keep out the version that a night began for a person and did not judge."""
     begun = (loras.c.person == person) & (loras.c.night == night) & (loras.c.state == LoraState.TRAINING)
     await connection.execute(update(loras).where(begun).values(state=LoraState.REJECTED, reason=reason))
 

@@ -172,7 +172,7 @@ class NightStore:
         await self._database.write(work)
 
     async def untold(self, *, since: datetime) -> Sequence[tuple[str, NightPerson]]:
-        """For whom a night that ended since then changed something, without their knowing."""
+        """The people for whom a night that ended since then changed something, and who were not told."""
         query = (
             select(night_people)
             .join(nights, night_people.c.night == nights.c.id)

@@ -146,7 +146,7 @@ class PersonStore:
 
 
 async def meet(connection: DatabaseConnection, person: Person, now: datetime) -> None:
-    """The row for this person, within a transaction. A name that is not known now leaves the old one."""
+    """Make sure of this person's row, within a transaction. A person without a name keeps the old name."""
     values = {"key": person.key, "platform": person.platform, "name": person.name, "created_at": now}
     await connection.execute(_met(connection.dialect.name, has_name=person.name is not None), values)
 

@@ -227,7 +227,7 @@ def prompt_of(data: Mapping[str, Any]) -> Prompt:
 
 
 def request_of(prompt: Prompt) -> str:
-    """What was asked: a revision was asked by the request before the critiques."""
+    """The person's request. A revision has the request that stood before the critiques."""
     return wording.last_request(wording.before_critiques(prompt))
 
 

@@ -177,7 +177,7 @@ class _Erasure:
 
 
 async def without_withdrawn(connection: DatabaseConnection, draft: Draft) -> Draft:
-    """The draft; where something was withdrawn while it was made, only with what it was asked by itself."""
+    """The draft. Where the person withdrew something meanwhile, its prompt is the own request alone."""
     query = select(tables.people.c.withdrew_at, inbox.c.received_at)
     query = query.join(inbox, inbox.c.person == tables.people.c.key).where(inbox.c.id == draft.cause)
     row = (await connection.execute(query)).one()
@@ -190,7 +190,7 @@ async def without_withdrawn(connection: DatabaseConnection, draft: Draft) -> Dra
 
 
 def _without(prompt: Prompt, words: _Words) -> Prompt:
-    """The prompt without the words. What it was asked by itself stays: that was said again."""
+    """The prompt without the words. Its own request stays, even where it says the same again."""
     own = len(wording.before_critiques(prompt).turns) - 1
     gone: set[int] = set()
     for index, turn in enumerate(prompt.turns[:own]):

@@ -132,7 +132,7 @@ class Arrival:
         return [{**row, "emoji": name} for name in emoji]
 
     async def _revisions(self, records: Sequence[ReplyRecord], connection: DatabaseConnection) -> Counts:
-        """What they revise came in after them."""
+        """Name the reply that each of these revises: it came in later than they did."""
         wanted = {record.id for record in records} | {record.revises for record in records}
         known = await self._known(connection, tables.replies, wanted)
         for record in records:
@@ -244,7 +244,7 @@ class Arrival:
     async def _known(
         self, connection: DatabaseConnection, table: Table, names: Collection[str | None]
     ) -> dict[str, str]:
-        """The ids here of those of the records that are there already, by the names that they came under."""
+        """The ids of the records that are there already, by their ids here and where they came from."""
         wanted = {name for name in names if name is not None}
         columns = select(table.c.id, table.c.import_key, table.c.person)
         # Two queries: for one with OR, SQLite goes through all that the person has.
@@ -262,7 +262,7 @@ class Arrival:
 
 
 def _revisions_before_their_first(records: Sequence[ReplyRecord]) -> list[ReplyRecord]:
-    """Those that stand in an earlier step than what they revise."""
+    """The replies that come in an earlier step than the reply that they revise."""
     steps = {record.id: index // PER_STEP for index, record in enumerate(records)}
     return [record for record in records if steps.get(record.revises or "", -1) > steps[record.id]]
 

@@ -131,7 +131,7 @@ def _prepare(connection: sqlalchemy.Connection, *, is_newest: bool) -> None:
 def _together(
     writer: SqliteConnection, jobs: Sequence[_Job[Any]], connection: sqlalchemy.Connection
 ) -> Sequence[_Ending]:
-    """All in one transaction; where one of them fails, each in one of its own."""
+    """Do all jobs in one transaction. Where a job fails, give each a transaction of its own."""
     try:
         with connection.begin():
             return [_Ending(value=finished(job.work(writer))) for job in jobs]

@@ -39,13 +39,13 @@ class ConnectionThread:
         return threading.current_thread() is self._thread
 
     async def do(self, work: Callable[[], T]) -> T:
-        """The work's result. Who is cancelled meanwhile does not stop it."""
+        """The work's result. The work goes on where whoever waits for it is cancelled."""
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._errands.put((work, result))
         return await result
 
     def end(self) -> None:
-        """It ends with the errands that it was given before."""
+        """End the thread once it has carried out the errands that it has."""
         self._errands.put(None)
 
     def _run(self) -> None:
@@ -134,7 +134,7 @@ def _opened(path: str, pragmas: Iterable[str], on_begin: str | None) -> sqlalche
 
 @cache
 def _engine(on_begin: str | None) -> sqlalchemy.Engine:
-    """One for all connections of a kind: a statement is compiled once, not once on each of them."""
+    """All connections of a kind share an engine, so that a statement is compiled once."""
     engine = sqlalchemy.create_engine(
         "sqlite://",
         creator=lambda: _opened_here.connection,

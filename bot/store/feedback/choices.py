@@ -101,7 +101,7 @@ class ChoiceStore:
             return [_chosen(row) for row in await connection.execute(query)]
 
     async def answers_since_duel(self, person: str) -> int:
-        """How many answers a person was given since one was last shown beside another."""
+        """How many answers a person was given since two were last shown side by side."""
         decided = select(choices.c.reply).where(choices.c.person == person, choices.c.kind == ChoiceKind.DUEL)
         is_theirs = replies.c.person == person
         asked = replies.c.duel.is_not(None) | replies.c.id.in_(decided)
@@ -123,7 +123,7 @@ class ChoiceStore:
             return [_chosen(row) for row in await connection.execute(query)][::-1]
 
     async def describe(self, choice_id: str, manners: Mapping[str, Mapping[str, float]]) -> None:
-        """Keep what the judge found in the two texts of a choice, each under its own text's name."""
+        """Keep what the judge found in the chosen text and in the rejected text."""
 
         async def work(connection: DatabaseConnection) -> None:
             this = update(choices).where(choices.c.id == choice_id)

@@ -120,7 +120,7 @@ class NoteStore:
         return note
 
     async def take_back(self, ids: Collection[str]) -> None:
-        """They were not meant: what had made room for them holds again."""
+        """Delete notes that were not meant. Notes that they had replaced hold again."""
 
         async def work(connection: DatabaseConnection) -> None:
             await take_back(connection, ids, self._clock())
@@ -128,7 +128,7 @@ class NoteStore:
         await self._database.write(work)
 
     async def infer(self, person: str, wanted: Sequence[NewNote]) -> tuple[Sequence[str], Sequence[str]]:
-        """The notes seen in reactions are these now; the ids that are new, and those that are gone.
+        """Keep these notes and no other as seen in the reactions. Returns the new ids, and the gone ones.
 
         A manner whose note the person deleted is not among them: the caller sees to that.
         """
@@ -152,7 +152,7 @@ class NoteStore:
 
 
 async def keep(connection: DatabaseConnection, note: NewNote, now: datetime) -> None:
-    """Keep a note within a transaction. A repeated id changes nothing, nor does what is said no more."""
+    """Keep a note within a transaction. A known id changes nothing; nor does a message that was withdrawn."""
     if note.message is not None and not await _is_said(connection, note.message, note.source):
         return
     row = insert(connection, notes).values(
@@ -174,11 +174,11 @@ async def keep(connection: DatabaseConnection, note: NewNote, now: datetime) -> 
 
 
 async def take_back(connection: DatabaseConnection, ids: Collection[str], now: datetime) -> None:
-    """Notes were not meant, within a transaction: what had made room for them alone holds again."""
+    """Delete notes that were not meant, within a transaction. Notes that they had replaced hold again."""
     query = select(notes.c.id).where(notes.c.id.in_(ids), notes.c.deleted_at.is_(None))
     standing = (await connection.execute(query)).scalars().all()
     await connection.execute(update(notes).where(notes.c.id.in_(standing)).values(deleted_at=now))
-    # What one that does not stand had replaced waits for whatever that one made room for.
+    # A note that was deleted before keeps what it had replaced hidden until the later note returns it.
     replaced = notes.alias("replaced")
     for note_id in set(ids).difference(standing):
         later = select(replaced.c.replaced_by).where(replaced.c.id == note_id).scalar_subquery()
@@ -187,12 +187,12 @@ async def take_back(connection: DatabaseConnection, ids: Collection[str], now: d
         )
     made_room = notes.c.replaced_by.in_(standing) & notes.c.id.not_in(ids)
     await connection.execute(update(notes).where(made_room).values(deleted_at=None, replaced_by=None))
-    # Nor do they come back themselves, should what they had made room for be taken back.
+    # These notes do not return either, should the note that replaced them be taken back.
     await connection.execute(update(notes).where(notes.c.id.in_(ids)).values(replaced_by=None))
 
 
 async def _is_said(connection: DatabaseConnection, message: str, text: str) -> bool:
-    """Whether the message still says this. Until the transaction's end nobody edits or withdraws it."""
+    """Whether the message still says this. Nobody edits or withdraws it until the transaction ends."""
     inbox = tables.inbox
     stands = (inbox.c.id == message) & (inbox.c.text == text) & (inbox.c.state != MessageState.CANCELLED)
     said = select(inbox.c.id).where(stands).with_for_update()  # SQLite has one writer, and no need

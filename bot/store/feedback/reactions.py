@@ -36,7 +36,7 @@ class ReactionStore:
         self._clock = clock
 
     async def put(self, reaction: Reaction, emoji: str) -> ReactionSet | None:
-        """Put the emoji on or take it off; how the person stands to the reply now. None: no reply of ours.
+        """Put the emoji on or take it off. Returns the person's set. None: the bot has no such reply.
 
         A repeated event changes nothing, and of two events about one emoji the later one holds,
         whichever came first.
@@ -49,7 +49,7 @@ class ReactionStore:
                 return None
             now = self._clock()
             if await first_time(connection, ref.platform, reaction.event, EventKind.REACTION, row.id, now):
-                if row.person != person.key:  # to whom an answer was given is known
+                if row.person != person.key:  # the person whom an answer was given to is known
                     await meet(connection, person, now)
                 await _put(connection, row.id, person.key, emoji, is_on=reaction.on, at=reaction.at)
             return _standing(row, person, await _on(connection, row.id, person.key))
@@ -57,7 +57,7 @@ class ReactionStore:
         return await self._database.write(work)
 
     async def replace(self, state: ReactionState, emoji: frozenset[str]) -> ReactionSet | None:
-        """The person's set on the reply is this one now. None: it was, or the reply is none of ours."""
+        """Set the person's emoji on the reply. None: they were so before, or the bot has no such reply."""
         person = state.person
 
         async def work(connection: DatabaseConnection) -> ReactionSet | None:

@@ -130,7 +130,7 @@ class TeachingStore:
             return [_teaching(row) for row in await connection.execute(OF_PERSON, {"of_person": person})]
 
     async def take_back(self, teaching: Teaching, *, owner: str | None = None) -> None:
-        """It was not meant: its notes go, what they had replaced holds again, and no night learns from it.
+        """The teaching was not meant: its notes go, those before them hold again, no night learns from it.
 
         With an `owner` it was a question: the thread reply waits to be answered, by this process.
         """
@@ -149,7 +149,7 @@ class TeachingStore:
 
 
 async def take_back(connection: DatabaseConnection, teaching_id: str, now: datetime) -> None:
-    """The same, within a transaction."""
+    """Take a teaching back within a transaction."""
     made = tables.notes.c.teaching == teaching_id
     own = (await connection.execute(select(tables.notes.c.id).where(made))).scalars().all()
     await store_notes.take_back(connection, own, now)
@@ -157,7 +157,7 @@ async def take_back(connection: DatabaseConnection, teaching_id: str, now: datet
 
 
 async def _ask_instead(connection: DatabaseConnection, teaching: Teaching, owner: str) -> None:
-    """The thread reply is a question that waits; the revision made under it is no answer any more."""
+    """Make the thread reply a question that waits. Its revision is no answer any more."""
     await connection.execute(
         update(replies).where(replies.c.id == teaching.revision).values(is_current=False, never_learn=True)
     )
