@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
+from engine.models.card import ModelCard
 from engine.models.profile import CAREFUL, Profile
 from engine.models.sampling import SamplingDefaults
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
@@ -43,6 +44,11 @@ class Backend(Protocol):
     def cache_block_tokens(self) -> int:
         """The prefix cache finds whole blocks of so many tokens again; 1 where that makes no difference."""
         return 1
+
+    @property
+    def card(self) -> ModelCard | None:
+        """What people are told of the model; None where there is none, or it is not known yet."""
+        return None
 
     @property
     def sampling_defaults(self) -> SamplingDefaults:

@@ -287,10 +287,24 @@ class Pressed(Shown):
     notice: Notice | None
 
 
+class ModelCard(Shown):
+    """What people are told of the model that answers."""
+
+    id: str = Field(description="Its name and a fingerprint.")
+    title: str
+    nature: str = Field(description="What it is good for; empty where nobody said it.")
+    licence: str
+    parameters: int | None
+    weight_bytes: int
+    max_context: int
+    sentence: str = Field(description="All of it in words.")
+
+
 class About(Shown):
     """What a page needs to know of the service."""
 
-    model: str
+    model: str = Field(description="As the settings name it.")
+    card: ModelCard | None = Field(description="Of that model; null until it is found.")
     ratings: dict[str, int]
     never_learn: str
     max_text_chars: int = Field(

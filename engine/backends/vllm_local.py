@@ -22,6 +22,7 @@ from engine.backends import defaults, vllm_cpu
 from engine.backends.vllm_requests import check_request, log_odds
 from engine.errors import EngineDownError, EngineError, LoraError, ModelError, RequestError
 from engine.loras import format as lora_format
+from engine.models.card import ModelCard
 from engine.models.catalogue import ModelFolder, open_model
 from engine.models.chat_tokens import ChatTokens
 from engine.models.profile import CAREFUL, Profile, known
@@ -81,6 +82,10 @@ class VllmLocalBackend(Backend):
     @property
     def model(self) -> str:
         return self._opened.id
+
+    @property
+    def card(self) -> ModelCard | None:
+        return None if self._folder is None else self._folder.card
 
     @property
     def sampling_defaults(self) -> SamplingDefaults:

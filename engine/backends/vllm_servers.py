@@ -22,6 +22,7 @@ from engine.backends.replica import Away, Json, Refused, Replica
 from engine.backends.vllm_requests import check_request, log_odds
 from engine.errors import EngineDownError, ModelError, RequestError
 from engine.loras.format import check_servable
+from engine.models.card import ModelCard
 from engine.models.catalogue import ModelFolder, open_model
 from engine.models.chat_tokens import ChatTokens
 from engine.models.profile import CAREFUL, Profile, known
@@ -68,6 +69,10 @@ class VllmServersBackend(Backend):
     @property
     def model(self) -> str:
         return self._opened.id
+
+    @property
+    def card(self) -> ModelCard | None:
+        return None if self._folder is None else self._folder.card
 
     @property
     def sampling_defaults(self) -> SamplingDefaults:

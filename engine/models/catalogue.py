@@ -25,6 +25,7 @@ from typing import Final
 
 from engine.errors import ModelError
 from engine.models import architectures, conversion, hub, smollm2
+from engine.models.card import ModelCard
 from engine.models.sampling import SamplingDefaults, advised
 
 PRACTICE: Final = Path(__file__).parent / "practice_model" / "weights"
@@ -36,29 +37,6 @@ _TEMPLATES = ("chat_template.jinja", "chat_template.json", "additional_chat_temp
 # Hashing the whole of a large file would take longer than loading it; its ends and its size tell it apart.
 _HASHED_WHOLE_BYTES = 64 * 1024 * 1024
 _HASHED_END_BYTES = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCard:
-    """What people are told of a model. `id` is its name and a fingerprint: what a LoRA was trained on.
-
-    `nature` says in one sentence what it is good for; it and `licence` are empty where nobody said it.
-    """
-
-    id: str
-    title: str
-    nature: str
-    licence: str
-    parameters: int | None
-    weight_bytes: int
-    max_context: int
-
-    def sentence(self) -> str:
-        """All of it in words, for a line of its own."""
-        size = [] if self.parameters is None else [f"{in_words(self.parameters)} parameters"]
-        parts = [*size, f"{self.weight_bytes / 1e6:,.0f} MB", f"reads {self.max_context:,} tokens"]
-        told = "; ".join(text for text in (", ".join(parts), self.nature, self.licence) if text)
-        return f"{self.title}: {told}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,15 +129,6 @@ def what_a_start_does(model: str, *, runs_here: bool = True) -> str:
     needs = hub.ask(model)
     warnings = hub.shortages(model, needs, runs_here=runs_here)
     return " ".join([f"{model}, fetched from the hub at the first start: {needs}.", *warnings])
-
-
-def in_words(count: int) -> str:
-    """A number of parameters as people say it."""
-    for size, word in ((10**9, "billion"), (10**6, "million")):
-        if count >= size:
-            digits = count / size
-            return f"{digits:.1f} {word}" if digits < 10 else f"{digits:.0f} {word}"
-    return f"{count:,}"
 
 
 def _path(model: str, report: Callable[[str], None], *, runs_here: bool) -> Path:

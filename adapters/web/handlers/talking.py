@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -73,10 +74,11 @@ class Api:
         self, request: web.Request, given: requests.NoParameters, body: None
     ) -> web.StreamResponse:
         del request, given, body
-        settings = self._app.context.settings
+        settings, card = self._app.context.settings, self._app.context.backend.card
         return shown(
             schema.About(
                 model=settings.model,
+                card=None if card is None else schema.ModelCard(**asdict(card), sentence=card.sentence()),
                 ratings=dict(settings.reactions),
                 never_learn=ratings.NEVER_LEARN,
                 max_text_chars=min(requests.MAX_TEXT_CHARS, settings.limits.max_message_chars),

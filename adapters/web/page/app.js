@@ -24,6 +24,7 @@ class Page {
   constructor() {
     this.api = new Api(takeToken());
     this.person = takePerson();
+    this.isModelMet = false;
     this.about = null; // the service's model, rating emoji and limits
     this.conversation = null; // null: a new one that has no message yet
     this.conversations = [];
@@ -195,9 +196,17 @@ class Page {
       if (!state) banner("error", "Nightloom does not answer.", "Is it running? This page tries again every second; what you sent is kept.");
       else if (!state.store) banner("error", "The database does not answer.", state.detail);
       else if (!state.ready) banner("loading", "Waking up.", `${state.detail} You can write already.`);
-      else banner(null);
+      else await this.meetModel(), banner(null);
       await new Promise((wake) => setTimeout(wake, state?.ready ? READY_LOOK_MS : LOOK_MS));
     }
+  }
+
+  /** What the model is, once it is found. */
+  async meetModel() {
+    if (!this.about || this.isModelMet) return;
+    this.isModelMet = true; // a backend that echoes has no card to wait for
+    this.about = await this.api.get("/api/about").catch(() => this.about);
+    if (this.about.card) this.chat.drawModel();
   }
 
   /** Until the token is right; a service that is not there yet is waited for. */

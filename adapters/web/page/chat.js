@@ -6,7 +6,9 @@ import { rendered } from "./markdown.js";
 import { ReplyView } from "./reply.js";
 
 const POLL_MS = 4000;
-const STARTERS = ["Tell me about an otter.", "What is good about green tea?", "Why do people like pottery?"];
+const STARTERS = ["What is the capital of Portugal?", "How do I make good tea?", "Give me three ideas for a rainy day."];
+// What the toy that ships for tests knows of.
+const TOY_STARTERS = ["Tell me about an otter.", "What is good about green tea?", "Why do people like pottery?"];
 
 export class Chat {
   constructor(page) {
@@ -149,13 +151,21 @@ export class Chat {
         h("img", { src: "/web/icon.svg", alt: "", width: "64", height: "64" }),
         h("h2", {}, page.self?.notes.length ? "What shall we talk about?" : "It learns how you like to be answered"),
         h("ul", { class: "lessons" }, teach.map(([icon, title, text]) => h("li", {}, drawing(icon), h("div", {}, h("strong", {}, title), h("p", {}, text))))),
-        page.about?.model.startsWith("practice") !== false && h("div", { class: "starters" }, h("p", {}, "Try"), STARTERS.map((text) => button(text, async () => {
+        h("p", { class: "model", id: "model" }),
+        h("div", { class: "starters" }, h("p", {}, "Try"), (page.about?.model === "practice" ? TOY_STARTERS : STARTERS).map((text) => button(text, async () => {
           await this.ask(text, null);
           page.composer.drawConsent();
         }, { kind: "starter" }))),
       ),
     );
+    this.drawModel();
     page.composer.drawConsent();
+  }
+
+  /** Which model answers, how large it is and what it is good for. */
+  drawModel() {
+    const card = this.page.about?.card;
+    if (card) byId("model")?.replaceChildren(card.sentence);
   }
 }
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from sqlalchemy import update
 from bot.events import Action, ActionKind, Notice, Person, Platform
 from bot.store import tables
 from engine.backends.scripted import ScriptedBackend
+from engine.models.card import ModelCard
+from engine.ports import BackendState
 from tests.adapters.web.service import TOKEN, Service, serving
 from tests.fakes.held_backend import HeldBackend
 
@@ -456,3 +459,38 @@ async def test_every_control_has_a_name_for_screen_readers(browser: Browser, tmp
             ".map((each) => each.outerHTML.slice(0, 120))"
         )
         assert nameless == []
+
+
+CARD = ModelCard(
+    id="tiny@1",
+    title="Tiny",
+    nature="a model for tests",
+    licence="Apache-2.0",
+    parameters=135_000_000,
+    weight_bytes=269_000_000,
+    max_context=8192,
+)
+
+
+class Carded(ScriptedBackend):
+    """Its card is known once it has started."""
+
+    @property
+    def card(self) -> ModelCard | None:
+        return CARD if self.state is BackendState.READY else None
+
+
+async def test_the_page_says_which_model_answers_once_it_is_found(browser: Browser, tmp_path: Path) -> None:
+    backend = Carded()
+    async with (
+        serving(tmp_path / "data", backend=backend, is_started=False) as service,
+        opened(browser, service) as page,
+    ):
+        await expect(page.locator("#banner")).to_contain_text("Waking up.")
+        assert (await service.call("GET", "/api/about"))[1]["card"] is None
+        await expect(page.locator("#model")).to_be_empty()
+        await backend.start(lambda words: None)
+        told = "Tiny: 135 million parameters, 269 MB, reads 8,192 tokens; a model for tests; Apache-2.0"
+        await expect(page.locator("#model")).to_have_text(told)
+        card = (await service.call("GET", "/api/about"))[1]["card"]
+        assert card == {**asdict(CARD), "sentence": told}

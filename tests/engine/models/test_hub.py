@@ -21,6 +21,7 @@ FILES = {
     "tokenizer.json": 2_000_000,
 }
 KNOWN: dict[str, dict[str, object]] = {
+    "org/huge": {"files": {"model.safetensors": 10**18}, "is": "LlamaForCausalLM"},
     "org/chat": {
         "files": {**FILES, "pytorch_model.bin": 4_000_000_000, "README.md": 9_000},
         "is": "LlamaForCausalLM",
@@ -113,8 +114,10 @@ def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_this_machine_cannot_hold_is_refused_before_it_is_fetched() -> None:
-    with pytest.raises(ModelError, match="of disk"):
-        hub.shortages("org/huge", hub.Needs(fetched_bytes=10**18, weight_bytes=1))
+    said: list[str] = []
+    with pytest.raises(ModelError, match=r"org/huge takes 1000000000\.0 GB of disk"):
+        hub.fetch("org/huge", said.append)
+    assert said == []
     huge = hub.Needs(fetched_bytes=1, weight_bytes=10**15)
     with pytest.raises(ModelError, match=r"takes about 1000001\.1 GB of .*memory"):
         hub.shortages("org/huge", huge)
