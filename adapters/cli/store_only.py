@@ -7,7 +7,7 @@ from functools import cached_property
 
 from bot.settings import Settings
 from engine.errors import EngineDownError
-from engine.models.catalogue import open_model
+from engine.models.catalogue import look_at
 from engine.ports import Backend, BackendState, Watch
 from engine.types import Completion, LoraRef, Prompt, Sampling, TokenIds
 
@@ -26,7 +26,11 @@ class UnloadedBackend(Backend):
     def _model(self) -> str:
         kind = self._settings.backend.kind
         name = self._settings.model
-        return "scripted" if kind == "scripted" else open_model(name, lambda text: None).id
+        if kind == "scripted":
+            return "scripted"
+        # Where the model is still to be made or fetched, nothing was trained on it, and its name will do.
+        folder = look_at(name)
+        return name if folder is None else folder.id
 
     @property
     def state(self) -> BackendState:

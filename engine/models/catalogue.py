@@ -77,16 +77,13 @@ def is_gguf(model: str) -> bool:
 
 def everyday_requests(model: str) -> Sequence[str]:
     """What people might ask this model, where its folder says so; else nothing."""
-    path = Path(located(model)).expanduser()
-    name = _ours(path).get("requests")
-    return (path / name).read_text(encoding="utf-8").splitlines() if isinstance(name, str) else ()
+    file = _brought_along(model, "requests")
+    return () if file is None else file.read_text(encoding="utf-8").splitlines()
 
 
 def rubric_of(model: str) -> Path | None:
     """The rubric that this model brings along; None: it takes any."""
-    path = Path(located(model)).expanduser()
-    name = _ours(path).get("rubric")
-    return path / name if isinstance(name, str) else None
+    return _brought_along(model, "rubric")
 
 
 def open_model(model: str, report: Callable[[str], None], *, runs_here: bool = True) -> ModelFolder:
@@ -129,6 +126,16 @@ def what_a_start_does(model: str, *, runs_here: bool = True) -> str:
     needs = hub.ask(model)
     warnings = hub.shortages(model, needs, runs_here=runs_here)
     return " ".join([f"{model}, fetched from the hub at the first start: {needs}.", *warnings])
+
+
+def _brought_along(model: str, key: str) -> Path | None:
+    """The file that a model's folder names under this key; None where it names none, or is not there."""
+    try:
+        path = Path(located(model)).expanduser()
+    except ModelError:  # a GGUF file that is not there: whoever opens the model says so
+        return None
+    name = _ours(path).get(key)
+    return path / name if isinstance(name, str) else None
 
 
 def _path(model: str, report: Callable[[str], None], *, runs_here: bool) -> Path:

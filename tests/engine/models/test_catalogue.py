@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine.models.catalogue import PRACTICE, everyday_requests, located, open_model
+from engine.models.catalogue import PRACTICE, everyday_requests, located, open_model, rubric_of
 
 
 def test_the_practice_model_gets_no_more_context_than_it_learned_with() -> None:
@@ -21,3 +21,9 @@ def test_what_may_be_asked_of_the_practice_model_comes_with_it() -> None:
 def test_any_other_name_is_left_as_it_is(tmp_path: Path) -> None:
     assert located("somebody/model") == "somebody/model"
     assert everyday_requests(str(tmp_path)) == ()
+
+
+def test_a_model_that_is_not_there_brings_nothing_along() -> None:
+    for model in ("nowhere.gguf", "./nowhere", "somebody/model"):
+        assert everyday_requests(model) == ()
+        assert rubric_of(model) is None
