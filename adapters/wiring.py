@@ -150,15 +150,15 @@ def assembled(context: Context, chats: Chats, *, runs_nights: bool = True) -> Ap
     """The app of its parts. `runs_nights`: whether nights begin by the clock and are carried through here."""
     by_night = nights(context, listen=chats.listeners.tell, tell=partial(_tell_in_private, chats))
     workers = Workers(context, chats)
+    forgetting = Forgetting(context, by_night, drop_work=workers.drop)
     work = Work(
         chats=chats,
         workers=workers,
         rating_queue=RatingQueue(context, chats.tell, consent_question=partial(consent.ask_once, context)),
-        life=Life(context, workers),
+        life=Life(context, workers, forgetting),
         beside=(partial(by_night.run, starts_due=True),) if runs_nights else (),
     )
     choices = Choices(context, work)
-    forgetting = Forgetting(context, by_night, drop_work=workers.drop)
     return App(
         context,
         work=work,

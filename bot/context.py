@@ -9,17 +9,15 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bot.events import Place, Platform
-from bot.per_person import Recent, Reliability
+from bot.per_person import PersonCaches
 from bot.settings import Settings
 from bot.store import Store
 from engine.judging.rubric import Rubric
-from engine.judging.taste import Population
 from engine.learning.everyday_requests import EverydayRequests
 from engine.ports import Backend
 
 ID_ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that looks like something else
 ID_CHARS: Final = 12
-DUELS_WEIGHED: Final = 12  # of one person, the last ones
 
 
 def now() -> datetime:
@@ -37,14 +35,6 @@ def new_seed() -> int:
     return secrets.randbelow(2**31)
 
 
-@dataclass(slots=True)
-class Crowd:
-    """What everybody wants on the whole, as it was when it was last looked at."""
-
-    population: Population = field(default_factory=Population)
-    looked_at: datetime | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """Handed to everything in `bot`. `owner` names this process among those that share an inbox."""
@@ -55,10 +45,7 @@ class Context:
     rubric: Rubric = field(default_factory=Rubric)
     rubrics: Mapping[tuple[Platform, str], Rubric] = field(default_factory=dict)  # of single channels
     everyday: EverydayRequests = field(default_factory=EverydayRequests)
-    reliability: Reliability = field(default_factory=Reliability)
-    crowd: Crowd = field(default_factory=Crowd)
-    # How much the best question "which is better?" would have taught, whenever it was time for one.
-    duel_worths: Recent[float] = field(default_factory=lambda: Recent(each=DUELS_WEIGHED))
+    caches: PersonCaches = field(default_factory=PersonCaches)
     clock: Callable[[], datetime] = now
     new_id: Callable[[], str] = new_id
     new_seed: Callable[[], int] = new_seed

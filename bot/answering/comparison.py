@@ -52,8 +52,8 @@ async def opponent(context: Context, person: KnownPerson, draft: Draft) -> str |
 
 def _is_worth_it(context: Context, person: str, pair: Pair | None) -> bool:
     """Whether the question teaches more than most of the last ones; it is one of them from now on."""
-    is_worth_it = is_worth_showing(pair, context.duel_worths.of(person), every=BEST_OF)
-    context.duel_worths.saw(person, pair.information if pair else 0.0)
+    is_worth_it = is_worth_showing(pair, context.caches.comparison_worths.of(person), every=BEST_OF)
+    context.caches.comparison_worths.saw(person, pair.information if pair else 0.0)
     return is_worth_it
 
 

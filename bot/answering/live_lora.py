@@ -36,7 +36,7 @@ def judging(lora: LoraRef | None) -> LoraRef | None:
     """
     if lora is None or not (lora.path / JUDGE_FOLDER).is_dir():
         return lora
-    return LoraRef(name=f"{lora.name}-judge", id=JUDGE_IDS + lora.id, path=lora.path / JUDGE_FOLDER)
+    return LoraRef(name=_judges(lora.name), id=JUDGE_IDS + lora.id, path=lora.path / JUDGE_FOLDER)
 
 
 async def load(context: Context, version: Version) -> LoraRef:
@@ -50,6 +50,17 @@ async def load(context: Context, version: Version) -> LoraRef:
 async def unload(context: Context, version: Version) -> None:
     for one in reversed(_with_its_judge(reference(context, version))):
         await context.backend.unload(one)
+
+
+async def unload_erased(context: Context, *, id: int, name: str) -> None:
+    """A version whose files are gone, with the judge's own, if it had one."""
+    path = root(context)
+    await context.backend.unload(LoraRef(name=_judges(name), id=JUDGE_IDS + id, path=path))
+    await context.backend.unload(LoraRef(name=name, id=id, path=path))
+
+
+def _judges(name: str) -> str:
+    return f"{name}-judge"
 
 
 def _with_its_judge(lora: LoraRef) -> list[LoraRef]:

@@ -99,7 +99,7 @@ async def weave(
         prefix_reliability=_reliability_on_prefixes(context, person),
         stop=stop,
     )
-    context.reliability.saw(person.key, composed.tree)
+    context.caches.reliability.saw(person.key, composed.tree)
     return WovenReply(composed=composed, prompt=prompt, lora=lora)
 
 
@@ -130,7 +130,7 @@ def _first(wanted: _Number | None, otherwise: _Number) -> _Number:
 
 def _reliability_on_prefixes(context: Context, person: KnownPerson) -> float | None:
     """How well half-written replies are judged for this person; before anything is seen, as the model can."""
-    seen = context.reliability.of(person.key)
+    seen = context.caches.reliability.of(person.key)
     return 0.0 if seen is None and not context.backend.profile.tells_of_halves else seen
 
 

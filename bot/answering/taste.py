@@ -32,16 +32,16 @@ async def taste_of(context: Context, person: KnownPerson) -> Taste:
 
 async def population(context: Context) -> Population:
     """What everybody wants, as far as it is known; looked at anew every few hours."""
-    crowd, now = context.crowd, context.clock()
-    if crowd.looked_at is None or now - crowd.looked_at > LOOK_AGAIN:
-        before, crowd.looked_at = crowd.looked_at, now  # whoever asks meanwhile takes what is known
+    known, now = context.caches.population, context.clock()
+    if known.looked_at is None or now - known.looked_at > LOOK_AGAIN:
+        before, known.looked_at = known.looked_at, now  # whoever asks meanwhile takes what is known
         try:
             states = await _sample(context)
-            crowd.population = await asyncio.to_thread(_population_of, states, context.rubric.manners)
+            known.population = await asyncio.to_thread(_population_of, states, context.rubric.manners)
         except BaseException:  # an edit of the question that asked, or a database that is away
-            crowd.looked_at = before
+            known.looked_at = before
             raise
-    return crowd.population
+    return known.population
 
 
 async def _sample(context: Context) -> Sequence[Mapping[str, object]]:

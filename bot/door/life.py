@@ -1,4 +1,7 @@
-"""Says that this process lives, and takes up what dead ones left. Knows no platform and no SQL."""
+"""Says that this process lives, takes up what dead ones left, and hears whom others have forgotten.
+
+Knows no platform and no SQL.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import structlog
 from bot import metrics
 from bot.context import Context
 from bot.door.worker import Workers
+from bot.people.forget import Forgetting
 
 log = structlog.get_logger(__name__)
 
@@ -24,9 +28,10 @@ FORGET_EVENTS_EVERY: Final = timedelta(hours=6)
 class Life:
     """`has_adopted` is set once what earlier processes left is taken up."""
 
-    def __init__(self, context: Context, workers: Workers) -> None:
+    def __init__(self, context: Context, workers: Workers, forgetting: Forgetting) -> None:
         self._context = context
         self._workers = workers
+        self._forgetting = forgetting
         self._events_forgotten_at = datetime.min.replace(tzinfo=UTC)
         self.has_adopted = asyncio.Event()
 
@@ -58,6 +63,7 @@ class Life:
         await store.leases.live(self._context.owner, for_s=DEAD_AFTER_S)
         await self._workers.adopt()
         self.has_adopted.set()
+        await self._forgetting.hear()
         if now - self._events_forgotten_at > FORGET_EVENTS_EVERY:
             self._events_forgotten_at = now
             await store.events.forget(before=now - EVENTS_ARE_KEPT)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -67,6 +68,12 @@ class FairQueue(Generic[T]):
         self._lines[key].remove(thing)
         self._length -= 1
         return True
+
+    def remove_all(self, is_key: Callable[[str], bool]) -> None:
+        """Empty the lines of these keys."""
+        for key in [key for key in self._lines if is_key(key)]:
+            self._length -= len(self._lines[key])
+            self._lines[key].clear()
 
     def _line(self, key: str) -> deque[T]:
         line = self._lines.get(key)

@@ -6,6 +6,8 @@ Whatever goes wrong with one message, the others are answered. Knows no platform
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -29,9 +31,18 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 15.0
+DROPPING_MAY_TAKE_S: Final = 5.0
 ADOPTED_AT_ONCE: Final = 500
 MAX_BEGINNINGS: Final = 30  # by as many processes, one after the other; then it is what kills them
 SORRY: Final = "Something went wrong while I was answering, again and again. Ask me once more later."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Running:
+    """What is being worked on, and for whom."""
+
+    person: str
+    task: asyncio.Task[None]
 
 
 class Workers:
@@ -44,7 +55,7 @@ class Workers:
         self._chats = chats
         self._listeners = chats.listeners
         self._queue: FairQueue[str] = FairQueue()
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, _Running] = {}
         self._stops: dict[str, asyncio.Event] = {}  # by what is being worked on: set, the search ends
         self._recording: set[asyncio.Task[None]] = set()
         self._is_stopping = False
@@ -69,19 +80,23 @@ class Workers:
     def cancel(self, person: str, item_id: str) -> None:
         """The work is no longer wanted: stop it, or do not begin it."""
         self._queue.remove(person, item_id)
-        task = self._running.get(item_id)
-        if task is not None:
-            task.cancel()
+        running = self._running.get(item_id)
+        if running is not None:
+            running.task.cancel()
 
     def stop_search(self, item_id: str) -> None:
         """The best reply found so far is to be the answer."""
         if (stop := self._stops.get(item_id)) is not None:
             stop.set()
 
-    async def drop(self, person: str) -> None:
-        """Nothing of this person's is wanted any more: they are being forgotten."""
-        for item_id in await self._context.store.inbox.waiting_of(person):
-            self.cancel(person, item_id)
+    async def drop(self, is_theirs: Callable[[str], bool]) -> None:
+        """Nothing of this person's is wanted any more. Once it returns, nothing of theirs is worked on."""
+        self._queue.remove_all(is_theirs)
+        running = [work.task for work in self._running.values() if is_theirs(work.person)]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=DROPPING_MAY_TAKE_S)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -92,7 +107,7 @@ class Workers:
     async def stop(self, timeout_s: float) -> None:
         """Break off all work; it stays in the inbox. What is being recorded is recorded, if there is time."""
         self._is_stopping = True
-        running = list(self._running.values())
+        running = [work.task for work in self._running.values()]
         for task in running:
             task.cancel()
         unfinished = [*running, *self._recording]
@@ -115,7 +130,8 @@ class Workers:
             if self._is_stopping:
                 return
             self._stops[item_id] = asyncio.Event()
-            task = self._running[item_id] = tasks.create_task(self._work(item_id))
+            task = tasks.create_task(self._work(item_id))
+            self._running[item_id] = _Running(person=person, task=task)
             with metrics.WORKING.track_inprogress():
                 await asyncio.wait([task])
             del self._running[item_id], self._stops[item_id]

@@ -13,6 +13,7 @@ from bot.store.archives import ArchiveStore
 from bot.store.database import Database
 from bot.store.database.opening import open_database
 from bot.store.deliveries import DeliveryStore
+from bot.store.erasures import ErasureStore
 from bot.store.feedback.choices import ChoiceStore
 from bot.store.feedback.examples import ExampleStore
 from bot.store.feedback.notes import NoteStore
@@ -37,7 +38,8 @@ class Store:
         self, database: Database, *, clock: Callable[[], datetime], new_id: Callable[[], str], rate: Rate
     ) -> None:
         self.database = database
-        self.people = PersonStore(database, clock)
+        self.people = PersonStore(database, clock, new_id)
+        self.erasures = ErasureStore(database)
         self.inbox = InboxStore(database, clock, new_id)
         self.events = EventStore(database)
         self.withdrawals = WithdrawalStore(database, clock)

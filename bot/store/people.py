@@ -12,7 +12,7 @@ from sqlalchemy import Row, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.events import Person, Platform
-from bot.store import tables
+from bot.store import erasures, tables
 from bot.store.database import Database, DatabaseConnection, insert
 from engine.types import Mode
 
@@ -56,9 +56,10 @@ class PersonFields(TypedDict, total=False):
 
 
 class PersonStore:
-    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime], new_id: Callable[[], str]) -> None:
         self._database = database
         self._clock = clock
+        self._new_id = new_id
 
     async def meet(self, person: Person) -> None:
         """Make sure that a row for this person exists."""
@@ -121,15 +122,16 @@ class PersonStore:
         """The question did not arrive: they are to be asked again."""
         await self.change(key, consent_asked_at=None)
 
-    async def erase(self, key: str) -> dict[str, int]:
+    async def erase(self, key: str, *, owner: str = "") -> dict[str, int]:
         """Delete the person and everything of theirs; how many rows of each kind there were.
 
-        On SQLite the freed pages are overwritten and the write-ahead log is emptied, so that no byte
-        of their text is left in the files.
+        Every other process than `owner` hears of it in `erasures`. On SQLite the freed pages are overwritten
+        and the write-ahead log is emptied, so that no byte of their text is left in the files.
         """
 
         async def work(connection: DatabaseConnection) -> dict[str, int]:
             counts = {name: await _count(connection, name, key) for name in COUNTED}
+            await erasures.note(connection, key, id=self._new_id(), owner=owner, now=self._clock())
             events, said = tables.events, select(tables.inbox.c.id).where(tables.inbox.c.person == key)
             # Platforms are read back: what was said there must stay known, or it would be answered once more.
             stays = events.c.subject.in_(said) & (events.c.platform != Platform.WEB)

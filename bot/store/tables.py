@@ -331,6 +331,17 @@ leases = Table(
     Column("until", UtcTime, nullable=False),
 )
 
+# Who was erased of late: every process that lives looks here, and forgets them too. Names nobody.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("person", Id, nullable=False),  # their folder's name, which leads to nobody
+    Column("loras", Json, nullable=False),  # [[loras.id, loras.name]]
+    Column("owner", Id, nullable=False),  # the process that erased them, and has forgotten them itself
+    Column("at", UtcTime, nullable=False),
+)
+
 slack_installations = Table(
     "slack_installations",
     metadata,

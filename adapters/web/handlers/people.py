@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from aiohttp import web
 
@@ -26,11 +25,8 @@ ZIP = "application/zip"
 
 
 class People:
-    """`forgotten` is called with whom nothing may be held of any more."""
-
-    def __init__(self, app: App, forgotten: Callable[[str], None]) -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
-        self._forgotten = forgotten
         self._context = app.context
 
     async def person(self, request: web.Request, given: requests.OfPerson, body: None) -> web.StreamResponse:
@@ -82,7 +78,6 @@ class People:
     async def forget(self, request: web.Request, given: requests.OfPerson, body: None) -> web.StreamResponse:
         del request, body
         counts = await self._app.erase(given.person)
-        self._forgotten(given.person)
         return shown(schema.Forgotten(counts=counts))
 
     async def undo(

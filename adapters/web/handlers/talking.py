@@ -48,7 +48,6 @@ Handler: TypeAlias = Callable[[web.Request, Any, Any], Awaitable[web.StreamRespo
 
 TITLE_CHARS = 80
 MARKUP = re.compile(r"[`*#>]+")
-MAX_OWNERS = 20_000
 EVENTS = Operation(
     method="GET", path="/api/events", name="_events", summary="", parameters=requests.OfPerson, answers={}
 )
@@ -58,12 +57,11 @@ class Api:
     def __init__(self, app: App, streams: EventStreams) -> None:
         self._app = app
         self._streams = streams
-        # A reply never changes hands; reactions come by hundreds a second and need nothing else of it.
-        self._owners: dict[str, tuple[str, str]] = {}
+        self._owners = app.context.caches.reply_owners
 
     def add_to(self, served: web.Application) -> None:
         """Every operation of the table gets its route and the handler of its name."""
-        parts = (self, Teaching(self._app), People(self._app, self._forget))
+        parts = (self, Teaching(self._app), People(self._app))
         for operation in operations.OPERATIONS:
             part = next(part for part in parts if hasattr(part, operation.name))
             handler: Handler = getattr(part, operation.name)
@@ -195,9 +193,6 @@ class Api:
             await self._app.store.replies.get(given.id)
         return shown(schema.Rating(rating=rating))
 
-    def _forget(self, person: str) -> None:
-        self._owners = {reply: owner for reply, owner in self._owners.items() if owner[0] != person}
-
     async def _events(self, request: web.Request) -> web.StreamResponse:
         given = operations.parameters(EVENTS, {}, list(request.query.items()))
         assert isinstance(given, requests.OfPerson)
@@ -250,12 +245,11 @@ class Api:
 
     async def _own_reply(self, reply_id: str, key: str) -> str:
         """The conversation of a reply, which must be this person's."""
-        known = self._owners.get(reply_id)
+        known = self._owners.of(reply_id)
         if known is None:
             reply = await self._app.store.replies.get(reply_id)
-            known = self._owners[reply_id] = (reply.person, reply.conversation)
-            if len(self._owners) > MAX_OWNERS:
-                del self._owners[next(iter(self._owners))]
+            known = reply.person, reply.conversation
+            self._owners.saw(reply_id, person=reply.person, conversation=reply.conversation)
         owner, conversation = known
         if owner != key:
             raise NotYours("not_yours", "This answer was given to another person.")

@@ -44,7 +44,7 @@ async def test_what_would_teach_little_waits_for_a_better_question_but_not_for_e
         await bot.store.people.meet(who("ann"))
         await bot.store.people.change("ann", learning=True)
         for _ in range(4):
-            bot.context.duel_worths.saw("ann", before)
+            bot.context.caches.comparison_worths.saw("ann", before)
         duels = [(await bot.ask(f"number {i}", conversation=f"d{i}")).replies[0].duel for i in range(4)]
         assert next(number for number, duel in enumerate(duels) if duel) == asked_at
 

@@ -67,9 +67,9 @@ async def test_a_person_whose_judge_is_poor_gets_whole_samples(start_bot: StartB
         first = await bot.ask("hello")
         assert first.replies[0].mode is Mode.WEAVE
         for _ in range(10):
-            bot.context.reliability.saw("ann", tree(is_right=False))
+            bot.context.caches.reliability.saw("ann", tree(is_right=False))
         second = await bot.ask("hello again")
         assert second.replies[0].mode is Mode.BEST
-        bot.context.reliability.forget("ann")
+        bot.context.caches.reliability.forget(lambda person: person == "ann")
         third = await bot.ask("and again")
         assert third.replies[0].mode is Mode.WEAVE

@@ -68,8 +68,8 @@ async def test_what_a_night_writes_of_somebody_while_they_are_forgotten_goes_aft
             was_there.append(await bot.store.people.get(person) is not None)
             return await super().erase(person)
 
-    async def nothing(person: str) -> None:
-        del person
+    async def nothing(is_theirs: Callable[[str], bool]) -> None:
+        del is_theirs
 
     await bot.ask("Hello", person="ann")
     was_there: list[bool] = []

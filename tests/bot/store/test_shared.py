@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from adapters.wiring import assembled
 from bot import ratings
 from bot.context import Context, new_id, now
+from bot.door import life
 from bot.door.app import App
 from bot.door.chats import Chats
 from bot.door.listeners import Listeners
@@ -75,3 +76,24 @@ async def test_what_one_service_leaves_when_it_stops_another_answers(
                 await asyncio.sleep(0.01)
     assert all(outcome.state is MessageState.ANSWERED for outcome in outcomes)
     assert sorted(chat.shown.values()) == [f"echo: question {n}" for n in range(5)]
+
+
+async def test_whom_one_service_forgets_another_forgets_too(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(life, "LIFE_SIGN_S", 0.05)
+    url, forgotten = await postgres.new_database(), asyncio.Event()
+
+    async def forget_prefixes(self: ScriptedBackend) -> None:
+        self.forgotten += 1
+        told.append(self)
+        if len(set(map(id, told))) == 2:
+            forgotten.set()
+
+    told: list[ScriptedBackend] = []
+    monkeypatch.setattr(ScriptedBackend, "forget_prefixes", forget_prefixes)
+    async with service(url, tmp_path, FakeChat()) as here, service(url, tmp_path, FakeChat()):
+        await here.outcome(await here.message(message("hello", person="ann")), wait_s=20)
+        await here.erase("ann")
+        async with asyncio.timeout(10):
+            await forgotten.wait()
