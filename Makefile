@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 # Compiled code is kept, whatever the caller's shell says: else each process of the tests compiles all anew.
 export PYTHONDONTWRITEBYTECODE :=
-BENCHES := load weave judge memory practice learning night recipe swap
+BENCHES := load weave judge memory practice learning night recipe swap real
 
 .PHONY: help setup demo run test check static quick format pictures lock clean $(addprefix bench-,$(BENCHES))
 

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 TokenIds: TypeAlias = tuple[int, ...]
 
-# How freely replies are sampled where nobody says otherwise (docs/log.md); 1 is as a model was trained.
+# How freely replies are sampled where nobody says otherwise (docs/log); 1 is as a model was trained.
 TEMPERATURE: Final = 0.7
 
 

@@ -48,7 +48,7 @@ hours on two cores, the later half of it on such as know bfloat16. Their course:
 - 1,000 rehearsals more. After 500 it turned out that of a word that went wrong only the rest was ever
   marked: “Ar” before “ounes” or “ alarm” was not. Marked as a whole, with points that are made a second
   time, it brought the replies to prompts that had gone wrong most from 71 sound ones in a hundred to 86
-  (docs/log.md, 22 November).
+  (docs/log/practice-model.md, 22 November).
 
 What still fails: names that it has to spell, most of all those in facts, a fact that nobody told and that
 it makes up, a point made twice in a long reply, and a revision that keeps all that was right. It does not

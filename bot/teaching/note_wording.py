@@ -49,29 +49,34 @@ async def understand(
 ) -> Sequence[Placed]:
     """The critique as notes; none where nothing that stands can be made of it. Raises EngineError."""
     if context.backend.profile.lexicon:
-        texts: Sequence[str] = _looked_up(context, reply, critique)
+        texts = looked_up(critique, reply=reply, rubric=context.rubric, lexicon_file=context.settings.lexicon)
     else:
         worded = await _worded(context, prompt, reply, critique) or _sound(critique)
         texts = () if worded is None else (worded,)
     return [await placed(context, text, standing) for text in texts]
 
 
-def _looked_up(context: Context, reply: str, critique: str) -> Sequence[str]:
+def looked_up(
+    critique: str, *, reply: str, rubric: Rubric, lexicon_file: Path | None = None
+) -> Sequence[str]:
     """The notes of the manners that the lexicon finds in a critique; what else stands, in their own words."""
-    understood = lexicon.understand(critique, reply=reply, lexicon=_lexicon(context.settings.lexicon))
-    rubric = context.rubric
-    if understood.about is About.STANDING:
-        notes = [
-            rubric.note_of(meaning.manner, None if meaning.wish is None else parse(meaning.wish))
-            for meaning in understood.meanings
-            if rubric.manner(meaning.manner) is not None
-        ]
-        if notes or understood.meanings:
-            own = _sound(understood.rest) if understood.rest_about is About.STANDING else None
-            return [*dict.fromkeys(notes), *([own] if own and len(own.split()) >= FEWEST_WORDS else [])]
-        own = _sound(critique)
-        return [] if own is None or len(own.split()) < FEWEST_WORDS else [own]
-    return []
+    understood = lexicon.understand(critique, reply=reply, lexicon=_lexicon(lexicon_file))
+    if understood.about is not About.STANDING:
+        return ()
+    if not understood.meanings:
+        return _in_own_words(critique)
+    notes = [
+        rubric.note_of(meaning.manner, None if meaning.wish is None else parse(meaning.wish))
+        for meaning in understood.meanings
+        if rubric.manner(meaning.manner) is not None
+    ]
+    own = _in_own_words(understood.rest) if understood.rest_about is About.STANDING else ()
+    return (*dict.fromkeys(notes), *own)
+
+
+def _in_own_words(text: str) -> tuple[str, ...]:
+    own = _sound(text)
+    return () if own is None or len(own.split()) < FEWEST_WORDS else (own,)
 
 
 @cache

@@ -60,7 +60,7 @@ class Trainee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a job trains. The figures come from docs/log.md."""
+    """How a job trains. The figures come from docs/log."""
 
     model: str
     rank: int = 8

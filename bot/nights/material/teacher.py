@@ -41,7 +41,7 @@ _SETTINGS: Final = LearningSettings()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LessonMix:
-    """Which lessons there are, and how many. The default was chosen by the ablation in docs/log.md."""
+    """Which lessons there are, and how many. The default was chosen by the ablation in docs/log."""
 
     replies: int = _SETTINGS.replies
     has_pairs: bool = True
