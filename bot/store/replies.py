@@ -33,7 +33,7 @@ from bot.store.recorded_replies import (
 from bot.store.withdrawals import without_withdrawn
 
 replies, searches, refs = tables.replies, tables.searches, tables.reply_refs
-inbox, reactions = tables.inbox, tables.reactions
+inbox = tables.inbox
 
 
 class ReplyStore:
@@ -122,14 +122,6 @@ class ReplyStore:
         async with self._database.reading() as connection:
             return {row.conversation: row.began for row in await connection.execute(query)}
 
-    async def with_feedback(self, person: str, *, limit: int) -> Sequence[RecordedReply]:
-        """The person's replies that they reacted to or corrected, the newest first."""
-        theirs = {"of_person": person, "most": limit}
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(WITH_FEEDBACK, theirs)).all()
-            ratings = await ratings_of(connection, rows, self._rate)
-        return [recorded(row, ratings.get(row.id)) for row in rows]
-
     async def last_texts(self, messages: Sequence[str]) -> dict[str, str]:
         """What was said last to each question: a revision where there is one."""
         if not messages:
@@ -204,16 +196,4 @@ LAST_TEXTS: Final = (
     select(replies.c.message, replies.c.text)
     .where(replies.c.message.in_(bindparam("messages", expanding=True)), replies.c.is_current)
     .order_by(replies.c.seq)
-)
-_REACTED = select(reactions.c.reply).where(reactions.c.person == bindparam("of_person"), reactions.c.is_on)
-_CORRECTED = select(tables.teachings.c.reply).where(
-    tables.teachings.c.person == bindparam("of_person"), tables.teachings.c.wanted.is_not(None)
-)
-WITH_FEEDBACK: Final = (
-    RECORDED.where(
-        replies.c.person == bindparam("of_person"),
-        replies.c.id.in_(_REACTED) | replies.c.id.in_(_CORRECTED),
-    )
-    .order_by(replies.c.seq.desc())
-    .limit(bindparam("most"))
 )

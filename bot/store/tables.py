@@ -7,6 +7,7 @@ UTC. Ids are short random strings; only the inbox and the LoRAs count upwards.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import (
     JSON,
@@ -26,6 +27,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     false,
+    text,
     true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -137,6 +139,8 @@ inbox = Table(
     Index("ix_inbox_conversation", "person", "conversation", "seq"),
 )
 
+_HAS_DUEL: Final = text("duel IS NOT NULL")
+
 replies = Table(
     "replies",
     metadata,
@@ -173,6 +177,7 @@ replies = Table(
     UniqueConstraint("person", "import_key"),
     Index("ix_replies_delivery", "delivery", "seq"),
     Index("ix_replies_conversation", "person", "conversation", "seq"),
+    Index("ix_replies_duel", "person", "seq", sqlite_where=_HAS_DUEL, postgresql_where=_HAS_DUEL),
 )
 
 # What the search for a reply began with and what it found. It is many times as long as the reply's row, and
@@ -239,9 +244,9 @@ notes = Table(
     Column("source", Text, nullable=False),  # what the person had said
     Column("origin", String(16), nullable=False),  # store.notes.Origin
     Column("manner", String(64)),  # the rubric's manner that it asks for; with a "!" for its contrary
-    Column("teaching", Id),  # the one that made it
-    Column("message", Id),  # the question that stated it in passing
-    Column("replaced_by", Id),  # the note that it made room for
+    Column("teaching", Id, index=True),  # the teaching that made it
+    Column("message", Id, index=True),  # the question that stated it in passing
+    Column("replaced_by", Id, index=True),  # the note that it made room for
     Column("created_at", UtcTime, nullable=False),
     Column("deleted_at", UtcTime),
     Column("import_key", Key),
@@ -305,7 +310,7 @@ nights = Table(
     Column("state", String(16), nullable=False),  # running | done | failed
     Column("was_asked", Boolean, nullable=False, server_default=false()),  # false: for whoever was due
     Column("started_at", UtcTime, nullable=False),
-    Column("ended_at", UtcTime),
+    Column("ended_at", UtcTime, index=True),
     Column("problem", Text),
 )
 

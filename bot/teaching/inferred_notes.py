@@ -17,6 +17,7 @@ import structlog
 from bot.answering.taste import population
 from bot.context import Context
 from bot.store.feedback.choices import Preference
+from bot.store.feedback.examples import RatedReply
 from bot.store.feedback.notes import NewNote, Note, NoteKind, Origin
 from bot.store.recorded_replies import RecordedReply
 from bot.teaching import note_wording
@@ -90,22 +91,21 @@ async def rethink(context: Context, person: str) -> Sequence[Note]:
 
 async def _rated(context: Context, person: str) -> list[tuple[datetime, Rated]]:
     """The person's own answers that they rated and that may be learned from, and when they were given."""
-    recorded = await context.store.replies.with_feedback(person, limit=MAX_RATED)
-    theirs = [one for one in recorded if one.reply.rating and one.is_current and not one.never_learn]
-    described = [await _described(context, one) for one in theirs]
-    return [one for one in described if one is not None]
+    rated = await context.store.examples.rated(person, limit=MAX_RATED)
+    described = [await _described(context, reply) for reply in rated]
+    return [dated for dated in described if dated is not None]
 
 
-async def _described(context: Context, one: RecordedReply) -> tuple[datetime, Rated] | None:
+async def _described(context: Context, reply: RatedReply) -> tuple[datetime, Rated] | None:
     """None: the judge cannot be asked about it."""
-    answers = one.manners
+    answers = reply.manners
     if answers is None or not _is_complete(context, answers):
-        asked = await _asked(context, one, [one.reply.text])
+        asked = await _asked(context, await context.store.replies.recorded(reply.id), [reply.text])
         if asked is None:
             return None
         (answers,) = asked
-        await context.store.replies.describe(one.reply.id, one.reply.text, answers)
-    return one.at, as_rated(one, answers)
+        await context.store.replies.describe(reply.id, reply.text, answers)
+    return reply.at, as_rated(reply.text, reply.rating, answers)
 
 
 async def _preferred(context: Context, person: str) -> list[tuple[datetime, Preferred]]:
@@ -147,9 +147,9 @@ async def _asked(context: Context, one: RecordedReply, texts: Sequence[str]) -> 
     return [dict(verdict.answers) for verdict in verdicts]
 
 
-def as_rated(one: RecordedReply, answers: Mapping[str, float]) -> Rated:
+def as_rated(text: str, rating: int, answers: Mapping[str, float]) -> Rated:
     """A rated answer in which the judge found this, as a taste learns from it."""
-    return Rated(answers=_with_plain(answers, one.reply.text), rating=one.reply.rating or 3)
+    return Rated(answers=_with_plain(answers, text), rating=rating)
 
 
 def _is_complete(context: Context, answers: Mapping[str, float]) -> bool:

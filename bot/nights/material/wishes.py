@@ -84,7 +84,7 @@ def _seen(
 ) -> list[Want]:
     if len(rated) < FEWEST:
         return []
-    ratings = [as_rated(reply, reply.manners or {}) for reply in rated]
+    ratings = [as_rated(reply.reply.text, reply.reply.rating or 3, reply.manners or {}) for reply in rated]
     taste = Taste.blank(context.rubric.manners, everybody).following(ratings)
     return [want for want in taste.wants() if not _is_spoken_for(context, want, notes)]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 
 from bot.errors import Unknown
 from bot.events import Choice
@@ -19,6 +19,9 @@ from bot.store.platform_events import EventKind, first_time
 from bot.store.recorded_replies import Branch, Delivery, branches_json, branches_of
 
 choices, replies, searches = tables.choices, tables.replies, tables.searches
+
+
+MOST_COUNTED: Final = 1_000
 
 
 class ChoiceKind(StrEnum):
@@ -101,14 +104,9 @@ class ChoiceStore:
             return [_chosen(row) for row in await connection.execute(query)]
 
     async def answers_since_duel(self, person: str) -> int:
-        """How many answers a person was given since two were last shown side by side."""
-        decided = select(choices.c.reply).where(choices.c.person == person, choices.c.kind == ChoiceKind.DUEL)
-        is_theirs = replies.c.person == person
-        asked = replies.c.duel.is_not(None) | replies.c.id.in_(decided)
-        last = select(func.max(replies.c.seq)).where(is_theirs, asked).scalar_subquery()
-        query = select(func.count()).where(is_theirs, replies.c.seq > func.coalesce(last, -1))
+        """How many answers a person was given since two stood side by side, at most `MOST_COUNTED`."""
         async with self._database.reading() as connection:
-            return int((await connection.execute(query)).scalar_one())
+            return int((await connection.execute(SINCE_DUEL, {"of_person": person})).scalar_one())
 
     async def telling(self, person: str, *, limit: int) -> Sequence[Preference]:
         """The newest preferences between replies that may be learned from, oldest first."""
@@ -165,6 +163,34 @@ class ChoiceStore:
                 at=choice.at,
             )
         )
+
+
+# Made once, as every answer asks for it. However many answers there are, it reads few rows.
+_SHOWN = (
+    select(replies.c.seq)
+    .where(replies.c.person == bindparam("of_person"), replies.c.duel.is_not(None))
+    .order_by(replies.c.seq.desc())
+    .limit(1)
+)
+_DECIDED = (
+    select(func.max(replies.c.seq))
+    .join(choices, choices.c.reply == replies.c.id)
+    .where(
+        choices.c.person == bindparam("of_person"),
+        replies.c.person == bindparam("of_person"),
+        choices.c.kind == ChoiceKind.DUEL,
+    )
+)
+_SINCE = (
+    select(replies.c.seq)
+    .where(
+        replies.c.person == bindparam("of_person"),
+        replies.c.seq > func.coalesce(_SHOWN.scalar_subquery(), -1),
+        replies.c.seq > func.coalesce(_DECIDED.scalar_subquery(), -1),
+    )
+    .limit(MOST_COUNTED)
+)
+SINCE_DUEL: Final = select(func.count()).select_from(_SINCE.subquery())
 
 
 async def _swap(

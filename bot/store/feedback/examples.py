@@ -1,18 +1,19 @@
-"""What a person was answered and thought of it, as narrow as an example in a prompt needs. Knows no prompt.
+"""What a person was answered and thought of it, and nothing else. Knows no prompt and no model.
 
-Every message asks for them, so nothing of how an answer was made is read here.
+Every message and every rating asks for it, so nothing of how an answer was made is read here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from itertools import groupby
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, select
 
 from bot.events import TeachingKind
 from bot.store import tables
@@ -30,6 +31,17 @@ class RatedExchange:
     reply: str
     rating: int
     is_correction: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatedReply:
+    """An answer that the person rated. `manners`: what the judge found in it; None: it was not asked."""
+
+    id: str
+    text: str
+    rating: int
+    at: datetime
+    manners: dict[str, float] | None
 
 
 CORRECTION_RATING: Final = 5
@@ -50,6 +62,16 @@ class ExampleStore:
             corrected = await self._corrected(connection, theirs)
             return [*corrected, *await self._rated(connection, theirs)]
 
+    async def rated(self, person: str, *, limit: int) -> Sequence[RatedReply]:
+        """The person's newest rated answers that may be learned from, the newest first."""
+        theirs = {"of_person": person, "most": limit}
+        async with self._database.reading() as connection:
+            found = await self._with_rating(connection, RATED, theirs)
+        return [
+            RatedReply(id=row.id, text=row.text, rating=rating, at=row.at, manners=row.manners)
+            for row, rating in found
+        ]
+
     async def _corrected(
         self, connection: DatabaseConnection, theirs: dict[str, object]
     ) -> list[RatedExchange]:
@@ -59,14 +81,22 @@ class ExampleStore:
         ]
 
     async def _rated(self, connection: DatabaseConnection, theirs: dict[str, object]) -> list[RatedExchange]:
+        return [
+            RatedExchange(request=row.request, reply=row.text, rating=rating, is_correction=False)
+            for row, rating in await self._with_rating(connection, EXCHANGES, theirs)
+        ]
+
+    async def _with_rating(
+        self, connection: DatabaseConnection, statement: Select[Any], theirs: dict[str, object]
+    ) -> list[tuple[Row[Any], int]]:
+        # Any: rows described by columns. The statement has a row for each emoji on a reply, side by side.
         rate = cache(self._rate)  # most sets are the same few
         found = []
-        for _, rows in groupby(await connection.execute(RATED, theirs), key=attrgetter("id")):
+        for _, rows in groupby(await connection.execute(statement, theirs), key=attrgetter("id")):
             of_reply = list(rows)
             rating = rate(frozenset(row.emoji for row in of_reply))
             if rating is not None:
-                request, text = of_reply[0].request, of_reply[0].text
-                found.append(RatedExchange(request=request, reply=text, rating=rating, is_correction=False))
+                found.append((of_reply[0], rating))
         return found
 
 
@@ -90,17 +120,19 @@ _IS_CORRECTION = (
     .where(teachings.c.revision == replies.c.id, teachings.c.kind == TeachingKind.CORRECTION)
     .exists()
 )
-RATED: Final = (
-    select(replies.c.id, replies.c.request, replies.c.text, reactions.c.emoji)
-    .join(reactions, (reactions.c.reply == replies.c.id) & (reactions.c.person == replies.c.person))
-    .where(
-        replies.c.id.in_(_NEWEST),
-        ~_IS_CORRECTION,
-        reactions.c.is_on,
-        _MAY_BE_LEARNED_FROM,
+
+
+def _of_rated(*columns: ColumnElement[Any]) -> Select[Any]:  # Any: each column has a type of its own
+    return (
+        select(replies.c.id, reactions.c.emoji, *columns)
+        .join(reactions, (reactions.c.reply == replies.c.id) & (reactions.c.person == replies.c.person))
+        .where(replies.c.id.in_(_NEWEST), reactions.c.is_on, _MAY_BE_LEARNED_FROM)
+        .order_by(replies.c.seq.desc())
     )
-    .order_by(replies.c.seq.desc())
-)
+
+
+RATED: Final = _of_rated(replies.c.text, replies.c.at, replies.c.manners)
+EXCHANGES: Final = _of_rated(replies.c.text, replies.c.request).where(~_IS_CORRECTION)
 CORRECTED: Final = (
     select(replies.c.request, teachings.c.wanted)
     .join(replies, replies.c.id == teachings.c.reply)

@@ -74,7 +74,7 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_describes(
         }
     engine.dispose()
     assert {index.name for table in tables.metadata.tables.values() for index in table.indexes} <= found
-    assert schema.newest() == "0007"
+    assert schema.newest() == "0008"
 
 
 async def test_what_an_older_database_says_is_kept(tmp_path: Path, clock: Clock) -> None:
