@@ -97,7 +97,7 @@ OPERATIONS = (
         method="DELETE",
         path="/api/messages/{id}",
         name="withdraw",
-        summary="Withdraw a question: cancelled, and not learned from",
+        summary="Withdraw a question: cancelled and erased",
         parameters=requests.OfIdAndPerson,
         answers={200: schema.Message},
     ),

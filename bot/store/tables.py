@@ -167,7 +167,7 @@ replies = Table(
     Column("actions", Json, nullable=False),  # [events.Action], as they were posted
     Column("never_learn", Boolean, nullable=False, server_default=false()),
     Column("is_current", Boolean, nullable=False, server_default=true()),  # false: the question was edited
-    Column("delivery", String(16), nullable=False),  # store.replies.Delivery
+    Column("delivery", String(16), nullable=False),  # recorded_replies.Delivery
     Column("delivery_problem", Text),
     Column("posting", Integer, nullable=False, server_default="0"),  # counts the texts that were to be shown
     Column("owner", Id),  # the process that sends it
@@ -242,7 +242,7 @@ notes = Table(
     Column("kind", String(16), nullable=False),  # note | fact
     Column("text", Text, nullable=False),
     Column("source", Text, nullable=False),  # what the person had said
-    Column("origin", String(16), nullable=False),  # store.notes.Origin
+    Column("origin", String(16), nullable=False),  # feedback.notes.Origin
     Column("manner", String(64)),  # the rubric's manner that it asks for; with a "!" for its contrary
     Column("teaching", Id, index=True),  # the teaching that made it
     Column("message", Id, index=True),  # the question that stated it in passing

@@ -190,7 +190,7 @@ class MessageView {
       h("div", { class: "bubble" }, this.text),
       !this.isWithdrawn && h("div", { class: "own-actions" },
         iconButton("Edit this question", ICONS.edit, () => this.edit()),
-        iconButton("Withdraw this question: it is not learned from", ICONS.bin, () => this.withdraw())),
+        iconButton("Withdraw this question: it is erased", ICONS.bin, () => this.withdraw())),
     );
   }
 
@@ -323,7 +323,7 @@ class MessageView {
       this.id ??= (await this.posted).message; // stopped before the service had said its id
       await page.api.delete(`/api/messages/${this.id}?person=${encodeURIComponent(page.person)}`);
       this.cancelled();
-      toast("Withdrawn: it is not learned from.");
+      toast("Withdrawn: it is erased.");
     });
   }
 }
