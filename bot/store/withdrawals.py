@@ -84,7 +84,9 @@ class _Erasure:
         self._answers = select(replies.c.id).where(self._is_answer)
 
     async def carry_out(self) -> Collection[str]:
-        item = (await self._connection.execute(select(inbox).where(inbox.c.id == self._item))).one()
+        # Whoever keeps something of the message waits for its row; SQLite has one writer, and no need.
+        this = select(inbox).where(inbox.c.id == self._item).with_for_update()
+        item = (await self._connection.execute(this)).one()
         taught = await self._ids(select(teachings.c.id).where(teachings.c.message == self._item))
         is_note = notes.c.teaching.in_(taught) | (notes.c.message == self._item)
         words = await self._words(item, is_note)
@@ -92,11 +94,11 @@ class _Erasure:
         await self._erase_notes(is_note)
         await self._erase_teachings()
         cancelled = await self._cancel()
+        # From now on no answer is recorded that could hold the words: see `without_withdrawn`.
+        its_person = tables.people.c.key == item.person
+        await self._execute(update(tables.people).where(its_person).values(withdrew_at=self._now))
         await self._erase_answers()
         await self._erase_elsewhere(item, words)
-        await self._execute(
-            update(tables.people).where(tables.people.c.key == item.person).values(withdrew_at=self._now)
-        )
         return cancelled
 
     async def _words(self, item: Row[Any], is_note: Any) -> _Words:
@@ -180,7 +182,7 @@ async def without_withdrawn(connection: DatabaseConnection, draft: Draft) -> Dra
     """The draft. Where the person withdrew something meanwhile, its prompt is the own request alone."""
     query = select(tables.people.c.withdrew_at, inbox.c.received_at)
     query = query.join(inbox, inbox.c.person == tables.people.c.key).where(inbox.c.id == draft.cause)
-    row = (await connection.execute(query)).one()
+    row = (await connection.execute(query.with_for_update(read=True, of=tables.people))).one()
     if row.withdrew_at is None or row.withdrew_at < row.received_at:
         return draft
     own = len(wording.before_critiques(draft.prompt).turns) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from bot.events import Choice, Deletion, MessageState, TeachingKind, ThreadReply
@@ -202,6 +203,19 @@ async def test_an_answer_under_way_is_recorded_without_what_was_withdrawn_meanwh
     later = draft(await taken(store, "e6", text="later"), prompt=prompt)
     assert await store.replies.record(later, owner=OWNER)
     assert (await store.replies.recorded(later.id)).prompt == prompt
+
+
+async def test_an_answer_recorded_at_the_very_moment_holds_nothing_of_it(store: Store) -> None:
+    for number in range(20):
+        item = await taken(store, f"w{number}", text=f"secret {number}")
+        asked = await taken(store, f"a{number}", text="and now?")
+        turns = (Turn(role=Role.USER, text=f"secret {number}"), Turn(role=Role.ASSISTANT, text="Well."))
+        made = draft(asked, prompt=Prompt(turns=(*turns, Turn(role=Role.USER, text="and now?"))))
+        await asyncio.gather(
+            store.replies.record(made, owner=OWNER), _withdraw(store, item, event=f"d{number}")
+        )
+        kept = await store.replies.recorded(made.id)
+        assert [turn.text for turn in kept.prompt.turns] == ["and now?"]
 
 
 def _held(folder: Path) -> bytes:
