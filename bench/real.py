@@ -120,6 +120,7 @@ async def _followed(backend: VllmLocalBackend, manner: str, given: Given) -> dic
         top_p=advised.top_p,
         top_k=advised.top_k,
         repetition_penalty=advised.repetition_penalty,
+        frequency_penalty=advised.frequency_penalty,
     )
 
     async def best(request: str) -> float:

@@ -109,6 +109,7 @@ class Sampling:
     top_p: float = 1.0
     top_k: int = 0  # of the likeliest tokens; 0: all
     repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
     seed: int | None = None
 
 
@@ -144,6 +145,7 @@ class Limits:
     top_p: float = 1.0
     top_k: int = 0
     repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
 
     def sampling(self, max_tokens: int, seed: int) -> Sampling:
         """How a piece of the answer is sampled, of so many tokens at most."""
@@ -153,6 +155,7 @@ class Limits:
             top_p=self.top_p,
             top_k=self.top_k,
             repetition_penalty=self.repetition_penalty,
+            frequency_penalty=self.frequency_penalty,
             seed=seed,
         )
 

@@ -48,20 +48,20 @@ async def gather(context: Context, item: Item, *, budget_tokens: int) -> Prompt:
 async def _earlier(context: Context, item: Item) -> list[tuple[str, str]]:
     """What was asked and answered before, the newest first."""
     found = await context.store.inbox.earlier(item, limit=MAX_EARLIER)
-    went_before = [one for one in found if not one.never_learn]
+    went_before = [asked for asked in found if not asked.never_learn]
     if item.reply_to is not None:  # it goes on from that answer, not from what came after
         goes_on_from = await _question_of(context, item.reply_to, item.person.key)
         if goes_on_from is not None and goes_on_from.conversation == item.conversation:
-            went_before = [one for one in went_before if one.seq <= goes_on_from.seq]
-            if goes_on_from.id not in {one.id for one in went_before}:
+            went_before = [asked for asked in went_before if asked.seq <= goes_on_from.seq]
+            if goes_on_from.id not in {asked.id for asked in went_before}:
                 went_before.insert(0, goes_on_from)
         elif goes_on_from is not None:
             went_before = [goes_on_from]
     else:
         gap = timedelta(hours=context.settings.limits.conversation_gap_hours)
         went_before = _unbroken(item, went_before, gap)
-    texts = await context.store.replies.last_texts([one.id for one in went_before])
-    return [(one.text, texts[one.id]) for one in went_before if one.id in texts]
+    texts = await context.store.replies.last_texts([asked.id for asked in went_before])
+    return [(asked.text, texts[asked.id]) for asked in went_before if asked.id in texts]
 
 
 async def _question_of(context: Context, reply_id: str, person: str) -> Item | None:
@@ -77,10 +77,10 @@ def _unbroken(item: Item, went_before: list[Item], gap: timedelta) -> list[Item]
     if item.place.platform is Platform.WEB or item.place.thread is not None:
         return went_before
     later = item.at
-    for index, one in enumerate(went_before):
-        if later - one.at > gap:
+    for index, asked in enumerate(went_before):
+        if later - asked.at > gap:
             return went_before[:index]
-        later = one.at
+        later = asked.at
     return went_before
 
 

@@ -140,7 +140,7 @@ def chosen(
     kept_notes, left = _lines(notes, request, count, budget_tokens, max_notes)
     kept_facts, left = _lines(facts, request, count, left, max_notes)
     said = {_plain(turn.text) for turn in prompt.turns}
-    fresh = [one for one in earlier if _plain(one.example.reply) not in said]
+    fresh = [candidate for candidate in earlier if _plain(candidate.example.reply) not in said]
     examples = _examples(fresh, request, count, left, max_examples)
     return replace(prompt, notes=kept_notes, facts=kept_facts, examples=examples)
 
@@ -167,14 +167,14 @@ def _examples(
     earlier: Sequence[Candidate], request: str, count: Count, budget_tokens: int, limit: int
 ) -> tuple[Example, ...]:
     """The best-rated and most similar ones, the best last, where a model heeds it most."""
-    near = similarities(request, [one.example.request for one in earlier])
+    near = similarities(request, [candidate.example.request for candidate in earlier])
     ranked = sorted(zip(earlier, near, strict=True), key=lambda pair: -pair[0].worth * (0.25 + pair[1]))
     kept: list[Example] = []
     left, disliked = budget_tokens, 0
     for candidate, _ in ranked:
         example = candidate.example
         cost = count(example.request) + count(example.reply) + EXAMPLE_TOKENS
-        is_repeated = any(_plain(one.request) == _plain(example.request) for one in kept)
+        is_repeated = any(_plain(shown.request) == _plain(example.request) for shown in kept)
         is_disliked = example.rating < 3
         if is_repeated or cost > left * SHARE_OF_ONE_EXAMPLE or (is_disliked and disliked == MAX_DISLIKED):
             continue

@@ -121,6 +121,7 @@ def limits_of(context: Context) -> Limits:
         top_p=_first(set_by_operator.top_p, advised.top_p),
         top_k=_first(set_by_operator.top_k, advised.top_k),
         repetition_penalty=_first(set_by_operator.repetition_penalty, advised.repetition_penalty),
+        frequency_penalty=_first(set_by_operator.frequency_penalty, advised.frequency_penalty),
     )
 
 

@@ -49,11 +49,11 @@ async def why(context: Context, reply_id: str, *, person: str | None = None) -> 
     known = await context.store.people.get(recorded.reply.person)
     obstacle = None if known is None else permission.why_not(context.settings, known, recorded)
     texts = {
-        one.name: one.text
+        question.name: question.text
         for rubric in (*context.rubrics.values(), context.rubric)
-        for one in rubric.questions
+        for question in rubric.questions
     }
-    texts |= {one.name: one.text for one in context.rubric.manners}
+    texts |= {manner.name: manner.text for manner in context.rubric.manners}
     return Why(
         recorded=recorded,
         parts=tuple(parts(recorded.prompt, context.backend.profile.layout)),
@@ -74,7 +74,8 @@ def parts(prompt: Prompt, layout: Layout) -> list[Part]:
     found += [Part(kind="fact", text=fact) for fact in prompt.facts]
     found += [Part(kind="note", text=note) for note in prompt.notes]
     found += [
-        Part(kind="example", text=f"{one.request}\n{one.reply}\n{one.rating} of 5") for one in prompt.examples
+        Part(kind="example", text=f"{example.request}\n{example.reply}\n{example.rating} of 5")
+        for example in prompt.examples
     ]
     return [*found, *(Part(kind=str(turn.role), text=turn.text) for turn in prompt.turns)]
 

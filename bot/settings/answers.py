@@ -49,6 +49,12 @@ class BackendSettings(Section):
         le=2,
         description="above 1, words that were there already are less likely; default: likewise",
     )
+    frequency_penalty: float | None = Field(
+        default=None,
+        ge=0,
+        le=2,
+        description="above 0, words are less likely the more often the reply holds them; default: likewise",
+    )
     gpu_memory_share: float = Field(
         default=defaults.GPU_MEMORY_SHARE, gt=0, le=1, description="share of a GPU's memory that vLLM takes"
     )

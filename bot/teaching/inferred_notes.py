@@ -49,17 +49,19 @@ class _Evidence:
     dated: Sequence[tuple[datetime, Liking]]
 
     def since(self, at: datetime) -> _Evidence:
-        return replace(self, dated=[(when, one) for when, one in self.dated if when > at])
+        return replace(self, dated=[(when, liking) for when, liking in self.dated if when > at])
 
     def taste(self, context: Context) -> Taste:
-        return Taste.blank(context.rubric.manners, self.everybody).following([one for _, one in self.dated])
+        return Taste.blank(context.rubric.manners, self.everybody).following(
+            [liking for _, liking in self.dated]
+        )
 
     def clear(self, taste: Taste) -> list[Want]:
         return taste.wants() if len(self.dated) >= FEWEST else []
 
     def told(self) -> str:
         """Where a note comes from that was made of it."""
-        ratings = sum(isinstance(one, Rated) for _, one in self.dated)
+        ratings = sum(isinstance(liking, Rated) for _, liking in self.dated)
         counts = ((ratings, "rating"), (len(self.dated) - ratings, "choice"))
         return "seen in " + " and ".join(f"{n} {what}{'s' if n != 1 else ''}" for n, what in counts if n)
 
@@ -74,7 +76,7 @@ async def rethink(context: Context, person: str) -> Sequence[Note]:
     ]
     evidence = _Evidence(
         everybody=await population(context),
-        dated=sorted(dated, key=lambda one: one[0], reverse=True),
+        dated=sorted(dated, key=lambda entry: entry[0], reverse=True),
     )
     everything = await context.store.notes.all(person)
     taste, wanted = await asyncio.to_thread(_concluded, context, evidence, everything)
@@ -111,38 +113,40 @@ async def _described(context: Context, reply: RatedReply) -> tuple[datetime, Rat
 async def _preferred(context: Context, person: str) -> list[tuple[datetime, Preferred]]:
     """The person's choices. Who chooses between the same two again changed their mind: the last one holds."""
     made = await context.store.choices.telling(person, limit=MAX_CHOSEN)
-    last = {(one.reply, frozenset((one.chosen_text, one.rejected_text))): one for one in made}
-    compared = [await _compared(context, one) for one in last.values()]
-    return [one for one in compared if one is not None]
+    last = {(choice.reply, frozenset((choice.chosen_text, choice.rejected_text))): choice for choice in made}
+    compared = [await _compared(context, choice) for choice in last.values()]
+    return [choice for choice in compared if choice is not None]
 
 
-async def _compared(context: Context, one: Preference) -> tuple[datetime, Preferred] | None:
+async def _compared(context: Context, choice: Preference) -> tuple[datetime, Preferred] | None:
     """None: the judge cannot be asked about one of the two."""
-    manners = one.manners
+    manners = choice.manners
     if manners is None or not all(_is_complete(context, answers) for answers in manners.values()):
-        about = await context.store.replies.recorded(one.reply)
-        asked = await _asked(context, about, [one.chosen_text, one.rejected_text])
+        about = await context.store.replies.recorded(choice.reply)
+        asked = await _asked(context, about, [choice.chosen_text, choice.rejected_text])
         if asked is None:
             return None
         chosen, rejected = asked
         manners = {"chosen": chosen, "rejected": rejected}
-        await context.store.choices.describe(one.id, manners)
-    better = _with_plain(manners["chosen"], one.chosen_text)
-    worse = _with_plain(manners["rejected"], one.rejected_text)
-    return one.at, Preferred(better=better, worse=worse)
+        await context.store.choices.describe(choice.id, manners)
+    better = _with_plain(manners["chosen"], choice.chosen_text)
+    worse = _with_plain(manners["rejected"], choice.rejected_text)
+    return choice.at, Preferred(better=better, worse=worse)
 
 
-async def _asked(context: Context, one: RecordedReply, texts: Sequence[str]) -> list[dict[str, float]] | None:
+async def _asked(
+    context: Context, recorded: RecordedReply, texts: Sequence[str]
+) -> list[dict[str, float]] | None:
     """The rubric's manners in answers, read without memory: no note is to colour what is seen.
 
     None where the model cannot take them, as an imported text that is longer than its context.
     """
     judge = Judge(context.backend, manner_questions(context.rubric.manners))
-    prefix = context.backend.encode(wording.last_exchange(one.prompt))
+    prefix = context.backend.encode(wording.last_exchange(recorded.prompt))
     try:
         verdicts = await judge.score(prefix, [context.backend.encode_text(text) for text in texts])
     except RequestError as error:
-        log.info("an answer is left out of the taste", reply=one.reply.id, error=str(error))
+        log.info("an answer is left out of the taste", reply=recorded.reply.id, error=str(error))
         return None
     return [dict(verdict.answers) for verdict in verdicts]
 

@@ -167,6 +167,7 @@ class VllmLocalBackend(Backend):
                 "top_p": sampling.top_p,
                 "top_k": sampling.top_k,
                 "repetition_penalty": sampling.repetition_penalty,
+                "frequency_penalty": sampling.frequency_penalty,
             }
             if watch is None:
                 params = _sampling_params(n=n, seed=sampling.seed, **wanted)

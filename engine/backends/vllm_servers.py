@@ -157,6 +157,7 @@ class VllmServersBackend(Backend):
             "top_p": sampling.top_p,
             "top_k": sampling.top_k,
             "repetition_penalty": sampling.repetition_penalty,
+            "frequency_penalty": sampling.frequency_penalty,
             "seed": sampling.seed,
             "return_token_ids": True,
         }

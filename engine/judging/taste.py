@@ -143,11 +143,11 @@ class Taste:
     def after(self, told: Sequence[Liking]) -> Taste:
         """The taste after all of these. Their order does not matter."""
         taste = self
-        for one in told:
-            if isinstance(one, Rated):
-                taste = taste.rated(one.answers, one.rating)
+        for liking in told:
+            if isinstance(liking, Rated):
+                taste = taste.rated(liking.answers, liking.rating)
             else:
-                taste = taste.preferred(one.better, one.worse)
+                taste = taste.preferred(liking.better, liking.worse)
         return taste
 
     def following(self, told: Sequence[Liking]) -> Taste:

@@ -24,7 +24,7 @@ from engine.models.gguf_file import GgufHeader, read_header
 
 OWN_FILE: Final = "nightloom.json"
 # What a folder was made by. A folder of an earlier number is made anew.
-VERSION: Final = 2
+VERSION: Final = 3
 TIMEOUT_S: Final = 3600.0
 BFLOAT16_BYTES: Final = 2
 _REFUSED: Final = 3

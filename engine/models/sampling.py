@@ -13,13 +13,15 @@ from engine.types import TEMPERATURE
 class SamplingDefaults:
     """`top_k`: how many of the likeliest tokens are drawn from; 0 is all of them.
 
-    `repetition_penalty`: above 1, tokens that are there already become less likely.
+    `repetition_penalty`: above 1, tokens that are there already become less likely, those of the prompt too.
+    `frequency_penalty`: above 0, tokens become less likely the more often the reply holds them.
     """
 
     temperature: float = TEMPERATURE
     top_p: float = 1.0
     top_k: int = 0
     repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
 
 
 # By `model_type` in config.json, as the makers of each family advise for plain chat. A model whose own files
@@ -32,7 +34,12 @@ FAMILIES: Final[Mapping[str, SamplingDefaults]] = {
     "smollm3": SamplingDefaults(temperature=0.6, top_p=0.95),
 }
 # What values can be used: above the first number, up to the second.
-_RANGES: Final = {"temperature": (0.0, 2.0), "top_p": (0.0, 1.0), "repetition_penalty": (0.0, 2.0)}
+_RANGES: Final = {
+    "temperature": (0.0, 2.0),
+    "top_p": (0.0, 1.0),
+    "repetition_penalty": (0.0, 2.0),
+    "frequency_penalty": (0.0, 2.0),
+}
 _MAX_TOP_K: Final = 1_000_000
 
 

@@ -29,10 +29,10 @@ def order(tree: Sequence[TreeNode]) -> Order:
     have the better ones.
     """
     right, pairs = 0.0, 0
-    for one, other in itertools.combinations(_half_finished(tree), 2):
-        if one.depth == other.depth and one.comes_to != other.comes_to:
+    for first, other in itertools.combinations(_half_finished(tree), 2):
+        if first.depth == other.depth and first.comes_to != other.comes_to:
             pairs += 1
-            difference = (one.score - other.score) * (one.comes_to - other.comes_to)
+            difference = (first.score - other.score) * (first.comes_to - other.comes_to)
             right += 0.5 if difference == 0 else float(difference > 0)
     return Order(right=right, pairs=pairs)
 
@@ -40,8 +40,8 @@ def order(tree: Sequence[TreeNode]) -> Order:
 def prefix_reliability(orders: Iterable[Order]) -> float | None:
     """The share of pairs that were put in the right order. 0.5 is a coin; None: too few pairs to say."""
     seen = list(orders)
-    pairs = sum(one.pairs for one in seen)
-    return sum(one.right for one in seen) / pairs if pairs >= FEWEST_PAIRS else None
+    pairs = sum(known.pairs for known in seen)
+    return sum(known.right for known in seen) / pairs if pairs >= FEWEST_PAIRS else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ class People:
         notes = await store.notes.active(key)
         ratings = await self._ratings(key)
         versions = await store.loras.of_person(key)
-        live = next((one.version for one in versions if one.id == known.live_lora), None)
+        live = next((version.version for version in versions if version.id == known.live_lora), None)
         return schema.Person(
             person=key,
             learning=known.learning,
@@ -143,14 +143,14 @@ class People:
             live=live,
             versions=[
                 schema.Version(
-                    version=one.version,
-                    state=one.state,
-                    reason=one.reason,
-                    metrics=to_json(one.figures),
-                    night=one.night,
-                    at=one.promoted_at or one.created_at,
+                    version=version.version,
+                    state=version.state,
+                    reason=version.reason,
+                    metrics=to_json(version.figures),
+                    night=version.night,
+                    at=version.promoted_at or version.created_at,
                 )
-                for one in versions
+                for version in versions
             ],
             curve=[
                 schema.CurvePoint.model_validate(point)

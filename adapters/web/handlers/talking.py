@@ -227,9 +227,11 @@ class Api:
         left = {item.id: item for item in remarks}
         notes = {note.id: note.text for note in await store.notes.all(person)}
         found: dict[str, list[schema.Teaching]] = {}
-        for one in await store.teachings.of_person(person):
-            taught = shown_teaching(one, notes.get(one.note or ""), left.pop(one.message or "", None))
-            found.setdefault(one.reply, []).append(taught)
+        for teaching in await store.teachings.of_person(person):
+            taught = shown_teaching(
+                teaching, notes.get(teaching.note or ""), left.pop(teaching.message or "", None)
+            )
+            found.setdefault(teaching.reply, []).append(taught)
         for item in left.values():
             if item.reply_to is not None and item.state in (MessageState.WAITING, MessageState.FAILED):
                 found.setdefault(item.reply_to, []).append(shown_remark(item, item.reply_to))
