@@ -23,10 +23,11 @@ from rich.progress import track
 
 from bench.record import interval, record, show
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings
+from engine.judging.hypotheses import Floats
 from engine.judging.judge import Judge, combined, plain_features
 from engine.judging.rubric import Manner as AskedManner
 from engine.judging.rubric import Question, load_rubric, manner_questions, note_questions
-from engine.judging.taste import Floats, Taste, most_informative_pair
+from engine.judging.taste import Taste, most_informative_pair
 from engine.models.catalogue import PRACTICE, PRACTICE_RUBRIC
 from engine.ports import Backend
 from engine.types import Prompt, Role, Sampling, TokenIds, Turn

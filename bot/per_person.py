@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Generic, TypeAlias, TypeVar
 
-from engine.judging.taste import Population
+from engine.judging.hypotheses import Population
 from engine.search.reliability import Order, order, prefix_reliability
 from engine.types import TreeNode
 

@@ -15,8 +15,9 @@ from bot import permission
 from bot.context import Context
 from bot.events import Platform
 from bot.store.people import KnownPerson
+from engine.judging.hypotheses import Population
 from engine.judging.rubric import Manner
-from engine.judging.taste import Population, Taste
+from engine.judging.taste import Taste, population_of
 
 LOOK_AGAIN: Final = timedelta(hours=6)
 FEWEST_PEOPLE: Final = 12  # of fewer, one would weigh too much
@@ -54,4 +55,4 @@ def _population_of(states: Sequence[Mapping[str, object]], manners: Sequence[Man
     """What these people want. Each taste is what is known of that person alone."""
     restored = (Taste.restored(state, manners) for state in states)
     tastes = [taste for taste in restored if taste is not None]
-    return Population.of(tastes) if len(tastes) >= FEWEST_PEOPLE else Population()
+    return population_of(tastes) if len(tastes) >= FEWEST_PEOPLE else Population()

@@ -23,16 +23,10 @@ from bot.store.recorded_replies import RecordedReply
 from bot.teaching import note_wording
 from engine import wording
 from engine.errors import RequestError
+from engine.judging.hypotheses import Population
 from engine.judging.judge import Judge, plain_features
 from engine.judging.rubric import manner_questions
-from engine.judging.taste import (
-    Liking,
-    Population,
-    Preferred,
-    Rated,
-    Taste,
-    Want,
-)
+from engine.judging.taste import Liking, Preferred, Rated, Taste, Want
 
 log = structlog.get_logger(__name__)
 

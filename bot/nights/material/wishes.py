@@ -20,7 +20,8 @@ from bot.store.people import KnownPerson
 from bot.store.recorded_replies import RecordedReply
 from bot.teaching.inferred_notes import FEWEST, as_rated, rethink
 from bot.teaching.note_wording import manner_of
-from engine.judging.taste import Population, Taste, Want
+from engine.judging.hypotheses import Population
+from engine.judging.taste import Taste, Want
 
 OWN_WORDS_PRIOR: Final = 0.92
 NO_NOTES_PRIOR: Final = 0.5

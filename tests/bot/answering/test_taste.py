@@ -14,8 +14,9 @@ import pytest
 from bot.answering.taste import FEWEST_PEOPLE, LOOK_AGAIN, population
 from bot.context import Context
 from bot.events import Person, Platform
+from engine.judging.hypotheses import Population
 from engine.judging.rubric import Manner
-from engine.judging.taste import Population, Taste
+from engine.judging.taste import Taste
 from tests.bot.conftest import Bot, StartBot
 
 RUBRIC_MANNERS = tuple(

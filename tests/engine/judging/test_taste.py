@@ -13,16 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.judging.hypotheses import Population
 from engine.judging.judge import plain_features
 from engine.judging.rubric import Manner
 from engine.judging.taste import (
     Pair,
-    Population,
     Rated,
     Taste,
     information,
     is_worth_showing,
     most_informative_pair,
+    population_of,
 )
 
 GROUPS = {
@@ -265,12 +266,12 @@ def test_its_state_survives_storage_and_refuses_another_rubric() -> None:
 
 def test_a_population_that_wants_something_makes_a_newcomer_likely_to_want_it() -> None:
     everybody = [Somebody(seed, [("short", True), ("emoji", True)]).taught(36) for seed in range(12)]
-    newcomer = Taste.blank(MANNERS, Population.of(everybody))
+    newcomer = Taste.blank(MANNERS, population_of(everybody))
     chances = {want.note: want.probability for want in newcomer.all_wants()}
     assert chances["Be short."] > 2 * chances["Be long."]
     liked = dict.fromkeys((manner.name for manner in MANNERS), 0.1) | {"short": 0.9, "emoji": 0.9}
     assert newcomer.probability(liked) > newcomer.probability(liked | {"short": 0.1, "emoji": 0.1}) + 0.1
-    assert Population.of([]) == Population()
+    assert population_of([]) == Population()
 
 
 def test_the_most_informative_pair_differs_in_what_is_uncertain() -> None:
