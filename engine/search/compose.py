@@ -17,8 +17,8 @@ from engine.judging.judge import SOUND_FROM, Judge, Verdict
 from engine.ports import Backend
 from engine.search.endings import before_repeats, end_of_last_sentence
 from engine.search.samples import Samples
+from engine.search.shown_tree import shown_tree
 from engine.search.time_limit import time_limit
-from engine.search.tree import Node
 from engine.search.weave import (
     Bounds,
     Shape,
@@ -34,7 +34,6 @@ from engine.types import (
     Mode,
     Prompt,
     TokenIds,
-    TreeNode,
 )
 
 FEW = 4  # whole samples that mode `auto` begins with
@@ -316,7 +315,7 @@ class _Composition:
         return Composed(
             best=best,
             others=tuple(candidates[1:]),
-            tree=_tree(candidates, self._woven, self._backend.decode),
+            tree=shown_tree(candidates, self._woven, self._backend.decode),
             mode=self._mode,
             seed=self._seed,
             generated_tokens=self._limits.budget_tokens - self._unspent,
@@ -358,54 +357,6 @@ class _Composition:
         while kept and len(self._backend.decode(token_ids[:kept])) > end:
             kept -= 1
         return token_ids[:kept] or token_ids
-
-
-def _tree(
-    candidates: Sequence[Candidate], woven: Woven | None, decode: Callable[[TokenIds], str]
-) -> tuple[TreeNode, ...]:
-    """Everything that was made as one tree: the woven branches, and whole samples as branches of the root."""
-    best = candidates[0]
-    nodes = [TreeNode(id=0, parent=None, text="", score=0.0, is_finished=False, is_chosen=True)]
-    branches = list(woven.root.nodes())[1:] if woven else []
-    ends = {node.token_ids: node for node in branches if not node.children}
-    chosen = set(_path(ends.get(best.token_ids) or _cut_from(best, woven)))
-    nodes.extend(_tree_node(node, node.id in chosen, decode) for node in branches)
-    next_id = max(node.id for node in nodes) + 1
-    for number, one in enumerate((c for c in candidates if c.token_ids not in ends), start=next_id):
-        is_chosen = one is best and not chosen
-        nodes.append(
-            TreeNode(
-                id=number, parent=0, text=one.text, score=one.score, is_finished=True, is_chosen=is_chosen
-            )
-        )
-    return tuple(nodes)
-
-
-def _cut_from(best: Candidate, woven: Woven | None) -> Node | None:
-    """The unfinished branch that a cut reply was taken from."""
-    branch = woven.open if woven else None
-    is_its_beginning = branch and branch.token_ids[: len(best.token_ids)] == best.token_ids
-    return branch if is_its_beginning else None
-
-
-def _path(node: Node | None) -> Iterator[int]:
-    while node is not None and node.parent is not None:
-        yield node.id
-        node = node.parent
-
-
-def _tree_node(node: Node, is_chosen: bool, decode: Callable[[TokenIds], str]) -> TreeNode:
-    before = decode(node.parent.token_ids) if node.parent else ""
-    text = decode(node.token_ids)
-    return TreeNode(
-        id=node.id,
-        parent=node.parent.id if node.parent else None,
-        # A character may be split between two chunks, so the text is what the whole gained.
-        text=text[len(before) :] if text.startswith(before) else decode(node.chunk),
-        score=node.verdict.score,
-        is_finished=node.is_finished,
-        is_chosen=is_chosen,
-    )
 
 
 def _unheard(done: int, total: int) -> None:
