@@ -84,7 +84,14 @@ def check(folder: Path) -> LoraConfig:
 
 def check_servable(lora: LoraRef, *, max_rank: int) -> None:
     """Raises LoraError with the reason why vLLM cannot serve this LoRA, or would serve it wrongly."""
-    folder, settings = lora.path, _settings(lora.path)
+    try:
+        _check_served(lora.path, max_rank)
+    except LoraError as error:
+        raise LoraError(f"The LoRA {lora.name} cannot be served: {error}") from error
+
+
+def _check_served(folder: Path, max_rank: int) -> None:
+    settings = _settings(folder)
     rank = _config(folder, settings).rank
     for name, words in _REFUSED.items():
         if settings.get(name):

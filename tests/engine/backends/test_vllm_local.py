@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 import pytest_asyncio
+import torch
+from safetensors.torch import save_file
 
 from engine.backends.vllm_local import VllmLocalBackend, VllmSettings, _sampling_params
 from engine.errors import EngineDownError, LoraError, ModelError
@@ -263,7 +265,7 @@ async def test_a_model_that_is_no_folder_and_no_name_is_named(tmp_path: Path) ->
 async def test_too_little_memory_is_said_and_not_tried(tmp_path: Path) -> None:
     save_tokenizer(tmp_path)
     (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "model.safetensors").write_bytes(b"x")
+    save_file({"weight": torch.zeros(1)}, tmp_path / "model.safetensors")
     settings = VllmSettings(model=str(tmp_path), cpu_cache_gib=1e6)
     with pytest.raises(ModelError, match="GiB are free"):
         await VllmLocalBackend(settings).start(lambda _: None)
